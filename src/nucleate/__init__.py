@@ -1,0 +1,2 @@
+"""Inverse design of inorganic crystals: generate, screen, rank and report."""
+

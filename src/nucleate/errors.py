@@ -1,0 +1,31 @@
+"""What can go wrong: one exception for users' mistakes, one status for each crystal."""
+
+from enum import StrEnum
+
+
+class UserError(ValueError):
+    """A mistake in what the user gave; the command line prints it as one line and exits with 2.
+
+    Arguments:
+        where: The file, row or option at fault.
+        found: What was found there.
+        expected: What would have been right.
+    """
+
+    def __init__(self, where: str, found: str, expected: str) -> None:
+        super().__init__(f"{where}: found {found}; expected {expected}")
+        self.where, self.found, self.expected = where, found, expected
+
+
+class Status(StrEnum):
+    """Outcome of one crystal; a failure is a row with a status and a reason, never an exception."""
+
+    OK = "ok"
+    INVALID_INPUT = "invalid_input"
+    INVALID_GEOMETRY = "invalid_geometry"
+    UNCONVERGED = "unconverged"
+    TIME_LIMIT = "time_limit"
+    EXPLODED = "exploded"
+    NOT_FINITE = "not_finite"
+    NO_REFERENCE = "no_reference"
+    ERROR = "error"
