@@ -1,0 +1,122 @@
+"""Periodic distances and neighbours of batches, exact for any cell shape."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.lattice import heights
+
+MAX_IMAGES = 12
+"""Largest number of cells searched in each direction; flatter cells are treated as degenerate."""
+
+
+class Neighbors(NamedTuple):
+    """Directed pairs within a cutoff, sorted by crystal, then by first site.
+
+    Attributes:
+        crystal: Index of the crystal, shape (E,).
+        first: Site at the centre, shape (E,).
+        second: Neighbouring site, shape (E,).
+        image: Cell of the neighbour as whole lattice vectors relative to the stored coordinates, shape (E, 3).
+        distance: Length in Å, shape (E,).
+    """
+
+    crystal: Tensor
+    first: Tensor
+    second: Tensor
+    image: Tensor
+    distance: Tensor
+
+
+def image_offsets(n: int | tuple[int, int, int], device: torch.device | None = None) -> Tensor:
+    """Whole-number cell offsets up to n cells each way, shape (K, 3), int64; the home cell is included."""
+    reach = (n, n, n) if isinstance(n, int) else n
+    axes = [torch.arange(-k, k + 1, device=device) for k in reach]
+    return torch.cartesian_prod(*axes)
+
+
+def minimum_image(difference: Tensor) -> Tensor:
+    """Fractional differences moved by whole cells into [-0.5, 0.5)."""
+    return difference - torch.floor(difference + 0.5)
+
+
+def pair_differences(frac: Tensor) -> Tensor:
+    """Fractional vectors from site i to site j in [-0.5, 0.5), shape (B, N, N, 3)."""
+    return minimum_image(frac[:, None, :, :] - frac[:, :, None, :])
+
+
+def minimum_distances(crystals: Crystals) -> Tensor:
+    """Shortest periodic distance between every pair of sites.
+
+    Returns:
+        Distances in Å, shape (B, N, N); on the diagonal the shortest lattice translation. Infinite at
+        padding; NaN for a crystal whose cell or coordinates are not finite or whose cell is degenerate.
+    """
+    usable = usable_cells(crystals)
+    b, n = crystals.numbers.shape
+    result = crystals.frac.new_full((b, n, n), torch.nan)
+    index = usable.nonzero().flatten()
+    # Any pair lies within half the cell's longest path, so faces farther apart than that need no search.
+    cells = crystals.lattice[index]
+    reach = torch.ceil(0.5 * cells.norm(dim=-1).sum(-1, keepdim=True) / heights(cells) + 0.5)
+    reach = reach.clamp(1, MAX_IMAGES).amax(-1).to(torch.int64)
+    for k in reach.unique().tolist():  # a handful of values: crystals that need equally many cells go together
+        rows = index[reach == k]
+        result[rows] = _shortest(crystals.frac[rows], crystals.lattice[rows], k)
+    pair = crystals.mask[:, :, None] & crystals.mask[:, None, :]
+    return result.masked_fill(~pair, torch.inf)
+
+
+def usable_cells(crystals: Crystals) -> Tensor:
+    """True where cell and coordinates are finite and no pair of faces is closer than 1e-3 Å, shape (B,)."""
+    finite = crystals.lattice.isfinite().flatten(1).all(1) & crystals.frac.isfinite().flatten(1).all(1)
+    safe = torch.where(finite[:, None, None], crystals.lattice, torch.eye(3, dtype=crystals.lattice.dtype))
+    flat = torch.linalg.det(safe).abs() < 1e-9
+    safe = torch.where(flat[:, None, None], torch.eye(3, dtype=safe.dtype), safe)
+    return finite & ~flat & (heights(safe).amin(-1) > 1e-3)
+
+
+def _shortest(frac: Tensor, lattice: Tensor, reach: int) -> Tensor:
+    """Minimum over all cells within ``reach``, in slices that keep memory near 100 MB."""
+    b, n, _ = frac.shape
+    offsets = image_offsets(reach, frac.device).to(frac.dtype)
+    home = (offsets == 0).all(-1)
+    itself = torch.eye(n, dtype=torch.bool, device=frac.device)
+    step = max(1, 8_000_000 // max(1, n * n * len(offsets)))
+    parts = []
+    for start in range(0, b, step):
+        cell = lattice[start : start + step]
+        pairs = pair_differences(frac[start : start + step]) @ cell[:, None]
+        shifts = offsets @ cell
+        squared = ((pairs[:, :, :, None, :] + shifts[:, None, None, :, :]) ** 2).sum(-1)
+        squared = squared.masked_fill(itself[:, :, None] & home, torch.inf)
+        parts.append(squared.amin(-1).sqrt())
+    return torch.cat(parts) if parts else frac.new_zeros(0, n, n)
+
+
+def neighbors(crystals: Crystals, cutoff: float) -> Neighbors:
+    """All directed pairs closer than ``cutoff`` Å, every image counted.
+
+    Crystals whose cell is not usable (see :func:`usable_cells`) have no neighbours.
+    """
+    found = []
+    rows = usable_cells(crystals).nonzero().flatten().tolist()
+    for b in rows:  # one crystal at a time: the number of images differs from cell to cell
+        _, frac, lattice = crystals.sites(b)
+        reach = torch.ceil(cutoff / heights(lattice) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64).tolist()
+        offsets = image_offsets((reach[0], reach[1], reach[2]), frac.device)
+        raw = frac[None, :, :] - frac[:, None, :]
+        near = minimum_image(raw)
+        distance = ((near[:, :, None, :] + offsets.to(frac.dtype)) @ lattice).norm(dim=-1)
+        keep = (distance < cutoff) & (distance > 1e-8)
+        i, j, k = keep.nonzero().unbind(1)
+        image = offsets[k] + torch.round(near - raw).to(torch.int64)[i, j]
+        found.append((torch.full_like(i, b), i, j, image, distance[i, j, k]))
+    if not found:
+        empty = torch.zeros(0, dtype=torch.int64)
+        return Neighbors(empty, empty, empty, empty.reshape(0, 3), crystals.frac.new_zeros(0))
+    return Neighbors(*(torch.cat(parts) for parts in zip(*found, strict=True)))
