@@ -1,0 +1,58 @@
+# `make design` and `make test` set everything up from nothing; each needs only a Python 3.11 to 3.13.
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := runs/design
+SYSTEM := Li-Mn-O
+# The first interpreter that starts and has the right version.
+PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JOBS := $(shell $(PYTHON) -c 'import os; print(min(2, os.cpu_count() or 1))' 2>/dev/null || echo 1)
+# Two worker processes that each open a thread per core would fight for the cores.
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: design test slow lint types layers bench format clean
+
+design: $(VENV)/.installed
+	$(BIN)/nucleate design diffcsp-mp -n 16 --where chemical_system=$(SYSTEM) -o $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
+
+test: $(VENV)/.installed-dev
+	$(THREADS) $(BIN)/python -m pytest -q -n $(JOBS)
+
+slow: $(VENV)/.installed-dev
+	$(THREADS) $(BIN)/python -m pytest -q -n $(JOBS) -m "slow or physical"
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed-dev
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed
+	@for script in benchmarks/*.py; do echo "== $$script"; $(THREADS) $(BIN)/python "$$script" || exit 1; done
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Nucleate needs Python 3.11, 3.12 or 3.13 on the PATH" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+# Torch comes first and within the supported range: left to itself pip may take a newer build.
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	$(PIP) install "torch>=2.10,<2.14"
+	$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
+	$(PIP) install -e ".[dev,fast-match]"
+	@touch $@
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
