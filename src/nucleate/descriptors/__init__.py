@@ -1,0 +1,1 @@
+"""Numbers of a structure: one function serves as label, condition, loss term and report column."""

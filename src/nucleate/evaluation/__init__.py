@@ -1,0 +1,1 @@
+"""Metrics of a set of crystals, per crystal first, then averages with their protocol."""

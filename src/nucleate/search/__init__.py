@@ -1,0 +1,1 @@
+"""Generators without weights: random search and substitution into known prototypes."""

@@ -1,0 +1,115 @@
+"""Geometric validity: no atoms on top of each other, a plausible density, a real cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.elements import COVALENT_RADII, MASSES, SYMBOLS
+from nucleate.crystal.periodic import minimum_distances
+
+MIN_RADII_FRACTION = 0.5
+"""Smallest distance allowed, as a fraction of the sum of covalent radii (LeMat-GenBench's scaling factor)."""
+
+ATOM_DENSITY_BOUNDS = (1e-5, 0.5)
+"""Atoms per Å³ (LeMat-GenBench)."""
+
+MASS_DENSITY_BOUNDS = (0.01, 25.0)
+"""g/cm³ (LeMat-GenBench)."""
+
+LAX_MIN_DISTANCE = 0.5
+"""Å; the older rule of CDVAE and DiffCSP, together with a volume of at least 0.1 Å³."""
+
+LAX_MIN_VOLUME = 0.1
+
+GRAMS_PER_CM3 = 1.66053906660
+"""One atomic mass unit per Å³ in g/cm³."""
+
+
+@dataclass(frozen=True)
+class Validity:
+    """Outcome of :func:`validity` for B crystals.
+
+    Attributes:
+        is_valid: Every distance, the density and the volume are plausible, shape (B,), bool.
+        is_valid_lax: Only "every distance over 0.5 Å and volume over 0.1 Å³", as older tables ask, shape (B,), bool.
+        min_distance: Shortest periodic distance in Å, shape (B,).
+        min_radii_fraction: Smallest distance over the sum of the two covalent radii, shape (B,).
+        atom_density: Atoms per Å³, shape (B,).
+        mass_density: g/cm³, shape (B,).
+        reasons: What is wrong with each crystal in words; empty where it is valid.
+    """
+
+    is_valid: Tensor
+    is_valid_lax: Tensor
+    min_distance: Tensor
+    min_radii_fraction: Tensor
+    atom_density: Tensor
+    mass_density: Tensor
+    reasons: tuple[str, ...]
+
+
+def validity(crystals: Crystals) -> Validity:
+    """Judge the geometry of each crystal by itself; whatever is not finite is invalid, never an error.
+
+    An element without a covalent radius or mass in the tables (beyond Z = 96) makes a crystal invalid.
+    """
+    reach = len(COVALENT_RADII)
+    known = ((crystals.numbers > 0) & (crystals.numbers < reach)) | ~crystals.mask
+    numbers = torch.where(known, crystals.numbers, 0)
+    device, dtype = crystals.frac.device, torch.float64
+    radii = torch.tensor(COVALENT_RADII, dtype=dtype, device=device)[numbers]
+    masses = torch.tensor(MASSES, dtype=dtype, device=device)[numbers].sum(-1)
+
+    if crystals.numbers.shape[1]:
+        distances = minimum_distances(crystals.to(dtype=dtype))
+        fractions = distances / (radii[:, :, None] + radii[:, None, :]).clamp_min(1e-9)
+        min_distance = distances.flatten(1).amin(1)
+        min_fraction, pair = fractions.flatten(1).min(1)
+    else:
+        min_distance = torch.full((len(crystals),), torch.inf, dtype=dtype)
+        min_fraction, pair = min_distance.clone(), torch.zeros(len(crystals), dtype=torch.int64)
+    volume = crystals.volume.to(dtype)
+    atom_density = crystals.n_atoms / volume
+    mass_density = masses / volume * GRAMS_PER_CM3
+
+    real = (crystals.n_atoms > 0) & volume.isfinite() & (volume > 0)
+    finite = real & crystals.frac.isfinite().flatten(1).all(1) & crystals.lattice.isfinite().flatten(1).all(1)
+    apart = min_fraction >= MIN_RADII_FRACTION
+    dense = _within(atom_density, ATOM_DENSITY_BOUNDS) & _within(mass_density, MASS_DENSITY_BOUNDS)
+    is_valid = finite & known.all(1) & apart & dense
+    is_lax = finite & (min_distance > LAX_MIN_DISTANCE) & (volume >= LAX_MIN_VOLUME)
+
+    reasons = [""] * len(crystals)
+    for i in (~is_valid).nonzero().flatten().tolist():  # only the invalid ones, to say what is wrong
+        if not finite[i]:
+            reasons[i] = "the cell or a coordinate is not finite, or the volume is zero"
+        elif not known[i].all():
+            reasons[i] = "an element outside Z = 1..96"
+        elif not apart[i]:
+            first, second = divmod(int(pair[i]), crystals.numbers.shape[1])
+            names = f"{SYMBOLS[int(numbers[i, first])]}{first + 1}-{SYMBOLS[int(numbers[i, second])]}{second + 1}"
+            reasons[i] = _too_close(names, float(distances[i, first, second]), float(min_fraction[i]))
+        else:
+            reasons[i] = (
+                f"density {float(atom_density[i]):.3g} atoms/Å³, {float(mass_density[i]):.3g} g/cm³ outside "
+                f"{_range(ATOM_DENSITY_BOUNDS)} atoms/Å³, {_range(MASS_DENSITY_BOUNDS)} g/cm³"
+            )
+    return Validity(is_valid, is_lax, min_distance, min_fraction, atom_density, mass_density, tuple(reasons))
+
+
+def _within(value: Tensor, bounds: tuple[float, float]) -> Tensor:
+    return (value >= bounds[0]) & (value <= bounds[1])
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    return f"{bounds[0]:g}..{bounds[1]:g}"
+
+
+def _too_close(names: str, distance: float, fraction: float) -> str:
+    if distance != distance:
+        return "the cell is too flat to measure distances"
+    return f"{names} at {distance:.2f} Å, {fraction:.2f} of the sum of covalent radii (at least {MIN_RADII_FRACTION})"
