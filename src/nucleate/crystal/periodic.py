@@ -61,14 +61,41 @@ def minimum_distances(crystals: Crystals) -> Tensor:
     result = crystals.frac.new_full((b, n, n), torch.nan)
     index = usable.nonzero().flatten()
     # Any pair lies within half the cell's longest path, so faces farther apart than that need no search.
-    cells = crystals.lattice[index]
+    cells, change = reduced_cells(crystals.lattice[index])
+    frac = crystals.frac[index] @ torch.linalg.inv(change)
     reach = torch.ceil(0.5 * cells.norm(dim=-1).sum(-1, keepdim=True) / heights(cells) + 0.5)
     reach = reach.clamp(1, MAX_IMAGES).amax(-1).to(torch.int64)
     for k in reach.unique().tolist():  # a handful of values: crystals that need equally many cells go together
-        rows = index[reach == k]
-        result[rows] = _shortest(crystals.frac[rows], crystals.lattice[rows], k)
+        rows = reach == k
+        result[index[rows]] = _shortest(frac[rows], cells[rows], k)
     pair = crystals.mask[:, :, None] & crystals.mask[:, None, :]
     return result.masked_fill(~pair, torch.inf)
+
+
+def reduced_cells(lattice: Tensor) -> tuple[Tensor, Tensor]:
+    """Short, nearly orthogonal vectors that span the same lattices, by pairwise size reduction.
+
+    Arguments:
+        lattice: Cells as rows in Å, shape (B, 3, 3).
+
+    Returns:
+        The reduced cells R and integer matrices M with R = M L, both of shape (B, 3, 3).
+    """
+    change = torch.eye(3, dtype=lattice.dtype, device=lattice.device).expand_as(lattice).clone()
+    cell = lattice.clone()
+    for _ in range(100):  # each pass shortens a vector; real cells need two or three passes
+        moved = False
+        for i, j in ((0, 1), (1, 0), (0, 2), (2, 0), (1, 2), (2, 1)):
+            times = torch.round((cell[:, i] * cell[:, j]).sum(-1) / cell[:, j].square().sum(-1).clamp_min(1e-18))
+            # At exactly one half the vector does not become shorter, only another one of equal length.
+            shorter = (cell[:, i] - times[:, None] * cell[:, j]).norm(dim=-1) < cell[:, i].norm(dim=-1) * (1 - 1e-9)
+            times = torch.where(shorter, times, torch.zeros_like(times))
+            cell[:, i] -= times[:, None] * cell[:, j]
+            change[:, i] -= times[:, None] * change[:, j]
+            moved = moved or bool(times.any())
+        if not moved:
+            break
+    return cell, change
 
 
 def usable_cells(crystals: Crystals) -> Tensor:
@@ -104,17 +131,19 @@ def neighbors(crystals: Crystals, cutoff: float) -> Neighbors:
     Crystals whose cell is not usable (see :func:`usable_cells`) have no neighbours.
     """
     found = []
-    rows = usable_cells(crystals).nonzero().flatten().tolist()
-    for b in rows:  # one crystal at a time: the number of images differs from cell to cell
-        _, frac, lattice = crystals.sites(b)
+    rows = usable_cells(crystals).nonzero().flatten()
+    cells, changes = reduced_cells(crystals.lattice[rows])
+    for b, lattice, change in zip(rows.tolist(), cells, changes, strict=True):  # image counts differ from cell to cell
+        frac = crystals.sites(b)[1] @ torch.linalg.inv(change)
         reach = torch.ceil(cutoff / heights(lattice) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64).tolist()
         offsets = image_offsets((reach[0], reach[1], reach[2]), frac.device)
         raw = frac[None, :, :] - frac[:, None, :]
         near = minimum_image(raw)
-        distance = ((near[:, :, None, :] + offsets.to(frac.dtype)) @ lattice).norm(dim=-1)
+        offsets = offsets.to(frac.dtype)
+        distance = ((near[:, :, None, :] + offsets) @ lattice).norm(dim=-1)
         keep = (distance < cutoff) & (distance > 1e-8)
         i, j, k = keep.nonzero().unbind(1)
-        image = offsets[k] + torch.round(near - raw).to(torch.int64)[i, j]
+        image = torch.round((offsets[k] + torch.round(near - raw)[i, j]) @ change).to(torch.int64)
         found.append((torch.full_like(i, b), i, j, image, distance[i, j, k]))
     if not found:
         empty = torch.zeros(0, dtype=torch.int64)
