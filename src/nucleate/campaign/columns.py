@@ -1,0 +1,67 @@
+"""The columns of a run's tables, each once, with its type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# Matrices are lists of rows, so that any Parquet reader understands them. Å, eV and eV/atom.
+_INPUT = {
+    "id": "string",
+    "model": "string",
+    "formula": "string",
+    "chemical_system": "string",
+    "n_atoms": "int64",
+    "status": "string",
+    "reason": "string",
+    "numbers": "integers",
+    "frac": "matrix",
+    "lattice": "matrix",
+}
+_SCREENED = {
+    "relaxed_frac": "matrix",
+    "relaxed_lattice": "matrix",
+    "energy_per_atom": "double",
+    "formation_energy": "double",
+    "energy_above_hull": "double",
+    "n_competing_phases": "int64",
+    "space_group": "int64",
+    "relaxed_space_group": "int64",
+    "rmsd_to_relaxed": "double",
+    "is_valid": "bool",
+    "is_unique": "bool",
+    "is_novel": "bool",
+    "formula_known": "bool",
+    "is_stable": "bool",
+    "meets_request": "bool",
+    "density": "double",
+}
+
+INPUT_COLUMNS = tuple(_INPUT)
+CANDIDATE_COLUMNS = tuple(_INPUT | _SCREENED)
+
+
+def input_schema() -> pa.Schema:
+    """Schema of ``generated/*.parquet``: the structures as they came, or the reason why one did not."""
+    return _schema(_INPUT)
+
+
+def candidate_schema() -> pa.Schema:
+    """Schema of ``candidates/*.parquet``: the same rows, screened. An unknown value is null, never 0."""
+    return _schema(_INPUT | _SCREENED)
+
+
+def _schema(columns: dict[str, str]) -> pa.Schema:
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(),
+        "int64": pa.int64(),
+        "double": pa.float64(),
+        "bool": pa.bool_(),
+        "integers": pa.list_(pa.int64()),
+        "matrix": pa.list_(pa.list_(pa.float64())),
+    }
+    return pa.schema([(name, types[kind]) for name, kind in columns.items()])

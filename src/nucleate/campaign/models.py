@@ -1,0 +1,170 @@
+"""Generators by name: models that ship with the package, model folders, and the searchers."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from nucleate.errors import UserError
+
+if TYPE_CHECKING:
+    from nucleate.crystal.conditions import Conditions
+    from nucleate.crystal.crystals import Crystals
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
+SEARCHERS = {
+    "random": "random cells, positions and symmetric crystals with plausible distances and density",
+    "substitution": "ionic and elemental substitution into the known structures of the bundled reference",
+}
+_LFS_POINTER = b"version https://git-lfs"
+
+
+class Generator(Protocol):
+    """Anything that answers a request with crystals; crystal i depends on (seed, i) alone."""
+
+    name: str
+
+    def sample(
+        self,
+        n: int,
+        where: Conditions | None = None,
+        seed: int = 0,
+        start: int = 0,
+        progress: Callable[[int], None] | None = None,
+    ) -> Crystals: ...
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One line of ``nucleate models``: a name that can be asked for, and what it is."""
+
+    name: str
+    kind: str
+    summary: str
+    folder: Path | None = None
+
+    def card(self) -> str:
+        """The model's card: data, cost and measured quality; the summary for a searcher."""
+        if self.folder is None or not (self.folder / CARD).exists():
+            return f"# {self.name}\n\n{self.summary}\n"
+        return (self.folder / CARD).read_text()
+
+
+def shipped_models() -> list[ModelEntry]:
+    """The models that came with the package, by name."""
+    root = Path(str(resources.files("nucleate"))) / "weights"
+    folders = sorted(path.parent for path in root.glob(f"*/{CONFIG}"))
+    return [ModelEntry(folder.name, "model", _summary(folder), folder) for folder in folders]
+
+
+def list_models() -> list[ModelEntry]:
+    """Everything that ``load_generator`` knows by name: models first, then searchers."""
+    return [*shipped_models(), *(ModelEntry(name, "searcher", text) for name, text in SEARCHERS.items())]
+
+
+def find_model(name: str) -> ModelEntry:
+    """The entry of a name or of a model folder.
+
+    Raises:
+        UserError: There is neither; the message lists the known names.
+    """
+    entries = {entry.name: entry for entry in list_models()}
+    if name in entries:
+        return entries[name]
+    folder = Path(name)
+    if (folder / CONFIG).exists():
+        return ModelEntry(name, "model", _summary(folder), folder)
+    if folder.is_dir():
+        raise UserError(str(folder), f"no {CONFIG} in it", f"a model folder with {WEIGHTS} and {CONFIG}")
+    raise UserError("model", repr(name), f"one of {', '.join(entries)}, or the folder of a model")
+
+
+def load_generator(name: str, device: str = "cpu") -> Generator:
+    """Make the generator of a name or model folder ready to sample.
+
+    Raises:
+        UserError: The name is unknown, or the weights are not what their configuration says.
+    """
+    if name == "random":
+        from nucleate.search.random_search import RandomSearch
+
+        return RandomSearch()
+    if name == "substitution":
+        from nucleate.data.reference import Reference
+        from nucleate.search.substitution import Substitution
+
+        return Substitution(Reference.load("bundled").structures)
+    entry = find_model(name)
+    if entry.folder is None:
+        raise UserError("model", repr(name), "a model with weights")
+    config = read_config(entry.folder)
+    check_weights(entry.folder / WEIGHTS, config.get("sha256"))
+    family = config.get("family")
+    try:
+        module = importlib.import_module(f"nucleate.families.{family}")
+    except ModuleNotFoundError:
+        raise UserError(str(entry.folder / CONFIG), f"family {family!r}", "a family of this Nucleate") from None
+    generator = module.load(entry.folder)
+    if device != "cpu":
+        generator.to(device)
+    return generator
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The ``config.json`` of a model folder.
+
+    Raises:
+        UserError: It is not a JSON object.
+    """
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text())
+    except ValueError:
+        raise UserError(str(path), "text that is not JSON", "the configuration of a model") from None
+    if not isinstance(config, dict):
+        raise UserError(str(path), f"a JSON {type(config).__name__}", "a JSON object")
+    return config
+
+
+def check_weights(path: Path, sha256: str | None = None) -> str:
+    """SHA-256 of a weights file that is whole.
+
+    Raises:
+        UserError: The file is missing, a Git-LFS pointer, cut short, or has another hash than ``sha256``.
+    """
+    expected = "a complete safetensors file"
+    if not path.exists():
+        raise UserError(str(path), "no such file", expected)
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        head = handle.read(8)
+        header_length = int.from_bytes(head, "little")
+        handle.seek(0)
+        if handle.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise UserError(str(path), "a Git-LFS pointer", "the weights themselves (`git lfs pull` fetches them)")
+        handle.seek(8)
+        if size < 8 or header_length > size - 8:
+            raise UserError(str(path), f"{size} bytes, cut short or of another format", expected)
+        try:
+            header = json.loads(handle.read(header_length))
+            end = max((entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"), default=0)
+        except (ValueError, AttributeError, KeyError, TypeError, IndexError):
+            raise UserError(str(path), "a file of another format", expected) from None
+        if size != 8 + header_length + end:
+            raise UserError(str(path), f"{size} bytes", f"{8 + header_length + end} bytes; fetch the file again")
+        handle.seek(0)
+        found = hashlib.file_digest(handle, "sha256").hexdigest()
+    if sha256 is not None and found != sha256:
+        raise UserError(str(path), f"SHA-256 {found[:12]}…", f"{sha256[:12]}…; fetch the file again")
+    return found
+
+
+def _summary(folder: Path) -> str:
+    config = read_config(folder)
+    return str(config.get("summary", f"{config.get('family', 'unknown')} model"))

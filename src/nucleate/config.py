@@ -1,0 +1,75 @@
+"""The resolved configuration of a command: frozen, checked once, stored in the run as it was used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nucleate.errors import UserError
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+class Settings(BaseModel):
+    """Base of all configurations: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def checked(cls, values: Mapping[str, Any], where: str = "option") -> Self:
+        """Build from plain values.
+
+        Raises:
+            UserError: A value does not fit; the message names the first option at fault.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise UserError(f"{where} {name}", repr(first.get("input")), first["msg"]) from None
+
+
+class ScreenSettings(Settings):
+    """How structures are relaxed, placed on the hull and compared."""
+
+    potential: str = Field("chgnet", min_length=1)
+    reference: str = Field("bundled", min_length=1)
+    fmax: float = Field(0.05, gt=0, description="largest force at convergence, eV/Å")
+    max_steps: int = Field(500, ge=1)
+    max_seconds: float = Field(60.0, gt=0, description="per crystal")
+    rattle: bool = Field(True, description="0.03 Å and 1 % strain before relaxing, so that symmetry found is earned")
+    stable_within: float = Field(0.1, ge=0, description="largest energy above the hull that counts as stable, eV/atom")
+    symprec: float = Field(0.1, gt=0, description="Å")
+    chunk_size: int = Field(32, ge=1, le=10_000)
+    seed: int = Field(0, ge=0, lt=2**63)
+
+
+class DesignSettings(Settings):
+    """What is asked of a generator, and how the answers are screened."""
+
+    model: str = Field(min_length=1)
+    n: int = Field(16, ge=1, le=10_000_000)
+    where: tuple[str, ...] = ()
+    allow_subsystems: bool = False
+    device: Device = "auto"
+    screen: ScreenSettings = ScreenSettings()
+
+
+def resolve_device(device: str) -> str:
+    """The device to compute on; ``auto`` takes an accelerator where there is one.
+
+    Raises:
+        UserError: The device is unknown or this machine lacks it.
+    """
+    import torch
+
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next((name for name in ("cuda", "mps") if available[name]), "cpu")
+    if not available.get(device, False):
+        usable = ", ".join(name for name, there in available.items() if there)
+        raise UserError("--device", repr(device), f"auto, or one that this machine has: {usable}")
+    return device
