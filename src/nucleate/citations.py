@@ -1,99 +1,190 @@
-"""What to cite: each work once, so that a run can name exactly those it rests on."""
+"""What to cite: every paper, program and data set that a run can rest on, by a short key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from nucleate.errors import UserError
 
 
 @dataclass(frozen=True)
 class Citation:
-    """A published work, and what it contributed."""
+    """One work to cite.
 
-    authors: str
-    title: str
-    venue: str
-    year: int
-    doi: str
+    Attributes:
+        key: Short name used in ``run.json``, cards and BibTeX.
+        used_for: What it contributes to a run, a few words.
+        text: The reference as one line of text.
+        bibtex: The same as a BibTeX entry under ``key``.
+        url: Where it is found; empty where we know no lasting address.
+    """
+
+    key: str
     used_for: str
+    text: str
+    bibtex: str
+    url: str
 
 
-CITATIONS: dict[str, Citation] = {
-    "ase": Citation(
-        "A. H. Larsen et al.",
-        "The atomic simulation environment: a Python library for working with atoms",
-        "J. Phys.: Condens. Matter 29, 273002",
-        2017,
-        "10.1088/1361-648X/aa680e",
-        "relaxation",
-    ),
-    "chgnet": Citation(
-        "B. Deng et al.",
-        "CHGNet as a pretrained universal neural network potential for charge-informed atomistic modelling",
-        "Nat. Mach. Intell. 5, 1031",
-        2023,
-        "10.1038/s42256-023-00716-3",
-        "energies, forces, stresses and magnetic moments",
-    ),
-    "covalent_radii": Citation(
-        "B. Cordero et al.",
-        "Covalent radii revisited",
-        "Dalton Trans. 2832",
-        2008,
-        "10.1039/b801115j",
-        "distances below which a crystal is invalid",
-    ),
-    "diffcsp": Citation(
-        "R. Jiao et al.",
-        "Crystal structure prediction by joint equivariant diffusion",
-        "Advances in Neural Information Processing Systems 36",
-        2023,
-        "10.48550/arXiv.2309.04475",
-        "generation",
-    ),
-    "materials_project": Citation(
-        "A. Jain et al.",
-        "The Materials Project: a materials genome approach to accelerating materials innovation",
-        "APL Mater. 1, 011002",
-        2013,
-        "10.1063/1.4812323",
-        "training structures and the fit of the energy references",
-    ),
-    "mattergen": Citation(
-        "C. Zeni et al.",
+def _work(
+    key: str,
+    used_for: str,
+    kind: str,
+    authors: str,
+    title: str,
+    year: str = "",
+    doi: str = "",
+    arxiv: str = "",
+    **more: str,
+) -> Citation:
+    """A citation from its parts; ``authors`` are 'Given Surname' joined by '; ', ``more`` are BibTeX fields."""
+    names = authors.split("; ")
+    known = [name for name in names if name != "others"]
+    shown = ", ".join(known[:6]) + (" et al." if len(known) > 6 or known != names else "")
+    venue = " ".join(more[part] for part in ("journal", "booktitle", "howpublished", "volume") if part in more)
+    venue += f", {more['pages']}" if "pages" in more else ""
+    found = f"doi:{doi}" if doi else f"arXiv:{arxiv}" if arxiv else more.get("url", "")
+    parts = [shown, title, venue + (f" ({year})" if year else ""), found]
+    text = ". ".join(part.strip().rstrip(".") for part in parts if part.strip())
+    fields = {"author": " and ".join(names), "title": f"{{{title}}}", "year": year, "doi": doi, **more}
+    if arxiv:
+        fields |= {"eprint": arxiv, "archivePrefix": "arXiv"}
+    body = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
+    url = f"https://doi.org/{doi}" if doi else f"https://arxiv.org/abs/{arxiv}" if arxiv else more.get("url", "")
+    return Citation(key, used_for, text, f"@{kind}{{{key},\n{body}}}", url)  # fmt: skip
+
+
+_WORKS = (
+    # The five systems.
+    _work(
+        "mattergen", "MatterGen; the definitions of S.U.N. and of the RMSD to the relaxed structure", "article",
+        "Claudio Zeni; Robert Pinsler; Daniel Zügner; Andrew Fowler; Matthew Horton; Xiang Fu; Zilong Wang; "
+        "Aliaksandra Shysheya; Jonathan Crabbé; others",
         "A generative model for inorganic materials design",
-        "Nature 639, 624",
-        2025,
-        "10.1038/s41586-025-08628-5",
-        "the definitions of S.U.N. and of the RMSD to the relaxed structure",
+        "2025", doi="10.1038/s41586-025-08628-5", journal="Nature", volume="639", pages="624-632",
     ),
-    "pymatgen": Citation(
-        "S. P. Ong et al.",
-        "Python Materials Genomics (pymatgen): a robust, open-source Python library for materials analysis",
-        "Comput. Mater. Sci. 68, 314",
-        2013,
-        "10.1016/j.commatsci.2012.10.028",
-        "structure matching and file formats",
+    _work(
+        "pigen", "PIGEN; compactness and local-environment diversity", "misc",
+        "A. Vasylenko; F. Ottomano; C. M. Collins; R. Savani; M. S. Dyer; M. J. Rosseinsky",
+        "Physics-informed diffusion models for extrapolating crystal structures beyond known motifs",
+        "2025", doi="10.5281/zenodo.17357919", howpublished="Preprint with code",
     ),
-    "pyxtal": Citation(
-        "S. Fredericks et al.",
-        "PyXtal: a Python library for crystal structure generation and symmetry analysis",
-        "Comput. Phys. Commun. 261, 107810",
-        2021,
-        "10.1016/j.cpc.2020.107810",
-        "symmetric random crystals",
+    _work(
+        "wyckoffdiff_adaptor", "WyckoffDiff-Adaptor", "misc",
+        "Takanori Ishii; Kaoru Hisama; Kohei Shinohara",
+        "Symmetry-aware Conditional Generation of Crystal Structures Using Diffusion Models",
+        howpublished="Preprint",
     ),
-    "spglib": Citation(
-        "A. Togo, K. Shinohara and I. Tanaka",
-        "Spglib: a software library for crystal symmetry search",
-        "Sci. Technol. Adv. Mater. Methods 4, 2384822",
-        2024,
-        "10.1080/27660400.2024.2384822",
-        "the symmetry search that moyo follows",
+    _work(
+        "diffcrysgen", "DiffCrysGen", "misc",
+        "Sourav Mal; Subhankar Mishra; Prasenjit Sen",
+        "DiffCrysGen: A Score-Based Diffusion Model for Design of Diverse Inorganic Crystalline Materials",
+        "2025", arxiv="2505.07442",
     ),
-}
+    _work(
+        "maggen", "MagGen", "misc",
+        "Sourav Mal; Gaurav Seal; Prasenjit Sen",
+        "MagGen: A graph aided deep generative model for inverse design of stable, permanent magnets",
+        howpublished="Preprint",
+    ),
+    # The systems that these build on.
+    _work(
+        "diffcsp", "DiffCSP: network and joint diffusion", "inproceedings",
+        "Rui Jiao; Wenbing Huang; Peijia Lin; Jiaqi Han; Pin Chen; Yutong Lu; Yang Liu",
+        "Crystal Structure Prediction by Joint Equivariant Diffusion",
+        "2023", arxiv="2309.04475", booktitle="Advances in Neural Information Processing Systems", volume="36",
+    ),
+    _work(
+        "wyckoffdiff", "WyckoffDiff", "inproceedings",
+        "Filip Ekström Kelvinius; Oskar B. Andersson; Abhijith S. Parackal; Dong Qian; Rickard Armiento; "
+        "Fredrik Lindsten",
+        "WyckoffDiff: A Generative Diffusion Model for Crystal Symmetry",
+        "2025", arxiv="2502.06485", booktitle="International Conference on Machine Learning",
+    ),
+    # Energies.
+    _work(
+        "chgnet", "energies, forces, stresses and magnetic moments", "article",
+        "Bowen Deng; Peichen Zhong; KyuJung Jun; Janosh Riebesell; Kevin Han; Christopher J. Bartel; Gerbrand Ceder",
+        "CHGNet as a pretrained universal neural network potential for charge-informed atomistic modelling",
+        "2023", doi="10.1038/s42256-023-00716-3", journal="Nature Machine Intelligence", volume="5", pages="1031-1041",
+    ),
+    _work(
+        "ase", "relaxation", "article",
+        "Ask Hjorth Larsen; Jens Jørgen Mortensen; Jakob Blomqvist; Ivano E. Castelli; Rune Christensen; others",
+        "The atomic simulation environment: a Python library for working with atoms",
+        "2017", doi="10.1088/1361-648X/aa680e", journal="Journal of Physics: Condensed Matter", volume="29",
+        pages="273002",
+    ),
+    # Structures and symmetry.
+    _work(
+        "pymatgen", "structure matching and file formats", "article",
+        "Shyue Ping Ong; William Davidson Richards; Anubhav Jain; Geoffroy Hautier; Michael Kocher; Shreyas Cholia; "
+        "Dan Gunter; Vincent L. Chevrier; Kristin A. Persson; Gerbrand Ceder",
+        "Python Materials Genomics (pymatgen): A robust, open-source python library for materials analysis",
+        "2013", doi="10.1016/j.commatsci.2012.10.028", journal="Computational Materials Science", volume="68",
+        pages="314-319",
+    ),
+    _work(
+        "covalent_radii", "distances below which a crystal is invalid", "article",
+        "Beatriz Cordero; Verónica Gómez; Ana E. Platero-Prats; Marc Revés; Jorge Echeverría; Eduard Cremades; "
+        "Flavia Barragán; Santiago Alvarez",
+        "Covalent radii revisited",
+        "2008", doi="10.1039/b801115j", journal="Dalton Transactions", pages="2832-2838",
+    ),
+    _work(
+        "moyopy", "space groups", "misc",
+        "Kohei Shinohara", "moyo: a library for crystal symmetry in Rust", url="https://github.com/spglib/moyo",
+        howpublished="Software",
+    ),
+    _work(
+        "spglib", "the symmetry search that moyo follows", "article",
+        "Atsushi Togo; Kohei Shinohara; Isao Tanaka", "Spglib: a software library for crystal symmetry search",
+        "2024", doi="10.1080/27660400.2024.2384822",
+        journal="Science and Technology of Advanced Materials: Methods", volume="4", pages="2384822",
+    ),
+    _work(
+        "pyxtal", "symmetric random crystals", "article",
+        "Scott Fredericks; Kevin Parrish; Dean Sayre; Qiang Zhu",
+        "PyXtal: A Python library for crystal structure generation and symmetry analysis",
+        "2021", doi="10.1016/j.cpc.2020.107810", journal="Computer Physics Communications", volume="261",
+        pages="107810",
+    ),
+    _work(
+        "smact", "charge balance", "article",
+        "Daniel W. Davies; Keith T. Butler; Adam J. Jackson; Jonathan M. Skelton; Kazuki Morita; Aron Walsh",
+        "SMACT: Semiconducting Materials by Analogy and Chemical Theory",
+        "2019", doi="10.21105/joss.01361", journal="Journal of Open Source Software", volume="4", pages="1361",
+    ),
+    # Data and learning.
+    _work(
+        "materials_project", "training structures, known structures and energies (CC BY 4.0)", "article",
+        "Anubhav Jain; Shyue Ping Ong; Geoffroy Hautier; Wei Chen; William Davidson Richards; Stephen Dacek; "
+        "Shreyas Cholia; Dan Gunter; David Skinner; Gerbrand Ceder; Kristin A. Persson",
+        "Commentary: The Materials Project: A materials genome approach to accelerating materials innovation",
+        "2013", doi="10.1063/1.4812323", journal="APL Materials", volume="1", pages="011002",
+    ),
+    _work(
+        "pytorch", "tensors and networks", "inproceedings",
+        "Adam Paszke; Sam Gross; Francisco Massa; Adam Lerer; James Bradbury; Gregory Chanan; others",
+        "PyTorch: An Imperative Style, High-Performance Deep Learning Library",
+        "2019", arxiv="1912.01703", booktitle="Advances in Neural Information Processing Systems", volume="32",
+    ),
+)  # fmt: skip
+
+CITATIONS: dict[str, Citation] = {work.key: work for work in _WORKS}
+"""All works by key."""
 
 
-def citations(keys: Iterable[str]) -> list[dict[str, str | int]]:
-    """The works behind the given keys, each once and in alphabetical order of key."""
-    return [asdict(CITATIONS[key]) for key in sorted(set(keys))]
+def citations(keys: Iterable[str]) -> list[Citation]:
+    """The works of the keys, each once, in the order first named.
+
+    Raises:
+        UserError: A key is not in the table.
+    """
+    found = []
+    for key in dict.fromkeys(keys):
+        if key not in CITATIONS:
+            raise UserError("citation", repr(key), f"one of {', '.join(sorted(CITATIONS))}")
+        found.append(CITATIONS[key])
+    return found
