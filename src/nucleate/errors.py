@@ -1,6 +1,7 @@
 """What can go wrong: one exception for users' mistakes, one status for each crystal."""
 
 from enum import StrEnum
+from typing import Self
 
 
 class UserError(ValueError):
@@ -15,6 +16,10 @@ class UserError(ValueError):
     def __init__(self, where: str, found: str, expected: str) -> None:
         super().__init__(f"{where}: found {found}; expected {expected}")
         self.where, self.found, self.expected = where, found, expected
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        """Let the error pass between processes, which the single argument of its base would not."""
+        return type(self), (self.where, self.found, self.expected)
 
 
 class Status(StrEnum):
