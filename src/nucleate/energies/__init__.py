@@ -1,0 +1,1 @@
+"""Potentials, relaxation and thermodynamic stability."""

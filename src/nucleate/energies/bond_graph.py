@@ -1,0 +1,121 @@
+"""Bonds and angles of periodic crystals as flat index tensors, each bond once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nucleate.crystal.crystals import Crystals
+
+MAX_BONDS = 400_000
+"""More bonds than this in one crystal mean that its cell has collapsed."""
+
+
+class TooManyBondsError(ValueError):
+    """A crystal is so dense that its bonds cannot be listed."""
+
+
+@dataclass(frozen=True)
+class BondGraph:
+    """U undirected bonds and A angles over the n atoms of a batch, atoms numbered through.
+
+    A bond runs from atom ``first`` to the image ``shift`` of atom ``second``; the first ``n_short``
+    bonds are those that form angles. An angle at an atom lies between two different bond ends there;
+    both orders are listed, as CHGNet does.
+
+    Attributes:
+        numbers: Atomic numbers, shape (n,).
+        owner: Crystal of each atom, shape (n,).
+        first, second: Atoms at the two ends, shape (U,).
+        shift: Lattice translation of the second end in Å, shape (U, 3).
+        vectors: From the first to the second end in Å, shape (U, 3), float64.
+        n_short: Number of bonds inside the angle cutoff.
+        angle_centre: Atom at the apex, shape (A,).
+        angle_left, angle_right: Bonds of the two legs, shape (A,).
+        angle_sign: 1 where both legs run the same way (both outwards or both inwards), else -1; shape (A,).
+    """
+
+    numbers: Tensor
+    owner: Tensor
+    first: Tensor
+    second: Tensor
+    vectors: Tensor
+    n_short: int
+    angle_centre: Tensor
+    angle_left: Tensor
+    angle_right: Tensor
+    angle_sign: Tensor
+
+
+def build_bond_graph(crystals: Crystals, cutoff: float, angle_cutoff: float) -> BondGraph:
+    """All bonds up to ``cutoff`` (Å) and all angles between bonds up to ``angle_cutoff`` (Å).
+
+    Raises:
+        TooManyBondsError: A crystal is far too dense.
+    """
+    from pymatgen.optimization.neighbors import find_points_in_spheres
+
+    firsts, seconds, vectors = [], [], []
+    offset = 0
+    pbc = np.ones(3, dtype=np.int64)
+    n_atoms = crystals.n_atoms.tolist()
+    all_frac, all_lattice = (
+        part.detach().cpu().numpy().astype(np.float64) for part in (crystals.frac, crystals.lattice)
+    )
+    for n, frac, lattice in zip(n_atoms, all_frac, all_lattice, strict=True):
+        cart = np.ascontiguousarray(frac[:n] @ lattice)
+        expected = 0.5 * n * n * 4 / 3 * np.pi * cutoff**3 / max(abs(np.linalg.det(lattice)), 1e-9)
+        if expected > MAX_BONDS:
+            raise TooManyBondsError(f"about {expected:.0f} bonds within {cutoff} Å: the cell has collapsed")
+        i, j, image, _ = find_points_in_spheres(cart, cart, cutoff, pbc, np.ascontiguousarray(lattice), 1e-8)
+        # The same pair is found from both ends; keep the copy with i < j, or the image with positive leading entry.
+        image = image.astype(np.int64)
+        leading = image[:, 0] * 1_000_000 + image[:, 1] * 1_000 + image[:, 2]
+        kept = (i < j) | ((i == j) & (leading > 0))
+        i, j = i[kept], j[kept]
+        vectors.append(cart[j] + image[kept] @ lattice - cart[i])
+        firsts.append(i + offset)
+        seconds.append(j + offset)
+        offset += n
+    first, second = np.concatenate(firsts), np.concatenate(seconds)
+    vector = np.concatenate(vectors)
+    short = (vector**2).sum(1) < angle_cutoff**2
+    order = np.argsort(~short, kind="stable")
+    first, second, vector = first[order], second[order], vector[order]
+    n_short = int(short.sum())
+    centre, left, right, sign = _angles(first[:n_short], second[:n_short], offset)
+    mask = crystals.mask
+    return BondGraph(
+        numbers=crystals.numbers[mask],
+        owner=torch.repeat_interleave(crystals.n_atoms),
+        first=torch.from_numpy(first),
+        second=torch.from_numpy(second),
+        vectors=torch.from_numpy(vector),
+        n_short=n_short,
+        angle_centre=torch.from_numpy(centre),
+        angle_left=torch.from_numpy(left),
+        angle_right=torch.from_numpy(right),
+        angle_sign=torch.from_numpy(sign),
+    )
+
+
+def _angles(first: np.ndarray, second: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
+    """Ordered pairs of different bond ends at each of n atoms: apex, left bond, right bond, sign."""
+    bonds = len(first)
+    ends = np.concatenate([first, second])
+    order = np.argsort(ends, kind="stable")
+    apex = ends[order]
+    count = np.bincount(ends, minlength=n)
+    start = np.cumsum(count) - count
+    repeats = count[apex]
+    left = np.repeat(np.arange(2 * bonds), repeats)
+    inside = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    right = start[apex[left]] + inside
+    different = left != right
+    left, right = left[different], right[different]
+    left_end, right_end = order[left], order[right]
+    outward = (left_end < bonds) == (right_end < bonds)
+    return apex[left], left_end % max(bonds, 1), right_end % max(bonds, 1), np.where(outward, 1.0, -1.0)
