@@ -28,7 +28,7 @@ COVALENT_RADII: tuple[float, ...] = (
     1.42, 1.39, 1.39, 1.38, 1.39, 1.40, 2.44, 2.15, 2.07, 2.04, 2.03, 2.01, 1.99, 1.98, 1.98, 1.96,
     1.94, 1.92, 1.92, 1.89, 1.90, 1.87, 1.87, 1.75, 1.70, 1.62, 1.51, 1.44, 1.41, 1.36, 1.36, 1.32,
     1.45, 1.46, 1.48, 1.40, 1.50, 1.50, 2.60, 2.21, 2.15, 2.06, 2.00, 1.96, 1.90, 1.87, 1.80, 1.69,
-)
+)  # fmt: skip
 
 # Standard atomic weights in u, Z = 1 to 96: IUPAC 2016; the longest-lived isotope where there is none.
 MASSES: tuple[float, ...] = (
@@ -42,7 +42,7 @@ MASSES: tuple[float, ...] = (
     167.259, 168.934, 173.054, 174.967, 178.490, 180.948, 183.840, 186.207, 190.230, 192.217,
     195.084, 196.967, 200.592, 204.380, 207.200, 208.980, 208.982, 209.987, 222.018, 223.020,
     226.025, 227.028, 232.038, 231.036, 238.029, 237.048, 244.064, 243.061, 247.070,
-)
+)  # fmt: skip
 
 NOBLE_GASES: frozenset[int] = frozenset({2, 10, 18, 36, 54, 86})
 
@@ -94,4 +94,3 @@ def parse_formula(formula: str, where: str = "formula") -> dict[int, int]:
     if len(stack) != 1:
         raise UserError(where, repr(formula), expected)
     return stack[0]
-
