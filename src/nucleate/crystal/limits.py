@@ -1,0 +1,73 @@
+"""Bounds on what is read from untrusted files, and reading within them."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+from typing import Protocol
+
+from nucleate.errors import UserError
+
+MAX_BYTES = 2 << 30
+"""Largest content of one file, after decompression."""
+
+MAX_STRUCTURE_BYTES = 16 << 20
+"""Largest file that holds a single structure."""
+
+
+def regular_file(path: Path, limit: int = MAX_BYTES) -> None:
+    """Check that a path is an ordinary, readable file of bounded size.
+
+    Raises:
+        UserError: It is not.
+    """
+    try:
+        if not path.exists():
+            raise UserError(str(path), "nothing there", "a file or folder of structures")
+        if not path.is_file():
+            raise UserError(str(path), "something that is not an ordinary file", "a file of structures")
+        size = path.stat().st_size
+    except OSError as error:
+        raise UserError(str(path), str(error.strerror or error), "a path that can be read") from None
+    if size == 0:
+        raise UserError(str(path), "an empty file", "a file of structures")
+    if size > limit:
+        raise UserError(str(path), f"{size / 1e6:,.0f} MB", f"at most {limit / 1e6:,.0f} MB")
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Content of a file, decompressed if its name ends in ``.gz``.
+
+    Raises:
+        UserError: The file is missing, unreadable, damaged or too large once decompressed.
+    """
+    regular_file(path, limit)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            return read_within(stream, limit, str(path))
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise UserError(str(path), "a gzip file that is damaged or cut short", "a whole one") from None
+    except OSError as error:
+        raise UserError(str(path), str(error.strerror or error), "a file that can be read") from None
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_within(stream: _Readable, limit: int, where: str) -> bytes:
+    """All of a stream.
+
+    Raises:
+        UserError: It holds more than ``limit`` bytes; no more than that is ever kept in memory.
+    """
+    content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise UserError(where, f"more than {limit / 1e6:,.0f} MB of content", "less")
+    return content
+
+
+def as_text(content: bytes) -> str:
+    """UTF-8 text; a byte that is none becomes a replacement mark, which the parser then refuses or ignores."""
+    return content.decode("utf-8", errors="replace")
