@@ -1,0 +1,76 @@
+"""Rates and means that carry their uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+Z_95 = 1.959963984540054
+"""Two-sided 95 % quantile of the normal distribution."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of crystals with its 95 % interval.
+
+    Attributes:
+        name: What was counted.
+        group: Which crystals were counted; ``all`` for every one.
+        count: How many met the criterion.
+        total: How many there were (the denominator).
+    """
+
+    name: str
+    group: str
+    count: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """The share, 0 to 1; NaN of nothing."""
+        return self.count / self.total if self.total else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's score interval at 95 % (J. Am. Stat. Assoc. 22, 209 (1927)); (0, 1) of nothing."""
+        return wilson(self.count, self.total)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return f"{self.value:.1%} ({self.count} of {self.total}; 95 % interval {low:.1%} to {high:.1%})"
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean with its spread.
+
+    Attributes:
+        name: What was averaged, with its unit.
+        group: Which crystals were averaged.
+        value: The mean; NaN of nothing.
+        median: The median; NaN of nothing.
+        standard_error: Of the mean; NaN of fewer than two.
+        count: Number of values.
+        missing: Crystals of the group without a value.
+    """
+
+    name: str
+    group: str
+    value: float
+    median: float
+    standard_error: float
+    count: int
+    missing: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g} ± {self.standard_error:.2g} (median {self.median:.4g}, {self.count} crystals)"
+
+
+def wilson(count: int, total: int, z: float = Z_95) -> tuple[float, float]:
+    """Score interval of a share: the values of p that the observed count does not reject."""
+    if total == 0:
+        return 0.0, 1.0
+    share, scale = count / total, 1 + z * z / total
+    centre = (share + z * z / (2 * total)) / scale
+    half = z * sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / scale
+    return max(0.0, centre - half), min(1.0, centre + half)

@@ -1,0 +1,67 @@
+"""Novelty: not among the known structures; a known formula is told apart from a known structure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from nucleate.crystal.conditions import reduced
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.elements import parse_formula
+from nucleate.evaluation.matching import CompositionKey, MatchError, StructureLibrary, composition_key
+
+
+def novelty(crystals: Crystals, known: StructureLibrary | Crystals, known_formulas: Iterable[str] = ()) -> pd.DataFrame:
+    """Compare each crystal with the known structures of its reduced formula.
+
+    Arguments:
+        crystals: Batch of B crystals.
+        known: Known structures. Pass one :class:`StructureLibrary` to every call: its reduced cells are kept.
+        known_formulas: Further formulas that are known without a structure; they only set ``formula_known``.
+
+    Returns:
+        A row for each crystal: ``is_novel`` (boolean; missing where no answer was found, and everywhere if there are
+        no known structures), ``known_as`` (number of the known structure), ``formula_known`` and
+        ``novelty_reason``.
+    """
+    library = known if isinstance(known, StructureLibrary) else StructureLibrary.of(known)
+    formulas = library.formulas | formula_keys(known_formulas)
+    novel: list[bool | None] = []
+    twin: list[int | None] = []
+    reasons: list[str] = []
+    keys = [composition_key(row) for row in crystals.numbers]
+    for row in range(len(crystals)):
+        answer, index, reason = _judge(crystals, row, library)
+        novel.append(answer)
+        twin.append(index)
+        reasons.append(reason)
+    return pd.DataFrame(
+        {
+            "is_novel": pd.array(novel, dtype="boolean"),
+            "known_as": pd.array(twin, dtype="Int64"),
+            "formula_known": pd.array([key in formulas for key in keys], dtype="boolean"),
+            "novelty_reason": pd.array(reasons, dtype=object),
+        }
+    )
+
+
+def formula_keys(formulas: Iterable[str]) -> set[CompositionKey]:
+    """Reduced formulas of texts such as ``Mg2Si``.
+
+    Raises:
+        UserError: A text is not a formula.
+    """
+    return {tuple(sorted(reduced(parse_formula(text, "known formula")).items())) for text in set(formulas)}
+
+
+def _judge(crystals: Crystals, row: int, library: StructureLibrary) -> tuple[bool | None, int | None, str]:
+    if not len(library):
+        return None, None, "no known structures to compare with"
+    try:
+        match = library.find(crystals, row)
+    except MatchError as error:
+        return None, None, str(error)
+    if match.index is not None:
+        return False, match.index, ""
+    return (None if match.reason else True), None, match.reason

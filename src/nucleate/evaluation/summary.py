@@ -1,0 +1,211 @@
+"""Averages of a candidate table: each rate with its denominator, interval and protocol, and by group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from nucleate.errors import Status
+from nucleate.evaluation.intervals import Mean, Rate
+from nucleate.evaluation.matching import SAME_STRUCTURE
+from nucleate.evaluation.stability import STABLE_WITHIN
+
+ATOM_BINS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 20))
+COMPETING_BINS = ((0, 0), (1, 5), (6, 20), (21, None))
+SUSPICIOUS_FROM = 100
+"""A rate of exactly 0 or 1 over more crystals than this is pointed out."""
+
+RATES = {
+    "valid": "is_valid",
+    "unique": "is_unique",
+    "novel": "is_novel",
+    "stable": "is_stable",
+    "formula known": "formula_known",
+    "meets request": "meets_request",
+}
+"""Name of a rate and the column that it counts; a column that is not there has no rate."""
+
+MEANS = {
+    "energy above hull (eV/atom)": "energy_above_hull",
+    "RMSD to the relaxed structure (Å)": "rmsd_to_relaxed",
+}
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the columns were made; printed beside every rate."""
+
+    potential: str = "not stated"
+    reference: str = "not stated"
+    relaxation: str = "relax-v1"
+    threshold: float = STABLE_WITHIN
+    matcher: str = str(SAME_STRUCTURE)
+    n_requested: int | None = None
+
+    def __str__(self) -> str:
+        return (
+            f"potential {self.potential}; relaxation {self.relaxation}; reference {self.reference}; stable: energy "
+            f"above hull ≤ {self.threshold:g} eV/atom, unconverged counts as not stable; unique and novel: "
+            f"{self.matcher}; denominator: every crystal generated, unknown counts as no; 95 % Wilson intervals"
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Averages of a set of candidates.
+
+    Attributes:
+        protocol: How the columns were made.
+        rates: Shares for all crystals (group ``all``), then by group.
+        means: Means and medians, likewise.
+        statuses: Number of crystals with each status.
+        warnings: What a reader should doubt.
+    """
+
+    protocol: Protocol
+    rates: tuple[Rate, ...]
+    means: tuple[Mean, ...]
+    statuses: dict[str, int]
+    warnings: tuple[str, ...]
+
+    def rate(self, name: str, group: str = "all") -> Rate:
+        """The rate of that name and group.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for rate in self.rates:
+            if (rate.name, rate.group) == (name, group):
+                return rate
+        raise KeyError(f"no rate {name!r} for {group!r}")
+
+    def table(self) -> pd.DataFrame:
+        """A row for each rate and mean, with its interval."""
+        rows = [
+            {"name": r.name, "group": r.group, "value": r.value, "low": r.interval[0], "high": r.interval[1],
+             "count": r.count, "total": r.total}
+            for r in self.rates
+        ]  # fmt: skip
+        rows += [
+            {"name": m.name, "group": m.group, "value": m.value, "low": m.value - 1.96 * m.standard_error,
+             "high": m.value + 1.96 * m.standard_error, "count": m.count, "total": m.count + m.missing,
+             "median": m.median}
+            for m in self.means
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=["name", "group", "value", "low", "high", "count", "total", "median"])
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON; what is not finite is None."""
+        records = self.table().astype(object)
+        return {
+            "protocol": asdict(self.protocol) | {"text": str(self.protocol)},
+            "statuses": self.statuses,
+            "metrics": [
+                {
+                    key: None if isinstance(value, float) and not np.isfinite(value) else value
+                    for key, value in row.items()
+                }
+                for row in records.to_dict("records")
+            ],
+            "warnings": list(self.warnings),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{rate.name:>28}  {rate}" for rate in self.rates if rate.group == "all"]
+        lines += [f"{mean.name:>28}  {mean}" for mean in self.means if mean.group == "all"]
+        lines += [f"warning: {text}" for text in self.warnings]
+        return "\n".join([*lines, f"protocol: {self.protocol}"])
+
+
+def summarise(candidates: pd.DataFrame, protocol: Protocol | None = None) -> Summary:
+    """Averages over all candidates, by size, by number of elements and by number of competing phases.
+
+    A crystal whose answer is unknown counts as a miss. S.U.N. is stable, unique and novel at once. The share of P1
+    counts crystals whose space group was found: as generated, and after relaxation with status ``ok``.
+    """
+    protocol = protocol or Protocol()
+    flags = {name: candidates[column].eq(True).fillna(False) for name, column in RATES.items() if column in candidates}
+    if {"stable", "unique", "novel"} <= flags.keys():
+        flags["S.U.N."] = flags["stable"] & flags["unique"] & flags["novel"]
+        if "valid" in flags:
+            flags["valid S.U.N."] = flags["S.U.N."] & flags["valid"]
+    rates: list[Rate] = []
+    means: list[Mean] = []
+    for group, rows in _groups(candidates):
+        for name, flag in flags.items():
+            rates.append(Rate(name, group, int(flag[rows].sum()), int(rows.sum())))
+        rates += _p1(candidates[rows], group)
+        means += _means(candidates[rows], group)
+    statuses = (
+        {str(k): int(v) for k, v in candidates["status"].value_counts().items()} if "status" in candidates else {}
+    )
+    return Summary(protocol, tuple(rates), tuple(means), statuses, tuple(_warnings(rates, candidates)))
+
+
+def _groups(candidates: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    """Name and row mask of each group that holds a crystal, ``all`` first even when empty."""
+    everything = pd.Series(True, index=candidates.index)
+    yield "all", everything
+    masks: list[tuple[str, pd.Series]] = []
+    if "n_atoms" in candidates:
+        size = candidates["n_atoms"]
+        masks += [(f"{low}-{high} atoms", size.between(low, high)) for low, high in ATOM_BINS]
+        masks.append((f"over {ATOM_BINS[-1][1]} atoms", size > ATOM_BINS[-1][1]))
+    if "chemical_system" in candidates:
+        elements = (
+            candidates["chemical_system"].fillna("").str.split("-").map(lambda names: len(list(filter(None, names))))
+        )
+        masks += [(f"{n} element{'s' if n > 1 else ''}", elements == n) for n in sorted(set(elements) - {0})]
+    if "n_competing_phases" in candidates:
+        competing = pd.to_numeric(candidates["n_competing_phases"], errors="coerce")
+        for low, high in COMPETING_BINS:
+            label = "over 20" if high is None else str(low) if low == high else f"{low}-{high}"
+            masks.append((f"{label} competing phases", competing.between(low, np.inf if high is None else high)))
+    for name, mask in masks:
+        mask = mask.fillna(False).astype(bool)
+        if mask.any():
+            yield name, mask
+
+
+def _p1(candidates: pd.DataFrame, group: str) -> list[Rate]:
+    rates = []
+    for name, column in (("P1 as generated", "space_group"), ("P1 relaxed", "relaxed_space_group")):
+        if column in candidates:
+            found = pd.to_numeric(candidates[column], errors="coerce")
+            if column == "relaxed_space_group" and "status" in candidates:
+                found = found[candidates["status"].isin([str(Status.OK), str(Status.NO_REFERENCE)])]
+            found = found[found > 0]
+            rates.append(Rate(name, group, int((found == 1).sum()), len(found)))
+    if "rmsd_matched" in candidates:
+        matched = candidates["rmsd_matched"].dropna()
+        rates.append(
+            Rate("no match with its relaxed structure", group, int((~matched.astype(bool)).sum()), len(matched))
+        )
+    return rates
+
+
+def _means(candidates: pd.DataFrame, group: str) -> list[Mean]:
+    means = []
+    for name, column in MEANS.items():
+        if column in candidates:
+            values = pd.to_numeric(candidates[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+            values = values[np.isfinite(values)]
+            n = len(values)
+            error = float(values.std(ddof=1) / np.sqrt(n)) if n > 1 else float("nan")
+            centre, median = (float(values.mean()), float(np.median(values))) if n else (float("nan"), float("nan"))
+            means.append(Mean(name, group, centre, median, error, n, len(candidates) - n))
+    return means
+
+
+def _warnings(rates: list[Rate], candidates: pd.DataFrame) -> Iterator[str]:
+    for rate in rates:
+        if rate.group == "all" and rate.total > SUSPICIOUS_FROM and rate.count in (0, rate.total):
+            yield f"{rate.name} is exactly {rate.value:.0f} on {rate.total} crystals: check that it was measured"
+    if "n_competing_phases" in candidates and len(candidates):
+        few = pd.to_numeric(candidates["n_competing_phases"], errors="coerce").eq(0).sum()
+        if few:
+            share = f"{few} of {len(candidates)} crystals"
+            yield f"{share} have no competing phase but the elements: their hull distance is generous"

@@ -1,0 +1,25 @@
+"""Wilson's interval against statistics libraries and its definition."""
+
+from math import sqrt
+
+import pytest
+from scipy.stats import binomtest
+
+from nucleate.evaluation.intervals import Z_95, Rate, wilson
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 10), (3, 17), (50, 100), (999, 1000), (64, 64)])
+def test_agrees_with_scipy(count: int, total: int) -> None:
+    expected = binomtest(count, total).proportion_ci(method="wilson")
+    assert wilson(count, total) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_bounds_are_where_the_score_test_rejects() -> None:
+    for p in wilson(13, 40):
+        assert abs(13 / 40 - p) == pytest.approx(Z_95 * sqrt(p * (1 - p) / 40))
+
+
+def test_nothing_counted() -> None:
+    rate = Rate("stable", "all", 0, 0)
+    assert rate.interval == (0.0, 1.0)
+    assert rate.value != rate.value
