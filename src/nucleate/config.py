@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,23 +36,39 @@ class Settings(BaseModel):
 class ScreenSettings(Settings):
     """How structures are relaxed, placed on the hull and compared."""
 
-    potential: str = Field("chgnet", min_length=1)
-    reference: str = Field("bundled", min_length=1)
-    fmax: float = Field(0.05, gt=0, description="largest force at convergence, eV/Å")
-    max_steps: int = Field(500, ge=1)
-    max_seconds: float = Field(60.0, gt=0, description="per crystal")
-    rattle: bool = Field(True, description="0.03 Å and 1 % strain before relaxing, so that symmetry found is earned")
-    stable_within: float = Field(0.1, ge=0, description="largest energy above the hull that counts as stable, eV/atom")
-    symprec: float = Field(0.1, gt=0, description="Å")
-    chunk_size: int = Field(32, ge=1, le=10_000)
-    seed: int = Field(0, ge=0, lt=2**63)
+    potential: str = Field(default="chgnet", min_length=1)
+    reference: str = Field(default="bundled", min_length=1)
+    fmax: float = Field(default=0.05, gt=0, description="largest force at convergence, eV/Å")
+    max_steps: int = Field(default=500, ge=1)
+    max_seconds: float = Field(default=60.0, gt=0, description="per crystal")
+    rattle: bool = Field(
+        default=True, description="displace by 0.03 Å and strain by 1 % first"
+    )
+    stable_within: float = Field(
+        default=0.1, ge=0, description="eV/atom above the hull"
+    )
+    symprec: float = Field(default=0.1, gt=0, description="Å")
+    chunk_size: int = Field(default=32, ge=1, le=10_000)
+    seed: int = Field(default=0, ge=0, lt=2**63)
+
+    def without_relaxation(self) -> Self:
+        """The same for structures that are relaxed already: one evaluation each, any force will do."""
+        return self.model_copy(update={"fmax": inf, "max_steps": 1, "rattle": False})
+
+    @property
+    def relaxation(self) -> str:
+        """The relaxation protocol in words."""
+        if self.fmax == inf:
+            return "none (structures as given)"
+        text = f"relax-v1: fmax {self.fmax:g} eV/Å, at most {self.max_steps} steps and {self.max_seconds:g} s"
+        return text + (", start rattled by 0.03 Å and 1 % strain" if self.rattle else "")
 
 
 class DesignSettings(Settings):
     """What is asked of a generator, and how the answers are screened."""
 
     model: str = Field(min_length=1)
-    n: int = Field(16, ge=1, le=10_000_000)
+    n: int = Field(default=16, ge=1, le=10_000_000)
     where: tuple[str, ...] = ()
     allow_subsystems: bool = False
     device: Device = "auto"

@@ -1,0 +1,1 @@
+"""Runs: generate, screen, rank; chunk by chunk, restartable."""

@@ -1,0 +1,1 @@
+"""The command line, a module for each verb; each loads what it needs when it is called."""

@@ -1,0 +1,138 @@
+"""The main job: generate what was asked for, screen it, rank it, hand it over."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nucleate.campaign.columns import input_schema
+from nucleate.campaign.finishing import hand_over
+from nucleate.campaign.models import WEIGHTS, check_weights, find_model, load_generator
+from nucleate.campaign.progress import Progress, counted, silent
+from nucleate.campaign.provenance import versions
+from nucleate.campaign.rows import structure_rows
+from nucleate.campaign.run_store import Run, locked, write_shard
+from nucleate.campaign.screening import add_timing, screen_run, screening_record
+from nucleate.config import DesignSettings, resolve_device
+from nucleate.crystal.conditions import Conditions
+from nucleate.errors import UserError
+
+if TYPE_CHECKING:
+    from nucleate.campaign.models import Generator
+
+SEARCHER_CITATIONS = {"random": ["pyxtal"], "substitution": ["materials_project"]}
+
+
+def design(
+    settings: DesignSettings,
+    folder: Path,
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Run:
+    """Generate, relax, place on the hull, compare and rank; everything is kept in a run.
+
+    Arguments:
+        settings: What is asked for and how it is screened.
+        folder: The run's folder: new, or one to go on with if ``resume``.
+        resume: Go on with a run that the same settings began.
+        workers: Worker processes for relaxation; the potential's default if None.
+        progress: Told how far each stage is.
+
+    Raises:
+        UserError: The request cannot be met by this generator, or the folder is not usable.
+    """
+    from nucleate.data.reference import Reference
+
+    request = Conditions.parse(settings.where, settings.allow_subsystems)
+    entry = find_model(settings.model)
+    with locked(folder):
+        run = open_or_create(folder, resume, _record(settings, entry.folder))
+        reference = Reference.load(settings.screen.reference)
+        if not all(run.generated_path(k).exists() for k in range(len(run.chunks))):
+            generator = load_generator(settings.model, resolve_device(settings.device))
+            _generate(run, generator, request, settings, progress)
+        screen_run(run, settings.screen, reference, request, workers, progress)
+        hand_over(run, reference, request.chemical_system or tuple(request.composition or ()))
+    return run
+
+
+def _generate(
+    run: Run, generator: Generator, request: Conditions, settings: DesignSettings, progress: Progress
+) -> None:
+    """Fill ``generated/``, one shard a chunk; crystal i depends on the seed and i alone."""
+    progress("generate", 0, settings.n)
+    for k, (start, stop) in enumerate(run.chunks):
+        if not run.generated_path(k).exists():
+            began = time.perf_counter()
+            crystals = generator.sample(
+                stop - start,
+                request,
+                settings.screen.seed,
+                start,
+                counted(progress, "generate", start, settings.n),
+            )
+            rows = structure_rows(crystals, [candidate_id(i) for i in range(start, stop)], generator.name)
+            write_shard(run.generated_path(k), rows, input_schema())
+            add_timing(run, "generate", time.perf_counter() - began, stop - start)
+        progress("generate", stop, settings.n)
+
+
+def candidate_id(i: int) -> str:
+    """The name of crystal i of a request."""
+    return f"c{i:06d}"
+
+
+def chunk_plan(n: int, size: int) -> list[tuple[int, int]]:
+    """First and one-past-last row of each chunk."""
+    return [(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def open_or_create(folder: Path, resume: bool, record: dict[str, Any]) -> Run:
+    """A new run, or the one in the folder if it is to go on and was begun with the same settings.
+
+    Raises:
+        UserError: There is a run and it is not to go on, or it answers another request.
+    """
+    if not (resume and (folder / "run.json").exists()):
+        return Run.create(folder, record)
+    run = Run.open(folder)
+    for name in ("command", "settings", "input_sha256", "model_sha256"):
+        found, asked = run.record.get(name), record.get(name)
+        if found != asked:
+            difference = _first_difference(name, found, asked)
+            raise UserError(f"{folder} --resume", *difference)
+    return run
+
+
+def _first_difference(name: str, found: Any, asked: Any) -> tuple[str, str]:
+    if isinstance(found, dict) and isinstance(asked, dict):
+        for key in sorted(found.keys() | asked.keys()):
+            if found.get(key) != asked.get(key):
+                return _first_difference(key, found.get(key), asked.get(key))
+    return f"a run with {name} = {found!r}", f"the same settings, not {name} = {asked!r}"
+
+
+def _record(settings: DesignSettings, model_folder: Path | None) -> dict[str, Any]:
+    from nucleate.campaign.models import read_config
+
+    if model_folder is None:
+        works, sha256 = SEARCHER_CITATIONS[settings.model], None
+    else:
+        works = list(read_config(model_folder).get("citations", ()))
+        sha256 = check_weights(model_folder / WEIGHTS)
+    record = {
+        "command": "design",
+        "model": settings.model,
+        "model_sha256": sha256,
+        "n": settings.n,
+        "where": list(settings.where),
+        "allow_subsystems": settings.allow_subsystems,
+        "seed": settings.screen.seed,
+        "settings": settings.model_dump(mode="json"),
+        "chunk_plan": chunk_plan(settings.n, settings.screen.chunk_size),
+        "versions": versions(),
+        "timings": {},
+    }
+    return {**record, **screening_record(settings.screen, works)}

@@ -1,0 +1,67 @@
+"""What a finished run hands over: the ranked table, the survivors as CIFs, and the hull they lie on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nucleate.campaign.ranking import ranked
+from nucleate.campaign.rows import crystals_of
+from nucleate.campaign.run_store import Run, write_whole, writing
+from nucleate.crystal.elements import SYMBOLS, parse_formula
+from nucleate.errors import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nucleate.data.reference import Reference
+
+MAX_CIFS = 200
+_MATRICES = ["numbers", "frac", "lattice", "relaxed_frac", "relaxed_lattice"]
+
+
+def hand_over(run: Run, reference: Reference, system: Sequence[int] | None = None) -> None:
+    """Write ``ranked.csv``, ``cifs/`` and ``hull.json``; each run of it gives the same files.
+
+    Arguments:
+        run: A run whose chunks are all there.
+        reference: The competing phases.
+        system: Atomic numbers whose hull is kept; those of the best candidate by default.
+    """
+    table = ranked(run.candidates())
+    text = table.drop(columns=_MATRICES).to_csv(index=False, float_format="%.6g")
+    write_whole(run.folder / "ranked.csv", text.encode())
+    survivors = table[table["status"].eq(Status.OK) | table["status"].eq(Status.NO_REFERENCE)].head(MAX_CIFS)
+    _write_cifs(run, survivors)
+    if system is None and len(survivors):
+        system = sorted({int(z) for z in survivors.iloc[0]["numbers"]})
+    _write_hull(run, reference, system or ())
+
+
+def _write_cifs(run: Run, survivors: pd.DataFrame) -> None:
+    """Relaxed structures under the symmetry found in them, named by candidate; the best ``MAX_CIFS``."""
+    from nucleate.crystal.files import write_structures
+
+    folder, scratch = run.folder / "cifs", run.folder / "cifs.part"
+    with writing(folder):
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        if len(survivors):
+            crystals = crystals_of(survivors.to_dict("records"), "relaxed_frac", "relaxed_lattice")
+            write_structures(crystals, scratch, ids=survivors["id"].tolist())
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch.rename(folder)
+
+
+def _write_hull(run: Run, reference: Reference, system: Sequence[int]) -> None:
+    phases = reference.phases
+    inside = [set(parse_formula(formula)) <= set(system) for formula in phases["formula"]]
+    kept = phases.loc[inside, ["formula", "formation_energy", "source"]]
+    content = {
+        "chemical_system": "-".join(sorted(SYMBOLS[z] for z in system)),
+        "reference": reference.name,
+        "phases": kept.to_dict("records"),
+    }
+    write_whole(run.folder / "hull.json", (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())

@@ -1,0 +1,40 @@
+"""Structures and nothing else: a generator's answers, written in any format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nucleate.campaign.design import candidate_id, chunk_plan
+from nucleate.campaign.models import load_generator
+from nucleate.campaign.progress import Progress, counted, silent
+from nucleate.config import DesignSettings, resolve_device
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals
+
+
+def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent) -> dict[str, object]:
+    """Generate and write; says what was written, for machines.
+
+    Raises:
+        UserError: The request cannot be met, or the output cannot be written.
+    """
+    from nucleate.crystal.files import check_writable, write_structures
+
+    request = Conditions.parse(settings.where, settings.allow_subsystems)
+    check_writable(out)
+    generator = load_generator(settings.model, resolve_device(settings.device))
+    progress("generate", 0, settings.n)
+    parts = []
+    for start, stop in chunk_plan(settings.n, settings.screen.chunk_size):
+        parts.append(
+            generator.sample(
+                stop - start,
+                request,
+                settings.screen.seed,
+                start,
+                counted(progress, "generate", start, settings.n),
+            )
+        )
+        progress("generate", stop, settings.n)
+    write_structures(Crystals.concatenate(parts), out, ids=[candidate_id(i) for i in range(settings.n)])
+    return {"n": settings.n, "out": str(out), "model": generator.name, "seed": settings.screen.seed}

@@ -1,0 +1,203 @@
+"""What is said of a relaxed candidate: energies on the hull, symmetry, validity, uniqueness and novelty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from nucleate.campaign.columns import CANDIDATE_COLUMNS, INPUT_COLUMNS
+from nucleate.campaign.rows import Row, crystals_of
+from nucleate.config import ScreenSettings
+from nucleate.crystal.conditions import Conditions, reduced
+from nucleate.crystal.formula import compositions
+from nucleate.errors import Status
+
+if TYPE_CHECKING:
+    from nucleate.data.reference import Reference
+
+HAS_GEOMETRY = frozenset({Status.OK, Status.UNCONVERGED, Status.TIME_LIMIT, Status.NO_REFERENCE})
+"""Outcomes of a relaxation that leave a structure worth comparing."""
+
+
+class Judge:
+    """Judges chunks of candidates in order; remembers the unique crystals among those it has seen.
+
+    Arguments:
+        settings: Thresholds and tolerances.
+        reference: Competing phases and known structures.
+        request: What was asked for; without it every crystal meets it.
+    """
+
+    def __init__(self, settings: ScreenSettings, reference: Reference, request: Conditions | None = None) -> None:
+        from nucleate.evaluation.matching import StructureLibrary
+
+        self.settings, self.reference, self.request = settings, reference, request
+        self._known = StructureLibrary.of(reference.structures)
+        self._seen = StructureLibrary()
+        self._seen_ids: list[str] = []
+
+    def remember(self, candidates: Sequence[Row]) -> None:
+        """Take in rows that were judged before, so that later ones are compared with them."""
+        unique = [row for row in candidates if row["is_unique"]]
+        self._seen.extend(_final_crystals(unique))
+        self._seen_ids.extend(row["id"] for row in unique)
+
+    def judged(self, rows: Sequence[Row], relaxed: Mapping[int, Row]) -> list[Row]:
+        """The rows of ``candidates`` for one chunk: ``rows`` as generated, ``relaxed`` by row number."""
+        import pandas as pd
+
+        from nucleate.evaluation.stability import is_stable
+
+        merged = [_merge(row, relaxed.get(i)) for i, row in enumerate(rows)]
+        self._as_generated([row for row in merged if row["numbers"]])
+        for row in merged:
+            self._place_on_hull(row)
+        final = [row for row in merged if row["relaxed_frac"] is not None]
+        self._symmetry_and_rmsd(final)
+        comparable = [row for row in merged if row["numbers"] and row["status"] != Status.NOT_FINITE]
+        self._compare(comparable)
+        stable = is_stable(pd.DataFrame(merged), self.settings.stable_within)
+        for i, row in enumerate(merged):
+            row["is_stable"] = _flag(stable.iloc[i])
+            row["meets_request"] = bool(row["numbers"]) and (self.request is None or meets(self.request, row))
+        return merged
+
+    def _as_generated(self, rows: list[Row]) -> None:
+        from nucleate.descriptors.validity import validity
+        from nucleate.symmetry.space_group import space_groups
+
+        if not rows:
+            return
+        crystals = crystals_of(rows)
+        verdict = validity(crystals)
+        finite = [i for i, row in enumerate(rows) if row["status"] != Status.NOT_FINITE]
+        groups = dict(zip(finite, space_groups(crystals[finite], self.settings.symprec).tolist(), strict=True))
+        for i, row in enumerate(rows):
+            row["is_valid"] = bool(verdict.is_valid[i])
+            row["density"] = _known(float(verdict.mass_density[i]))
+            row["space_group"] = groups.get(i) or None
+
+    def _place_on_hull(self, row: Row) -> None:
+        if row["energy_per_atom"] is None:
+            return None
+        composition = compositions(crystals_of([row]))[0]
+        formation = self.reference.formation_energy(composition, row["energy_per_atom"])
+        row["formation_energy"] = _known(formation)
+        if row["formation_energy"] is None:
+            return _without_reference(row, "an element has no reference energy")
+        place = self.reference.hull.distance(composition, formation)
+        row["n_competing_phases"] = place.n_competing
+        row["energy_above_hull"] = _known(place.energy_above_hull)
+        if row["energy_above_hull"] is None:
+            missing = ", ".join(place.missing) or "competing phases"
+            return _without_reference(row, f"the reference lacks {missing}")
+        return None
+
+    def _symmetry_and_rmsd(self, rows: list[Row]) -> None:
+        from nucleate.evaluation.rmsd import rmsd_to_relaxed
+        from nucleate.symmetry.space_group import space_groups
+
+        if not rows:
+            return
+        after = _final_crystals(rows)
+        groups = space_groups(after, self.settings.symprec).tolist()
+        moved = rmsd_to_relaxed(crystals_of(rows), after)
+        for i, row in enumerate(rows):
+            row["relaxed_space_group"] = groups[i] or None
+            row["rmsd_to_relaxed"] = _number(moved["rmsd_to_relaxed"].iloc[i])
+            row["rmsd_matched"] = _flag(moved["rmsd_matched"].iloc[i])
+
+    def _compare(self, rows: list[Row]) -> None:
+        from nucleate.evaluation.matching import MatchError
+        from nucleate.evaluation.novelty import novelty
+
+        if not rows:
+            return
+        crystals = _final_crystals(rows)
+        news = novelty(crystals, self._known, self.reference.phases["formula"])
+        for i, row in enumerate(rows):  # greedy: each answer depends on those before
+            row["is_novel"] = _flag(news["is_novel"].iloc[i])
+            row["formula_known"] = _flag(news["formula_known"].iloc[i])
+            try:
+                match = self._seen.find(crystals, i)
+            except MatchError:
+                continue
+            if match.index is not None:
+                row["is_unique"] = False
+                row["duplicate_of"] = self._seen_ids[match.index]
+            elif not match.reason:
+                row["is_unique"] = True
+                self._seen.extend(crystals[i])
+                self._seen_ids.append(row["id"])
+
+
+def meets(request: Conditions, row: Mapping[str, Any]) -> bool:
+    """Whether a candidate has the elements, composition, size and space group that were asked for."""
+    counts = compositions(crystals_of([row]))[0]
+    if request.chemical_system is not None:
+        asked, found = set(request.chemical_system), set(counts)
+        if not (found <= asked if request.allow_subsystems else found == asked):
+            return False
+    if request.composition is not None and reduced(counts) != dict(request.composition):
+        return False
+    if request.n_atoms is not None and not request.n_atoms[0] <= row["n_atoms"] <= request.n_atoms[1]:
+        return False
+    found_group = row["relaxed_space_group"] or row["space_group"]
+    return request.space_group is None or found_group == request.space_group
+
+
+def _merge(row: Row, relaxed: Row | None) -> Row:
+    """A row as generated with the outcome of its relaxation; a failed one keeps no relaxed structure."""
+    if relaxed is None:
+        return {**_BLANK, **row}
+    has_geometry = relaxed["status"] in HAS_GEOMETRY
+    return {
+        **_BLANK,
+        **row,
+        "status": relaxed["status"],
+        "reason": relaxed["reason"],
+        "relaxed_frac": relaxed["frac"] if has_geometry else None,
+        "relaxed_lattice": relaxed["lattice"] if has_geometry else None,
+        "energy_per_atom": _known(relaxed["energy_per_atom"]) if has_geometry else None,
+    }
+
+
+_BLANK: Row = dict.fromkeys(name for name in CANDIDATE_COLUMNS if name not in INPUT_COLUMNS)
+
+
+def _final_crystals(rows: Sequence[Row]) -> Any:
+    """Relaxed structures, and those as generated where there is no relaxed one."""
+    shown = [
+        {
+            "numbers": row["numbers"],
+            "frac": row["frac"] if row["relaxed_frac"] is None else row["relaxed_frac"],
+            "lattice": row["lattice"] if row["relaxed_lattice"] is None else row["relaxed_lattice"],
+        }
+        for row in rows
+    ]
+    return crystals_of(shown)
+
+
+def _without_reference(row: Row, reason: str) -> None:
+    """Only a crystal that is otherwise fine takes this status: its distance to the hull is unknown, not 0."""
+    if row["status"] == Status.OK:
+        row["status"], row["reason"] = Status.NO_REFERENCE, reason
+
+
+def _known(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
+
+
+def _number(value: Any) -> float | None:
+    """A nullable number as Python has it."""
+    import pandas as pd
+
+    return None if pd.isna(value) else _known(float(value))
+
+
+def _flag(value: Any) -> bool | None:
+    """A nullable Boolean as Python has it."""
+    import pandas as pd
+
+    return None if pd.isna(value) else bool(value)

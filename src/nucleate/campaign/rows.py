@@ -1,0 +1,58 @@
+"""Crystals as rows of a run's tables, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nucleate.campaign.run_store import read_shard
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.formula import chemical_system, compositions, reduced_formula
+from nucleate.crystal.structure_file import Failure
+from nucleate.errors import Status
+
+Row = dict[str, Any]
+
+
+def structure_rows(crystals: Crystals, ids: Sequence[str], model: str) -> list[Row]:
+    """One row per crystal, with status ``ok``; a crystal that is not finite says so instead."""
+    rows: list[Row] = []
+    for i, counts in enumerate(compositions(crystals)):
+        numbers, frac, lattice = (part.cpu().double().numpy() for part in crystals.sites(i))
+        finite = bool(np.isfinite(frac).all() and np.isfinite(lattice).all() and len(numbers))
+        row = {
+            "id": ids[i],
+            "model": model,
+            "formula": reduced_formula(counts) if counts else "",
+            "chemical_system": chemical_system(counts),
+            "n_atoms": len(numbers),
+            "status": Status.OK if finite else Status.NOT_FINITE,
+            "reason": "" if finite else "a coordinate or the cell is not a finite number",
+            "numbers": numbers.astype(int).tolist(),
+            "frac": frac.tolist(),
+            "lattice": lattice.tolist(),
+        }
+        rows.append(row)
+    return rows
+
+
+def failed_row(id_: str, model: str, failure: Failure) -> Row:
+    """The row of a structure that could not be read: it keeps its place in every table."""
+    blank = {"formula": "", "chemical_system": "", "n_atoms": 0, "numbers": [], "frac": [], "lattice": []}
+    return {"id": id_, "model": model, **blank, "status": failure.status, "reason": failure.reason}
+
+
+def crystals_of(rows: Iterable[Mapping[str, Any]], frac: str = "frac", lattice: str = "lattice") -> Crystals:
+    """The crystals of rows, from the named columns of coordinates and cells."""
+    rows = list(rows)
+    return Crystals.from_lists(
+        [row["numbers"] for row in rows], [row[frac] for row in rows], [row[lattice] for row in rows]
+    )
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a shard, as they were written."""
+    return read_shard(path).to_pylist()

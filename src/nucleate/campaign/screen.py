@@ -1,0 +1,102 @@
+"""The same tests for structures of any origin: relax, place on the hull, compare, rank."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from nucleate.campaign.columns import input_schema
+from nucleate.campaign.design import candidate_id, chunk_plan, open_or_create
+from nucleate.campaign.finishing import hand_over
+from nucleate.campaign.progress import Progress, silent
+from nucleate.campaign.provenance import path_hash, versions
+from nucleate.campaign.rows import Row, failed_row, structure_rows
+from nucleate.campaign.run_store import Run, locked, write_shard
+from nucleate.campaign.screening import add_timing, screen_run, screening_record
+from nucleate.config import ScreenSettings
+from nucleate.crystal.crystals import Crystals
+from nucleate.errors import UserError
+
+SOURCE = "structures"
+"""What stands in the ``model`` column of structures that were not generated here."""
+
+
+def screen(
+    structures: Path | Crystals,
+    settings: ScreenSettings,
+    folder: Path,
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Run:
+    """Screen a file of structures, or a batch of them; row i of every table is structure i.
+
+    Raises:
+        UserError: The file cannot be read at all, holds nothing, or the folder is not usable.
+    """
+    from nucleate.data.reference import Reference
+
+    began = time.perf_counter()
+    rows = _batch_rows(structures) if isinstance(structures, Crystals) else _file_rows(structures)
+    if not rows:
+        raise UserError(str(structures), "no structures", "at least one")
+    record = {
+        "command": "screen",
+        "structures": None if isinstance(structures, Crystals) else str(structures),
+        "input_sha256": _batch_hash(structures) if isinstance(structures, Crystals) else path_hash(structures),
+        "n": len(rows),
+        "seed": settings.seed,
+        "settings": settings.model_dump(mode="json"),
+        "chunk_plan": chunk_plan(len(rows), settings.chunk_size),
+        "versions": versions(),
+        "timings": {},
+        **screening_record(settings, []),
+    }
+    with locked(folder):
+        run = open_or_create(folder, resume, record)
+        reference = Reference.load(settings.reference)
+        for k, (start, stop) in enumerate(run.chunks):
+            if not run.generated_path(k).exists():
+                write_shard(run.generated_path(k), rows[start:stop], input_schema())
+        add_timing(run, "read", time.perf_counter() - began, len(rows))
+        screen_run(run, settings, reference, None, workers, progress)
+        hand_over(run, reference)
+    return run
+
+
+def _batch_rows(crystals: Crystals) -> list[Row]:
+    return structure_rows(crystals, [candidate_id(i) for i in range(len(crystals))], SOURCE)
+
+
+def _batch_hash(crystals: Crystals) -> str:
+    digest = hashlib.sha256()
+    for part in (crystals.numbers, crystals.frac, crystals.lattice, crystals.n_atoms):
+        digest.update(part.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _file_rows(path: Path) -> list[Row]:
+    """One row per structure of the file, in its order; one that cannot be read keeps its place and says why."""
+    from nucleate.crystal.files import read_structures
+
+    found = read_structures(path)
+    raw = {failure.row: failure.id for failure in found.failures} | dict(zip(found.rows, found.ids, strict=True))
+    names = _file_names([raw[row] for row in range(found.n_rows)])
+    rows = {failure.row: failed_row(names[failure.row], SOURCE, failure) for failure in found.failures}
+    good = structure_rows(found.crystals, [names[row] for row in found.rows], SOURCE)
+    rows |= dict(zip(found.rows, good, strict=True))
+    return [rows[row] for row in range(found.n_rows)]
+
+
+def _file_names(ids: Sequence[str]) -> list[str]:
+    """Ids that are unique and can name a file."""
+    seen: dict[str, int] = {}
+    names: list[str] = []
+    for i, raw in enumerate(ids):
+        name = re.sub(r"[^A-Za-z0-9.+-]+", "-", str(raw)).strip("-.")[:80] or candidate_id(i)
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return names

@@ -1,0 +1,163 @@
+"""Stages that all candidates of a run go through: relaxation, hull, comparison; chunk by chunk, restartable.
+
+Relaxations are streamed through a pool of worker processes over many chunks at a time, and each is journalled
+as it ends. A chunk is judged and written once all of its relaxations and all chunks before it are done: whether
+a crystal is unique depends on those before it alone, so that an interrupted run ends in the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from nucleate.campaign.columns import candidate_schema
+from nucleate.campaign.judging import Judge
+from nucleate.campaign.progress import Progress, silent
+from nucleate.campaign.rows import Row, crystals_of, read_rows
+from nucleate.campaign.run_store import Journal, Run, write_shard
+from nucleate.config import ScreenSettings
+from nucleate.errors import Status
+
+if TYPE_CHECKING:
+    from nucleate.crystal.conditions import Conditions
+    from nucleate.data.reference import Reference
+
+CHUNKS_AT_ONCE = 64
+
+
+@dataclass
+class _PendingChunk:
+    """A chunk on its way: its rows, and what is known of their relaxations."""
+
+    number: int
+    rows: list[Row]
+    journal: Journal
+    relaxed: dict[int, Row] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, run: Run, number: int) -> _PendingChunk:
+        journal = Journal(run.journal_path(number))
+        chunk = cls(number, read_rows(run.generated_path(number)), journal)
+        chunk.relaxed = {entry["row"]: entry for entry in journal.read()}
+        return chunk
+
+    @property
+    def todo(self) -> list[int]:
+        """Rows that hold a crystal and are not relaxed yet."""
+        return [i for i, row in enumerate(self.rows) if row["status"] == Status.OK and i not in self.relaxed]
+
+
+def screen_run(
+    run: Run,
+    settings: ScreenSettings,
+    reference: Reference,
+    request: Conditions | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Relax and judge every chunk that is not finished; ``generated`` must be complete."""
+    total = run.chunks[-1][1]
+    judge = Judge(settings, reference, request)
+    unfinished = []
+    for number, (start, stop) in enumerate(run.chunks):
+        if run.candidates_path(number).exists():
+            judge.remember(read_rows(run.candidates_path(number)))
+        else:
+            unfinished.append((number, stop - start))
+    done = total - sum(size for _, size in unfinished)
+    progress("relax", done, total)
+    for first in range(0, len(unfinished), CHUNKS_AT_ONCE):
+        waiting = [_PendingChunk.load(run, number) for number, _ in unfinished[first : first + CHUNKS_AT_ONCE]]
+        done += sum(len(chunk.rows) - len(chunk.todo) for chunk in waiting)
+        progress("relax", done, total)
+        began = time.perf_counter()
+        busy = 0.0
+        finished = 0
+        try:
+            for chunk, entry in _relaxations(run, waiting, settings, workers):
+                chunk.journal.append(entry)
+                chunk.relaxed[entry["row"]] = entry
+                busy += entry["seconds"]
+                finished += 1
+                done += 1
+                progress("relax", done, total)
+                _finish(run, judge, waiting)
+        finally:
+            for chunk in waiting:
+                chunk.journal.close()
+            add_timing(run, "relax", time.perf_counter() - began, finished, busy)
+        _finish(run, judge, waiting)
+    progress("relax", total, total)
+
+
+def _relaxations(
+    run: Run, chunks: list[_PendingChunk], settings: ScreenSettings, workers: int | None
+) -> Iterator[tuple[_PendingChunk, Row]]:
+    """Relax all that is to be done in some chunks; yields journal entries in the order in which they end."""
+    from nucleate.energies.relaxation import RelaxProtocol, relax_many
+
+    todo = [(chunk, i) for chunk in chunks for i in chunk.todo]
+    if not todo:
+        return
+    protocol = RelaxProtocol(fmax=settings.fmax, max_steps=settings.max_steps, max_seconds=settings.max_seconds)
+    crystals = crystals_of(chunk.rows[i] for chunk, i in todo)
+    rattle_seed = settings.seed if settings.rattle else None
+    numbers = [run.chunks[chunk.number][0] + i for chunk, i in todo]
+    for position, relaxed in relax_many(crystals, settings.potential, protocol, workers, rattle_seed, numbers):
+        chunk, i = todo[position]
+        yield (
+            chunk,
+            {
+                "row": i,
+                "status": relaxed.status,
+                "reason": relaxed.reason,
+                "frac": relaxed.frac.tolist(),
+                "lattice": relaxed.lattice.tolist(),
+                "energy_per_atom": relaxed.energy_per_atom,
+                "seconds": relaxed.seconds,
+            },
+        )
+
+
+def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> None:
+    """Judge and write the chunks at the head of the queue that are complete."""
+    while waiting and not waiting[0].todo:
+        chunk = waiting.pop(0)
+        began = time.perf_counter()
+        rows = judge.judged(chunk.rows, chunk.relaxed)
+        write_shard(run.candidates_path(chunk.number), rows, candidate_schema())
+        chunk.journal.remove()
+        add_timing(run, "judge", time.perf_counter() - began, len(rows))
+
+
+def add_timing(run: Run, stage: str, seconds: float, crystals: int, core_seconds: float | None = None) -> None:
+    """Add to the time that a stage has taken in this run, over all its sessions."""
+    timings = run.record.setdefault("timings", {})
+    entry = timings.setdefault(stage, {"seconds": 0.0, "core_seconds": 0.0, "crystals": 0})
+    entry["seconds"] += seconds
+    entry["core_seconds"] += seconds if core_seconds is None else core_seconds
+    entry["crystals"] += crystals
+    run.save_record()
+
+
+def screening_record(settings: ScreenSettings, works: list[str]) -> dict[str, object]:
+    """The part of ``run.json`` that says how candidates were judged, and what to cite for it."""
+    from nucleate.evaluation.matching import SAME_STRUCTURE
+
+    potential = ["chgnet"] if settings.potential == "chgnet" else []
+    return {
+        "protocol": {
+            "potential": settings.potential,
+            "reference": settings.reference,
+            "relaxation": settings.relaxation,
+            "matcher": str(SAME_STRUCTURE),
+            "symprec": settings.symprec,
+            "stability_threshold": settings.stable_within,
+            "denominator": "all candidates of the run",
+        },
+        "citations": sorted(
+            {*works, *potential, "ase", "covalent_radii", "materials_project", "mattergen", "moyopy", "pymatgen"}
+        ),
+    }

@@ -1,0 +1,24 @@
+"""The rates of a run, under the protocol that its record states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nucleate.evaluation.summary import Protocol, Summary, summarise
+
+if TYPE_CHECKING:
+    from nucleate.campaign.run_store import Run
+
+
+def run_summary(run: Run) -> Summary:
+    """Averages over the candidates of a run."""
+    stated = run.record["protocol"]
+    protocol = Protocol(
+        potential=stated["potential"],
+        reference=stated["reference"],
+        relaxation=stated["relaxation"],
+        threshold=stated["stability_threshold"],
+        matcher=stated["matcher"],
+        n_requested=run.record["n"],
+    )
+    return summarise(run.candidates(), protocol)

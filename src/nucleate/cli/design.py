@@ -1,0 +1,60 @@
+"""``nucleate design``: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nucleate.cli import options
+
+NAME = "design"
+EXAMPLE = "Example: nucleate design diffcsp-mp -n 64 --where chemical_system=Li-O -o runs/li-o"
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="A model, a model's folder, or a searcher; see `nucleate models`.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The run's folder.")],
+    n: Annotated[int, typer.Option("-n", help="How many crystals.", min=1)] = 16,
+    where: options.Where = None,
+    allow_subsystems: options.AllowSubsystems = False,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    resume: options.Resume = False,
+    workers: options.Workers = None,
+    as_json: options.Json = False,
+    potential: options.Potential = "chgnet",
+    reference: options.Reference = "bundled",
+    stable_within: options.StableWithin = 0.1,
+    fmax: options.Fmax = 0.05,
+    max_steps: options.MaxSteps = 500,
+    max_seconds: options.MaxSeconds = 60.0,
+    chunk_size: options.ChunkSize = 32,
+) -> None:
+    """Generate crystals, relax them, place them on the hull, rank them and write a report."""
+    from nucleate import verbs
+    from nucleate.cli.outcome import resumable, show_run
+    from nucleate.cli.progress import shown_progress
+
+    with resumable(out), shown_progress() as progress:
+        run = verbs.design(
+            model,
+            n,
+            where or (),
+            out,
+            allow_subsystems=allow_subsystems,
+            device=device,
+            resume=resume,
+            workers=workers,
+            progress=progress,
+            seed=seed,
+            potential=potential,
+            reference=reference,
+            stable_within=stable_within,
+            fmax=fmax,
+            max_steps=max_steps,
+            max_seconds=max_seconds,
+            chunk_size=chunk_size,
+        )
+    show_run(run, as_json)

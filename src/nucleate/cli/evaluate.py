@@ -1,0 +1,47 @@
+"""``nucleate evaluate``: the metrics of a set of structures."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nucleate.cli import options
+
+NAME = "evaluate"
+EXAMPLE = "Example: nucleate evaluate generated.zip --json"
+
+
+def command(
+    structures: options.Structures,
+    relax: Annotated[bool, typer.Option(help="Without: take the structures as relaxed already.")] = True,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    as_json: options.Json = False,
+    potential: options.Potential = "chgnet",
+    reference: options.Reference = "bundled",
+    stable_within: options.StableWithin = 0.1,
+) -> None:
+    """Validity, uniqueness, novelty, stability and S.U.N. of a set, each with protocol and interval."""
+    from nucleate import verbs
+    from nucleate.cli.outcome import print_json
+    from nucleate.cli.progress import shown_progress
+    from nucleate.config import resolve_device
+
+    resolve_device(device)
+    with shown_progress() as progress:
+        summary = verbs.evaluate(
+            structures,
+            relax=relax,
+            workers=workers,
+            progress=progress,
+            seed=seed,
+            potential=potential,
+            reference=reference,
+            stable_within=stable_within,
+        )
+    if as_json:
+        print_json(summary.to_dict())
+    else:
+        typer.echo(str(summary))

@@ -1,0 +1,79 @@
+"""The command line: verbs, and the one place where failures become exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from nucleate.cli import convert, data, design, evaluate, generate, models, report, screen, train
+from nucleate.cli.outcome import INTERRUPTED, note
+from nucleate.errors import UserError
+
+USER_ERROR, INTERNAL_FAILURE = 2, 1
+
+app = typer.Typer(
+    name="nucleate",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: nucleate design diffcsp-mp -n 16 --where chemical_system=Li-Mn-O -o runs/li-mn-o",
+)
+for verb in (design, generate, screen, evaluate, train, models):
+    app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)
+app.add_typer(data.app, name="data")
+for verb in (convert, report):
+    app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from nucleate import __version__
+
+        typer.echo(f"nucleate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure; stands anywhere.")] = False,
+) -> None:
+    """Inverse design of inorganic crystals: generate, relax, place on the hull, rank and report."""
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Entry point: exit code 0, 2 for what the user gave, 1 for a failure of ours, 130 when stopped."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments
+    try:
+        code = app([a for a in arguments if a != "--debug"], standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        note("stopped")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        sys.exit(_explained(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explained(error: Exception) -> int:
+    """One line on standard error, and the exit code."""
+    if isinstance(error, UserError):
+        note(f"nucleate: {error}")
+        return USER_ERROR
+    if hasattr(error, "format_message"):  # an option or argument that the parser refused
+        note(f"nucleate: {' '.join(error.format_message().split())}; see --help")
+        return int(getattr(error, "exit_code", USER_ERROR))
+    detail = " ".join(str(error).split())[:300]
+    note(f"nucleate: internal failure: {type(error).__name__}: {detail}; --debug shows where")
+    return INTERNAL_FAILURE

@@ -1,0 +1,31 @@
+"""``nucleate models``: what can be asked to generate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nucleate.cli import options
+
+NAME = "models"
+EXAMPLE = "Example: nucleate models diffcsp-mp"
+
+
+def command(
+    model: Annotated[str | None, typer.Argument(help="Show the card of this one.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """List models and searchers, or show the card of one: data, cost and measured quality."""
+    from nucleate.campaign.models import find_model, list_models
+    from nucleate.cli.outcome import print_json
+
+    entries = list_models() if model is None else [find_model(model)]
+    if as_json:
+        print_json([{"name": e.name, "kind": e.kind, "summary": e.summary} for e in entries])
+    elif model is not None:
+        typer.echo(entries[0].card())
+    else:
+        width = max(len(entry.name) for entry in entries)
+        for entry in entries:
+            typer.echo(f"{entry.name:<{width}}  {entry.kind:<8}  {entry.summary}")

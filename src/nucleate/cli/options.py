@@ -1,0 +1,42 @@
+"""Options that several verbs share, each written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Seed = Annotated[int, typer.Option(help="Equal seeds give equal crystals.", min=0)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", metavar="DEVICE")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")]
+Workers = Annotated[int | None, typer.Option(help="Worker processes for relaxation; all cores by default.", min=1)]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A condition; repeat for more: chemical_system=Li-O, composition=LiFePO4, n_atoms=4..12, space_group=225, "
+        "or a property that the model knows, such as band_gap=0.5..3.",
+        metavar="NAME=VALUE",
+    ),
+]
+AllowSubsystems = Annotated[
+    bool, typer.Option("--allow-subsystems", help="Elements of the chemical system may be missing.")
+]
+Structures = Annotated[Path, typer.Argument(help="CIF, folder or zip of CIFs, extxyz, Parquet, CSV with a cif column.")]
+
+Potential = Annotated[
+    str, typer.Option(help="chgnet, or an ASE calculator as module:Class.", rich_help_panel="Screening")
+]
+Reference = Annotated[
+    str, typer.Option(help="bundled, or a reference built by `nucleate data reference`.", rich_help_panel="Screening")
+]
+StableWithin = Annotated[
+    float, typer.Option(help="Stable up to this energy above the hull, eV/atom.", rich_help_panel="Screening")
+]
+Fmax = Annotated[float, typer.Option(help="Largest force at convergence, eV/Å.", rich_help_panel="Screening")]
+MaxSteps = Annotated[int, typer.Option(help="Steps of a relaxation.", rich_help_panel="Screening")]
+MaxSeconds = Annotated[float, typer.Option(help="Seconds for a relaxation.", rich_help_panel="Screening")]
+ChunkSize = Annotated[
+    int, typer.Option(help="Candidates in one shard; part of what makes equal bytes.", rich_help_panel="Screening")
+]

@@ -1,0 +1,94 @@
+"""How a verb ends: what it prints, and what it says when it is stopped or fails."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nucleate.campaign.run_store import Run
+
+INTERRUPTED = 130
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def note(text: str) -> None:
+    """A line for the reader, on standard error."""
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """On Ctrl-C keep what is finished and say how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        note(f"\nstopped; what is finished is kept in {folder}. Go on with:\n  {resume_command(sys.argv[1:])}")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def resume_command(arguments: list[str]) -> str:
+    """The same command, told to go on."""
+    extra = [] if "--resume" in arguments else ["--resume"]
+    return shlex.join(["nucleate", *arguments, *extra])
+
+
+def show_run(run: Run, as_json: bool, top: int = 10) -> None:
+    """The best candidates of a run and its rates."""
+    from nucleate.campaign.ranking import ranked
+    from nucleate.campaign.summary import run_summary
+
+    summary = run_summary(run)
+    table = ranked(run.candidates())
+    report = run.folder / "report.html"
+    if as_json:
+        columns = ["rank", "id", "formula", "status", "energy_above_hull", "relaxed_space_group", "is_stable"]
+        columns += ["is_unique", "is_novel", "meets_request"]
+        best = json.loads(table[columns].head(top).to_json(orient="records"))
+        print_json({"run": str(run.folder), "report": str(report), "best": best, "summary": summary.to_dict()})
+        return
+    _print_table(table.head(top))
+    typer.echo(str(summary))
+    typer.echo(f"\nreport: {report}\ntable:  {run.folder / 'ranked.csv'}\nCIFs:   {run.folder / 'cifs'}")
+
+
+def _print_table(table: Any) -> None:
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(title="Best candidates", title_justify="left")
+    heads = ("rank", "id", "formula", "above hull\neV/atom", "phases\ncompeting", "space group\nas made → relaxed")
+    for head in (*heads, "stable", "unique", "novel", "status"):
+        shown.add_column(head, justify="right" if head in ("rank", *heads[3:5]) else "left")
+    for row in table.itertuples():
+        flags = (
+            "?" if pd.isna(flag) else "yes" if flag else "no" for flag in (row.is_stable, row.is_unique, row.is_novel)
+        )
+        shown.add_row(
+            str(row.rank),
+            row.id,
+            row.formula,
+            _number(row.energy_above_hull, ".3f"),
+            _number(row.n_competing_phases, ".0f"),
+            f"{_number(row.space_group, '.0f')} → {_number(row.relaxed_space_group, '.0f')}",
+            *flags,
+            row.status,
+        )
+    Console().print(shown)
+
+
+def _number(value: Any, form: str) -> str:
+    return "?" if value is None or value != value else format(float(value), form)

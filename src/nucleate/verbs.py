@@ -1,0 +1,200 @@
+"""The verbs of the command line, for Python: ``nucleate.design(...)``, ``nucleate.load("diffcsp-mp")``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nucleate.campaign.progress import Progress, silent
+from nucleate.config import DesignSettings, ScreenSettings, resolve_device
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+    from nucleate.campaign.models import Generator
+    from nucleate.campaign.run_store import Run
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.evaluation.summary import Summary
+
+Where = Iterable[str] | Mapping[str, object]
+
+
+def load(model: str, device: str = "auto") -> Generator:
+    """A generator by name or folder, ready for ``sample(n, where, seed)``.
+
+    Raises:
+        UserError: There is no such model, or its weights are damaged.
+    """
+    from nucleate.campaign.models import load_generator
+
+    return load_generator(model, resolve_device(device))
+
+
+def generate(
+    model: str,
+    n: int = 16,
+    where: Where = (),
+    *,
+    seed: int = 0,
+    allow_subsystems: bool = False,
+    device: str = "auto",
+) -> Crystals:
+    """Crystals that answer a request, as generated."""
+    from nucleate.crystal.conditions import Conditions
+
+    return load(model, device).sample(n, Conditions.parse(where, allow_subsystems), seed)
+
+
+def design(
+    model: str,
+    n: int = 16,
+    where: Where = (),
+    out: str | Path = "runs/design",
+    *,
+    allow_subsystems: bool = False,
+    device: str = "auto",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+    **screening: Any,
+) -> Run:
+    """Generate, relax, place on the hull, compare, rank and report into the run folder ``out``.
+
+    Arguments:
+        model: A model, a model's folder or a searcher.
+        n: Number of crystals.
+        where: Conditions such as ``["chemical_system=Li-O"]`` or ``{"chemical_system": "Li-O"}``.
+        out: The run's folder.
+        allow_subsystems: Elements of the chemical system may be missing.
+        device: Where to generate.
+        resume: Go on with an interrupted run.
+        workers: Worker processes for relaxation.
+        progress: Called with a stage, the number through it, and the number of all.
+        screening: Fields of ``config.ScreenSettings``, such as ``seed`` or ``reference``.
+
+    Raises:
+        UserError: The request or the folder is not usable.
+    """
+    from nucleate.campaign.design import design as run_design
+
+    texts = tuple(f"{k}={v}" for k, v in where.items()) if isinstance(where, Mapping) else tuple(where)
+    values = {"model": model, "n": n, "where": texts, "allow_subsystems": allow_subsystems, "device": device}
+    settings = DesignSettings.checked({**values, "screen": ScreenSettings.checked(screening)})
+    run = run_design(settings, Path(out), resume, workers, progress)
+    write_report(out)
+    return run
+
+
+def screen(
+    structures: str | Path | Crystals | Sequence[Structure | Atoms],
+    out: str | Path = "runs/screen",
+    *,
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+    **screening: Any,
+) -> Run:
+    """Relax, place on the hull, compare, rank and report any structures: a file, a batch, or a list of objects.
+
+    Raises:
+        UserError: The structures cannot be read, or the folder is not usable.
+    """
+    from nucleate.campaign.screen import screen as run_screen
+
+    source = Path(structures) if isinstance(structures, str | Path) else as_crystals(structures)
+    run = run_screen(source, ScreenSettings.checked(screening), Path(out), resume, workers, progress)
+    write_report(out)
+    return run
+
+
+def evaluate(
+    structures: str | Path | Crystals | Sequence[Structure | Atoms],
+    *,
+    relax: bool = True,
+    workers: int | None = None,
+    progress: Progress = silent,
+    **screening: Any,
+) -> Summary:
+    """The metrics of a set of structures, with protocol and intervals."""
+    from nucleate.campaign.evaluate import evaluate as run_evaluate
+
+    source = Path(structures) if isinstance(structures, str | Path) else as_crystals(structures)
+    return run_evaluate(source, ScreenSettings.checked(screening), relax, workers, progress)
+
+
+def train(
+    family: str,
+    data: str | Path,
+    out: str | Path,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Train a family on a data set; returns the model's folder.
+
+    Raises:
+        UserError: The family, a setting or the data are not usable.
+    """
+    from nucleate.data.dataset import load_dataset
+    from nucleate.training import train_family
+
+    train_family(
+        family,
+        load_dataset(data),
+        dict(overrides or {}),
+        Path(out),
+        seed=seed,
+        device=resolve_device(device),
+        resume=resume,
+        progress=progress,
+    )
+    return Path(out)
+
+
+def write_report(run: str | Path) -> Path:
+    """Build ``report.html`` of a run again; returns where it lies."""
+    from nucleate.report.page import build_report
+
+    return build_report(Path(run))
+
+
+def convert(source: str | Path, target: str | Path) -> int:
+    """Write the structures of one file to another, the formats by suffix; returns how many.
+
+    Raises:
+        UserError: A format is unknown, or the source holds no crystal.
+    """
+    from nucleate.crystal.files import read_structures, write_structures
+    from nucleate.errors import UserError
+
+    found = read_structures(Path(source))
+    if not found.ids:
+        raise UserError(str(source), f"no crystal; {found.failures[0].reason}", "at least one")
+    write_structures(found.crystals, Path(target), ids=found.ids)
+    return len(found.ids)
+
+
+def as_crystals(structures: Crystals | Sequence[Structure | Atoms]) -> Crystals:
+    """A batch from pymatgen structures or ASE atoms.
+
+    Raises:
+        UserError: Some of them are neither.
+    """
+    from nucleate.crystal.convert import from_ase, from_pymatgen
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.errors import UserError
+
+    if isinstance(structures, Crystals):
+        return structures
+    items = list(structures)
+    kinds = {type(item).__name__ for item in items}
+    if kinds == {"Atoms"}:
+        return from_ase(items)
+    if kinds and kinds <= {"Structure", "IStructure"}:
+        return from_pymatgen(items)
+    raise UserError("structures", f"objects of type {', '.join(sorted(kinds)) or 'none'}", "Structure or Atoms")
