@@ -10,6 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+MAX_AUTOMORPHISMS = 48
+"""Order of the largest point group of a lattice."""
+
 # Upper triangle in the order xx, yy, zz, yz, xz, xy (Voigt).
 _ROWS = (0, 1, 2, 1, 0, 0)
 _COLUMNS = (0, 1, 2, 2, 2, 1)
@@ -78,3 +81,33 @@ def _spectral(matrix: Tensor, function: object) -> Tensor:
     tiny = torch.finfo(matrix.dtype).tiny
     mapped = function(values.clamp_min(tiny))  # type: ignore[operator]
     return (vectors * mapped[..., None, :]) @ vectors.mT
+
+
+def automorphisms(lattice: Tensor, tolerance: float = 0.02) -> tuple[Tensor, Tensor]:
+    """Changes of basis that leave a reduced cell's metric as it is: the settings a reduction could have chosen.
+
+    Arguments:
+        lattice: Reduced cells as rows in Å, shape (B, 3, 3); entries of the changes are then -1, 0 or 1.
+        tolerance: Largest deviation of any entry of the metric, relative to its largest entry.
+
+    Returns:
+        Integer matrices M with (M L)(M L)ᵀ ≈ L Lᵀ, shape (B, 48, 3, 3), int8, padded with the identity, and
+        their number, shape (B,). Fractional coordinates in the new setting are ``frac @ inverse(M)``.
+    """
+    entries = torch.cartesian_prod(*[torch.arange(-1, 2, dtype=lattice.dtype)] * 9).reshape(-1, 3, 3)
+    candidates = entries[(torch.linalg.det(entries).abs() - 1).abs() < 1e-3]
+    found = torch.eye(3, dtype=torch.int8).repeat(len(lattice), MAX_AUTOMORPHISMS, 1, 1)
+    count = torch.ones(len(lattice), dtype=torch.int64)
+    for start in range(0, len(lattice), 256):  # slices keep memory near 100 MB
+        metric = lattice[start : start + 256] @ lattice[start : start + 256].mT
+        moved = candidates @ metric[:, None] @ candidates.mT
+        size = metric.flatten(1).abs().amax(1)[:, None]
+        deviation = (moved - metric[:, None]).flatten(2).abs().amax(2) / size
+        # The closest come first, so that a cap keeps the exact ones.
+        order = deviation.topk(MAX_AUTOMORPHISMS, dim=1, largest=False)
+        fits = order.values < tolerance
+        chosen = candidates[order.indices].to(torch.int8)
+        rows = slice(start, start + len(metric))
+        found[rows] = torch.where(fits[..., None, None], chosen, found[rows])
+        count[rows] = fits.sum(1)
+    return found, count

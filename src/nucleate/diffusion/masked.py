@@ -1,0 +1,58 @@
+"""Diffusion of species by masking: the absorbing D3PM with a linear schedule, in continuous time.
+
+A site is masked with probability t, independently of the others (Austin et al., 2021; MatterGen's species
+process in the limit of many steps). The posterior has a closed form: from t to s a masked site is revealed
+with probability (t - s)/t and then drawn from the network's distribution over clean species.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nucleate.diffusion.noise import Noise
+
+MASK = 0
+"""The masked state; real species are their atomic numbers, so it shares its number with padding."""
+
+
+@dataclass(frozen=True)
+class MaskedProcess:
+    """Masking of atomic numbers 1 .. n_species.
+
+    Networks answer with logits over clean species, column z - 1 for atomic number z.
+    """
+
+    n_species: int = 100
+
+    def prior(self, shape: tuple[int, ...], device: torch.device | None = None) -> Tensor:
+        """All sites masked, shape (B, N)."""
+        return torch.full(shape, MASK, dtype=torch.int64, device=device)
+
+    def corrupt(self, clean: Tensor, t: Tensor, noise: Noise) -> Tensor:
+        """Atomic numbers (B, N) with each site masked with probability t (B,)."""
+        masked = noise.uniform("species/noise", tuple(clean.shape)) < t[:, None]
+        return torch.where(masked, torch.full_like(clean, MASK), clean)
+
+    def loss(self, logits: Tensor, clean: Tensor, noisy: Tensor, mask: Tensor) -> Tensor:
+        """Cross-entropy on the masked sites over the number of all sites, shape (B,).
+
+        The evidence bound weights it by 1/t, which lets the few masked sites at small t dominate; left out.
+        """
+        hidden = mask & (noisy == MASK)
+        entropy = F.cross_entropy(logits.mT, (clean - 1).clamp_min(0), reduction="none")
+        return (entropy * hidden).sum(1) / mask.sum(1)
+
+    def step(
+        self, noisy: Tensor, logits: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, temperature: float = 1.0
+    ) -> Tensor:
+        """From t to s < t: reveal masked sites; at s = 0 all of them. Species come from softmax(logits/temperature)."""
+        u = noise.uniform("species/reveal", tuple(noisy.shape))
+        reveal = mask & (noisy == MASK) & (u < ((t - s) / t)[:, None])
+        # The Gumbel maximum draws from the softmax without normalising it.
+        gumbel = -torch.log(-torch.log(noise.uniform("species/draw", tuple(logits.shape))))
+        drawn = (logits / temperature + gumbel).argmax(-1) + 1
+        return torch.where(reveal, drawn, noisy)

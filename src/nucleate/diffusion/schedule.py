@@ -1,0 +1,46 @@
+"""Noise schedules as functions of time t in [0, 1]: 0 is data, 1 is noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class GeometricSchedule:
+    """Standard deviations that grow by equal factors, σ(t) = σ₀ (σ₁/σ₀)^t (variance exploding).
+
+    DiffCSP's step k of T is t = (k - 1)/(T - 1), so σ(1) = σ₀ and σ(T) = σ₁ (its Appendix B).
+    """
+
+    low: float = 0.005
+    high: float = 0.5
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Standard deviation at t."""
+        return self.low * (self.high / self.low) ** t
+
+
+@dataclass(frozen=True)
+class CosineSchedule:
+    """Signal share ᾱ(t) = cos²(π/2 (t + s)/(1 + s)) / cos²(π/2 s/(1 + s)), variance preserving.
+
+    Nichol & Dhariwal, Improved denoising diffusion probabilistic models, 2021, Eq. 17; step k of T is t = k/T.
+    """
+
+    offset: float = 0.008
+    floor: float = 1e-5
+
+    def alpha_bar(self, t: Tensor) -> Tensor:
+        """Squared share of the signal at t, at least ``floor``: at exactly 0 an answer could not be inverted."""
+        start = math.cos(0.5 * math.pi * self.offset / (1 + self.offset)) ** 2
+        value = torch.cos(0.5 * math.pi * (t + self.offset) / (1 + self.offset)) ** 2 / start
+        return value.clamp(self.floor, 1.0)
+
+
+def expand_to(value: Tensor, like: Tensor) -> Tensor:
+    """A number per crystal (B,) with trailing axes of one, to meet (B, ...)."""
+    return value.reshape(-1, *([1] * (like.dim() - 1)))

@@ -1,0 +1,75 @@
+"""Gaussian diffusion that keeps the variance: cells as vectors, and species as noisy one-hot vectors.
+
+x_t = √ᾱ x_0 + √(1-ᾱ) ε (Ho et al., Denoising diffusion probabilistic models, 2020; DiffCSP, Eqs. 2-4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nucleate.diffusion.noise import Noise
+from nucleate.diffusion.schedule import CosineSchedule, expand_to
+
+
+@dataclass(frozen=True)
+class VariancePreservingProcess:
+    """Gaussian diffusion of a vector per crystal (B, F) or per site (B, N, F).
+
+    Attributes:
+        stream: Name of its random numbers.
+        answer: What a network gives: the noise ε as in the paper, or the velocity √ᾱ ε - √(1-ᾱ) x_0, which
+            determines x_0 well at every t and so allows few steps (Salimans & Ho, 2022).
+        schedule: ᾱ(t).
+    """
+
+    stream: str
+    answer: Literal["noise", "velocity"] = "noise"
+    schedule: CosineSchedule = field(default_factory=CosineSchedule)
+
+    def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal vectors."""
+        return noise.normal(f"{self.stream}/prior", shape)
+
+    def corrupt(self, clean: Tensor, t: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Noisy vectors and the target of the network, shaped as ``clean``, at times t (B,)."""
+        signal, spread = self._shares(t, clean)
+        drawn = noise.normal(f"{self.stream}/noise", tuple(clean.shape))
+        noisy = signal * clean + spread * drawn
+        return noisy, drawn if self.answer == "noise" else signal * drawn - spread * clean
+
+    def clean(self, noisy: Tensor, answer: Tensor, t: Tensor) -> Tensor:
+        """The estimate of x_0 behind a network's answer."""
+        signal, spread = self._shares(t, noisy)
+        if self.answer == "noise":
+            return (noisy - spread * answer) / signal
+        return signal * noisy - spread * answer
+
+    def loss(self, answer: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Mean squared error of each crystal, shape (B,); ``mask`` (B, N) where there is a vector per site."""
+        error = (answer - target).square().mean(-1)
+        if mask is None:
+            return error
+        return (error * mask).sum(1) / mask.sum(1)
+
+    def step(self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, noise: Noise, churn: float = 1.0) -> Tensor:
+        """From t to s < t: the posterior's mean and ``churn`` of its noise; at s = 0 the estimate of x_0.
+
+        Song et al., Denoising diffusion implicit models, 2021, Eq. 12; churn is its η.
+        """
+        clean = self.clean(noisy, answer, t)
+        signal, spread = self._shares(t, noisy)
+        drawn = (noisy - signal * clean) / spread
+        later = expand_to(torch.where(s > 0, self.schedule.alpha_bar(s), torch.ones_like(s)), noisy)
+        now = signal**2
+        posterior = (1 - later) / (1 - now) * (1 - now / later)
+        kept = torch.sqrt((1 - later - churn**2 * posterior).clamp_min(0.0))
+        fresh = noise.normal(f"{self.stream}/step", tuple(noisy.shape))
+        return later.sqrt() * clean + kept * drawn + churn * posterior.clamp_min(0.0).sqrt() * fresh
+
+    def _shares(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        alpha_bar = expand_to(self.schedule.alpha_bar(t), like)
+        return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()

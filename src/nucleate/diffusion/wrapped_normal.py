@@ -1,0 +1,134 @@
+"""Diffusion of fractional coordinates: normal noise wrapped into the unit cell (variance exploding).
+
+The marginal of x_t given x_0 is the wrapped normal of standard deviation σ(t), a sum over all integer images
+along each axis independently (DiffCSP, Eq. 5). Its score is computed from the images for small σ and from the
+Fourier series for large σ, each to the precision of the numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from nucleate.diffusion.noise import Noise
+from nucleate.diffusion.schedule import GeometricSchedule, expand_to
+
+# Where both forms need few terms: the images decay as exp(-k²/2σ²), the series as exp(-2π²σ²k²).
+_CROSSOVER = 0.4
+_IMAGES = 4
+_WAVES = 5
+
+
+def wrapped_score(displacement: Tensor, sigma: Tensor) -> Tensor:
+    """d log p(x)/dx of the wrapped normal, elementwise.
+
+    Arguments:
+        displacement: x_t - x_0, any integer added, shape (...).
+        sigma: Standard deviation, broadcastable to the same shape.
+    """
+    x = displacement - torch.round(displacement)
+    sigma = sigma.expand_as(x)
+    narrow = sigma.clamp_max(_CROSSOVER)
+    images = torch.arange(-_IMAGES, _IMAGES + 1, device=x.device, dtype=x.dtype)
+    moved = x[..., None] + images
+    weight = torch.softmax(-0.5 * (moved / narrow[..., None]) ** 2, dim=-1)
+    by_images = -(weight * moved).sum(-1) / narrow**2
+    wide = sigma.clamp_min(_CROSSOVER)
+    k = torch.arange(1, _WAVES + 1, device=x.device, dtype=x.dtype)
+    factor = torch.exp(-2 * (math.pi * k * wide[..., None]) ** 2)
+    phase = 2 * math.pi * k * x[..., None]
+    density = 1 + 2 * (factor * torch.cos(phase)).sum(-1)
+    by_waves = -4 * math.pi * (k * factor * torch.sin(phase)).sum(-1) / density
+    return torch.where(sigma < _CROSSOVER, by_images, by_waves)
+
+
+@lru_cache(maxsize=8)
+def _rms_table(low: float, high: float, points: int = 256) -> tuple[Tensor, Tensor]:
+    """log σ and log of the root mean squared score there, by quadrature over one period."""
+    log_sigma = torch.linspace(math.log(low), math.log(high), points, dtype=torch.float64)
+    sigma = log_sigma.exp()[:, None]
+    # The integrand lives within a few σ of the centre, so the grid is in units of it.
+    width = torch.minimum(8 * sigma, torch.full_like(sigma, 0.5))
+    u = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
+    x = (2 * u - 1) * width
+    images = torch.arange(-8, 9, dtype=torch.float64)
+    density = torch.exp(-0.5 * ((x[..., None] + images) / sigma[..., None]) ** 2).sum(-1)
+    score = wrapped_score(x, sigma)
+    return log_sigma, 0.5 * torch.log((density * score**2).sum(1) / density.sum(1))
+
+
+def rms_score(sigma: Tensor) -> Tensor:
+    """Root mean square of one component of the score under its own marginal, the scale of the training target.
+
+    DiffCSP draws this by Monte Carlo at construction; here it is a quadrature, the same every time.
+    """
+    grid, values = (part.to(sigma.device) for part in _rms_table(1e-4, 10.0))
+    position = (sigma.to(torch.float64).log() - grid[0]) / (grid[1] - grid[0])
+    lower = position.floor().clamp(0, len(grid) - 2).to(torch.int64)
+    share = position - lower
+    return torch.exp(values[lower] * (1 - share) + values[lower + 1] * share).to(sigma.dtype)
+
+
+@dataclass(frozen=True)
+class WrappedNormalProcess:
+    """Wrapped normal noise on fractional coordinates.
+
+    Networks answer with the score divided by :func:`rms_score`, a number of order one at every σ. The mean over
+    the sites of a crystal is taken out of target and answer: data have no origin, so the sum of the score
+    over a crystal's sites is zero in expectation and what is drawn of it is noise.
+    """
+
+    schedule: GeometricSchedule = field(default_factory=GeometricSchedule)
+
+    def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
+        """Uniform coordinates, shape (B, N, 3)."""
+        return noise.uniform("coordinates/prior", shape)
+
+    def corrupt(self, clean: Tensor, t: Tensor, mask: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Noisy coordinates in [0, 1) and the normalised score, both (B, N, 3), at times t (B,)."""
+        sigma = expand_to(self.schedule.sigma(t), clean)
+        drawn = sigma * noise.normal("coordinates/noise", tuple(clean.shape))
+        score = wrapped_score(drawn, sigma) / rms_score(sigma)
+        return torch.remainder(clean + drawn, 1.0), centred(score, mask)
+
+    def loss(self, answer: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """Mean squared error over the sites and axes of each crystal, shape (B,)."""
+        error = (centred(answer, mask) - target).square().mean(-1)
+        return (error * mask).sum(1) / mask.sum(1)
+
+    def score(self, answer: Tensor, t: Tensor, mask: Tensor) -> Tensor:
+        """The score itself from a network's answer."""
+        return centred(answer, mask) * rms_score(expand_to(self.schedule.sigma(t), answer))
+
+    def step(self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, churn: float = 1.0) -> Tensor:
+        """From time t to s < t: ancestral sampling (DiffCSP, Algorithm 1), with ``churn`` of its noise.
+
+        With churn 1 the step draws from the posterior, with 0 it follows the probability flow.
+        At s = 0 the noise is left out and the coordinates move to their expected clean value.
+        """
+        high = expand_to(self.schedule.sigma(t), noisy) ** 2
+        low = expand_to(torch.where(s > 0, self.schedule.sigma(s), torch.zeros_like(s)), noisy) ** 2
+        fresh = churn**2 * low * (high - low) / high
+        # With x_0 = x + σ² score and ε = -σ score, keep of ε what the fresh noise leaves room for.
+        drift = high - (high * (low - fresh)).sqrt()
+        moved = noisy + drift * self.score(answer, t, mask)
+        drawn = centred(noise.normal("coordinates/step", tuple(noisy.shape)), mask)
+        return torch.remainder(moved + fresh.sqrt() * drawn, 1.0)
+
+    def correct(self, noisy: Tensor, answer: Tensor, t: Tensor, mask: Tensor, noise: Noise, step_size: float) -> Tensor:
+        """Langevin step at constant t; the step is ``step_size`` (σ(t)/σ(0))², DiffCSP's choice."""
+        sigma = self.schedule.sigma(t)
+        step = expand_to(step_size * (sigma / self.schedule.low) ** 2, noisy)
+        drawn = centred(noise.normal("coordinates/correct", tuple(noisy.shape)), mask)
+        return torch.remainder(noisy + step * self.score(answer, t, mask) + torch.sqrt(2 * step) * drawn, 1.0)
+
+
+def centred(value: Tensor, mask: Tensor) -> Tensor:
+    """Without its mean over each crystal's real sites, zero at padding, shape (B, N, 3)."""
+    weight = mask[..., None].to(value.dtype)
+    mean = (value * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)
+    return (value - mean) * weight

@@ -1,0 +1,172 @@
+"""DiffCSP: joint diffusion of species, fractional coordinates and cell on CSPNet.
+
+Jiao et al., Crystal structure prediction by joint equivariant diffusion, NeurIPS 2023. The paper's choices and
+those that replace them by default stand side by side in :mod:`nucleate.families.diffcsp.config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals, wrap
+from nucleate.crystal.lattice import automorphisms
+from nucleate.diffusion.joint import Answer, JointProcess, Sampler, State
+from nucleate.diffusion.noise import KeyedNoise, Noise
+from nucleate.diffusion.schedule import GeometricSchedule
+from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies, SpeciesProcess
+from nucleate.diffusion.variance_preserving import VariancePreservingProcess
+from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
+from nucleate.families.diffcsp.cells import LogShapeCells, MatrixCells
+from nucleate.families.diffcsp.config import DiffCSPConfig, SamplerConfig
+from nucleate.families.diffcsp.request import Request
+from nucleate.networks.cspnet import CSPNet
+
+N_SPECIES = 100
+EARLIEST = 1e-3
+"""Smallest training time; below it coordinates carry less noise than data do."""
+
+
+class DiffCSP(nn.Module):
+    """The family's model: processes, network, and what it learned of sizes and elements.
+
+    Attributes:
+        size_weights: Share of training crystals with n atoms at index n, shape (max_atoms + 1,).
+        element_seen: 1 where the training data hold the atomic number z at index z - 1, shape (100,).
+    """
+
+    size_weights: Tensor
+    element_seen: Tensor
+
+    def __init__(self, config: DiffCSPConfig, name: str = "diffcsp") -> None:
+        super().__init__()
+        self.config, self.name = config, name
+        species: SpeciesProcess = MaskedSpecies(N_SPECIES) if config.species == "masked" else GaussianSpecies(N_SPECIES)
+        answer = "noise" if config.cell == "matrix" else "velocity"
+        self.process = JointProcess(
+            species,
+            WrappedNormalProcess(GeometricSchedule(*config.sigma)),
+            VariancePreservingProcess("cell", answer),
+        )
+        self.cells: LogShapeCells | MatrixCells = MatrixCells() if config.cell == "matrix" else LogShapeCells()
+        self.network = CSPNet(config.network(species.n_inputs, N_SPECIES))
+        self.register_buffer("size_weights", torch.zeros(config.max_atoms + 1))
+        self.register_buffer("element_seen", torch.zeros(N_SPECIES))
+
+    def fit(self, crystals: Crystals) -> Crystals:
+        """Take statistics from training crystals and return those crystals ready for :meth:`loss`."""
+        self.cells.fit(crystals)
+        sizes = torch.bincount(crystals.n_atoms, minlength=self.config.max_atoms + 1).float()
+        self.size_weights.copy_(sizes / sizes.sum())
+        seen = torch.bincount(crystals.numbers[crystals.mask] - 1, minlength=N_SPECIES)
+        self.element_seen.copy_((seen > 0).float())
+        settings, count = automorphisms(crystals.lattice)
+        if not self.config.augment:
+            count = torch.ones_like(count)
+        inverse = torch.linalg.inv(settings.float()).round().to(torch.int8)
+        fields = {"settings": inverse, "n_settings": count}
+        return Crystals(crystals.numbers, crystals.frac, crystals.lattice, crystals.n_atoms, crystal_fields=fields)
+
+    def denoise(self, state: State, t: Tensor) -> Answer:
+        """The network's answer for a noisy batch."""
+        n_atoms = state.mask.sum(1)
+        lattice = self.cells.decode(state.cell, n_atoms)
+        out = self.network(
+            self.process.species.features(state.species),
+            state.frac,
+            self.cells.features(state.cell, lattice),
+            lattice,
+            1000.0 * t,
+            state.mask,
+        )
+        return Answer(out.species.float(), out.coordinates.float(), self.cells.answer(out.cell.float(), lattice))
+
+    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+        """Losses of training crystals from :meth:`fit`, each (B,): species, coordinates, cell and their weighted total."""
+        size, mask = len(crystals), crystals.mask
+        frac = self._any_setting(crystals, noise)
+        cell = self.cells.encode(crystals.lattice, crystals.n_atoms)
+        t = EARLIEST + (1 - EARLIEST) * noise.uniform("time", (size,))
+        t_species = self._species_time(t, noise)
+        state, target = self.process.corrupt(crystals.numbers, frac, cell, mask, t, t_species, noise)
+        losses = self.process.losses(self.denoise(state, t), target, state)
+        a, b, c = self.config.weights
+        total = a * losses.species + b * losses.frac + c * losses.cell
+        return {"total": total, "species": losses.species, "coordinates": losses.frac, "cell": losses.cell}
+
+    def _any_setting(self, crystals: Crystals, noise: Noise) -> Tensor:
+        """Coordinates in a random one of the equivalent settings of each cell."""
+        count = crystals.crystal_fields["n_settings"]
+        pick = (noise.uniform("setting", (len(crystals),)) * count).long().clamp_max(count - 1)
+        change = crystals.crystal_fields["settings"][torch.arange(len(crystals)), pick]
+        return wrap(crystals.frac @ change.to(crystals.frac.dtype))
+
+    def _species_time(self, t: Tensor, noise: Noise) -> Tensor:
+        """Mostly the common clock; sometimes zero (species given), sometimes a clock of its own."""
+        coin = noise.uniform("species/clock", tuple(t.shape))
+        own = noise.uniform("species/time", tuple(t.shape))
+        known, partly = self.config.known_species, self.config.partly_known_species
+        return torch.where(coin < known, torch.zeros_like(t), torch.where(coin < known + partly, own, t))
+
+    def sample(
+        self,
+        n: int,
+        where: Conditions | None = None,
+        seed: int = 0,
+        start: int = 0,
+        progress: Callable[[int], None] | None = None,
+        sampler: SamplerConfig | None = None,
+    ) -> Crystals:
+        """Crystals start .. start + n - 1 of the request (seed, where); see :class:`Request` for the conditions.
+
+        Arguments:
+            n: How many.
+            where: Conditions; ``chemical_system``, ``composition`` and ``n_atoms`` are understood.
+            seed: Of the request.
+            start: Number of the first crystal; each depends on seed and number alone.
+            progress: Called with the number of crystals done, fractions rounded down.
+            sampler: The walk, the model's default if None.
+
+        Raises:
+            UserError: A condition that the model does not have, or that no crystal of its sizes can meet.
+        """
+        settings = sampler or self.config.sampler
+        walk = Sampler(**settings.model_dump())
+        request = Request.of(where or Conditions(), self.size_weights, self.element_seen)
+        plan = request.plan(seed, start, n)
+        parts: list[tuple[Tensor, Crystals]] = []
+        done = 0
+        for rows in plan.batches(pairs=12_000):
+            crystals = self._walk(walk, request, plan.n_atoms[rows], plan.indices[rows], seed)
+            parts.append((rows, crystals))
+            done += len(rows)
+            if progress is not None:
+                progress(done)
+        order = torch.cat([rows for rows, _ in parts]) if parts else torch.zeros(0, dtype=torch.int64)
+        return Crystals.concatenate([crystals for _, crystals in parts])[torch.argsort(order)]
+
+    @torch.inference_mode()
+    def _walk(self, walk: Sampler, request: Request, n_atoms: Tensor, indices: Tensor, seed: int) -> Crystals:
+        size, width = len(n_atoms), int(n_atoms.max())
+        noise = KeyedNoise(seed, indices)
+        mask = torch.arange(width) < n_atoms[:, None]
+        pinned_numbers = request.pinned(n_atoms, width)
+        pinned = pinned_numbers > 0
+        species = self.process.species.prior(noise, (size, width))
+        known = self.process.species.known(pinned_numbers)
+        keep = pinned.reshape(size, width, *([1] * (species.dim() - 2)))
+        begin = State(
+            torch.where(keep, known, species),
+            self.process.frac.prior(noise, (size, width, 3)),
+            self.process.cell.prior(noise, (size, 9 if self.config.cell == "matrix" else 6)),
+            mask,
+        )
+        allowed = request.allowed.expand(size, -1)
+        end = walk.walk(self.process, self.denoise, begin, pinned, allowed, noise)
+        numbers = self.process.species.decode(end.species, mask, allowed)
+        lattice = self.cells.decode(end.cell, n_atoms)
+        frac = wrap(end.frac.double()) * mask[..., None]
+        return Crystals(numbers, frac, lattice.double(), n_atoms)

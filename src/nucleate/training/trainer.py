@@ -1,0 +1,165 @@
+"""One loop for anything that gives losses for a batch of crystals.
+
+What is drawn in a step depends on seed and step alone, so a training that was killed and resumed draws what
+an uninterrupted one would have drawn and follows the same curve.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.diffusion.noise import GeneratorNoise, Noise
+from nucleate.errors import UserError
+from nucleate.training.batches import epoch_batches
+from nucleate.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
+from nucleate.training.config import TrainConfig
+from nucleate.training.history import History
+
+_VALIDATION_STREAM = 2**40
+
+
+class Trainable(Protocol):
+    """A module whose call gives the losses of each crystal by name, "total" among them."""
+
+    def __call__(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+        """Losses, each of shape (B,)."""
+
+
+class Trainer:
+    """Adam with warm-up, cosine decay, clipped gradients and averaged weights.
+
+    Arguments:
+        model: The module to train; its losses come from :class:`Trainable`.
+        config: How.
+        folder: Where checkpoint and history live; a checkpoint found there is resumed.
+        identity: Plain JSON that says what is trained on what; a checkpoint of another identity is refused.
+        device: Lightning Fabric's accelerator.
+    """
+
+    def __init__(
+        self, model: nn.Module, config: TrainConfig, folder: Path, identity: dict[str, Any], device: str = "cpu"
+    ) -> None:
+        self.config, self.folder = config, folder
+        self.identity = {"train": config.model_dump(mode="json"), **identity}
+        self.fabric = Fabric(accelerator=device, devices=1, precision=config.precision)
+        optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+        _, self.optimizer = self.fabric.setup(model, optimizer)
+        self.model = model  # Fabric's wrapper would take the frozen containers apart; autocast is all it is needed for
+        self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
+        self.history = History(folder)
+        self.step, self.seconds = 0, 0.0
+
+    def fit(
+        self, train: Crystals, validation: Crystals | None = None, progress: Callable[[int, int, float], None] | None = None
+    ) -> dict[str, Tensor]:
+        """Train to the end of the last epoch; returns the averaged weights.
+
+        Arguments:
+            train: Training crystals, as the model prepared them.
+            validation: The same for the crystals that are only looked at.
+            progress: Called after every step with (steps done, steps in all, loss).
+
+        Raises:
+            UserError: A checkpoint of another training is in the way, or a loss is not finite.
+        """
+        epochs = self._epoch_starts(train)
+        self._resume()
+        saved = started = time.monotonic()
+        while self.step < epochs[-1]:
+            epoch = sum(start <= self.step for start in epochs) - 1
+            for rows in self._batches(train, epoch)[self.step - epochs[epoch] :]:
+                loss = self._advance(train[rows], epochs[-1])
+                now = time.monotonic()
+                self.seconds, started = self.seconds + now - started, now
+                if progress is not None:
+                    progress(self.step, epochs[-1], loss)
+                if now - saved > self.config.checkpoint_seconds and self.step != epochs[epoch + 1]:
+                    self._save()
+                    saved = now
+            if validation is not None and ((epoch + 1) % self.config.validate_every == 0 or self.step == epochs[-1]):
+                self.history.add(self.step, "validation", self.validate(validation), self.seconds)
+            self._save()
+        return self.average
+
+    @torch.no_grad()
+    def validate(self, crystals: Crystals) -> dict[str, float]:
+        """Mean losses under the averaged weights, with the same noise every time."""
+        current = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average)
+        sums: dict[str, float] = {}
+        for rows in epoch_batches(crystals.n_atoms, self.config.pairs, self.config.batch, 0, 0):
+            for name, value in self._losses(crystals[rows], _VALIDATION_STREAM + int(rows[0])).items():
+                sums[name] = sums.get(name, 0.0) + float(value.sum())
+        self.model.load_state_dict(current)
+        return {name: value / len(crystals) for name, value in sums.items()}
+
+    def _advance(self, batch: Crystals, total_steps: int) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * _schedule(self.step, self.config.warmup, total_steps)
+        losses = self._losses(batch, self.step)
+        means = {name: value.mean() for name, value in losses.items()}
+        if not torch.isfinite(means["total"]):
+            raise UserError(f"training step {self.step}", "a loss that is not finite", "a lower --learning-rate")
+        self.fabric.backward(means["total"])
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        # Early on an average over thousands of steps would still hold the initial weights.
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        for name, value in self.model.state_dict().items():
+            self.average[name].lerp_(value, 1 - decay) if value.is_floating_point() else self.average[name].copy_(value)
+        values = {name: float(value.detach()) for name, value in means.items()}
+        self.history.accumulate(self.step, values, self.seconds)
+        return values["total"]
+
+    def _losses(self, batch: Crystals, stream: int) -> dict[str, Tensor]:
+        with self.fabric.autocast():
+            losses: dict[str, Tensor] = self.model(batch.to(self.fabric.device), self._noise(stream))
+        return losses
+
+    def _noise(self, stream: int) -> GeneratorNoise:
+        generator = torch.Generator(self.fabric.device).manual_seed((self.config.seed << 42) + stream)
+        return GeneratorNoise(generator)
+
+    def _batches(self, train: Crystals, epoch: int) -> list[Tensor]:
+        return epoch_batches(train.n_atoms, self.config.pairs, self.config.batch, self.config.seed, epoch)
+
+    def _epoch_starts(self, train: Crystals) -> list[int]:
+        per_epoch = len(self._batches(train, 0))
+        return [per_epoch * epoch for epoch in range(self.config.epochs + 1)]
+
+    def _save(self) -> None:
+        self.history.write()
+        progress = {
+            "identity": self.identity,
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history.state(),
+        }
+        save_checkpoint(self.folder, self.model, self.average, self.optimizer, progress)
+
+    def _resume(self) -> None:
+        progress = read_progress(self.folder)
+        if progress is None:
+            return
+        if progress["identity"] != self.identity:
+            raise UserError(str(self.folder), "a training with other settings or data", "the same ones, or a new folder")
+        self.average = load_checkpoint(self.folder, self.model, self.optimizer)
+        self.step, self.seconds = progress["step"], progress["seconds"]
+        self.history.restore(progress["history"])
+
+
+def _schedule(step: int, warmup: int, total: int) -> float:
+    """Share of the learning rate: a linear rise, then a half cosine down to one percent."""
+    rise = min(1.0, (step + 1) / (warmup + 1))
+    return rise * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / total)))
