@@ -1,17 +1,45 @@
-"""Structures in and out of files; the suffix says the format."""
+"""Structures in and out of files; the name says the format.
+
+Row i of what is written is crystal i, and ids come back as they were. Properties travel with the formats that
+have a place for them (CSV, Parquet, extended XYZ, ASE database).
+"""
 
 from __future__ import annotations
 
+import gzip
+import re
+import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from nucleate.crystal.archives import folder_members, zip_members
+from nucleate.crystal.archives import folder_members, natural, zip_members
 from nucleate.crystal.cif_reader import parse_cifs, split_blocks
+from nucleate.crystal.cif_writer import METHOD, SYMPREC, block_names, cif_texts
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.exchange import (
+    parse_poscar,
+    poscar_id,
+    poscar_texts,
+    read_ase_db,
+    read_extxyz,
+    write_ase_db,
+    write_extxyz,
+)
 from nucleate.crystal.limits import MAX_BYTES, MAX_STRUCTURE_BYTES, as_text, read_bytes
-from nucleate.crystal.structure_file import StructureFile, gather
-from nucleate.crystal.tables import read_csv, read_parquet
+from nucleate.crystal.structure_file import StructureFile, default_ids, gather
+from nucleate.crystal.tables import read_csv, read_parquet, write_csv, write_parquet
+from nucleate.crystal.writing import whole_file, whole_folder
 from nucleate.errors import UserError
 
-READABLE = ".cif, .csv, .csv.gz, .parquet, .zip, or a folder of CIFs"
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS = (
+    ".cif (one file), a folder or .zip of CIFs, .extxyz, .parquet, .csv or .csv.gz with a column 'cif', "
+    ".db (ASE), .vasp or POSCAR (a file, or a folder of them)"
+)
+"""What can be read and written, for messages."""
 
 
 def read_structures(path: str | Path) -> StructureFile:
@@ -22,37 +50,154 @@ def read_structures(path: str | Path) -> StructureFile:
             crystal raises nothing; it is listed in ``failures``.
     """
     path = Path(path)
-    name = path.name.lower()
     if path.is_dir():
-        return _from_members(list(folder_members(path, _is_cif)), path)
-    if name.endswith((".csv", ".csv.gz")):
-        return read_csv(path)
-    if name.endswith(".parquet"):
-        return read_parquet(path)
-    if name.endswith(".zip"):
-        return _from_members(list(zip_members(path, _is_cif)), path)
-    if name.endswith((".cif", ".cif.gz")):
-        return _from_members([(PurePosixPath(path.name), as_text(read_bytes(path, MAX_BYTES)))], path)
-    raise UserError(str(path), f"the suffix {path.suffix!r}", READABLE)
+        return _read_members(folder_members(path, _is_structure), path)
+    match _kind(path):
+        case "csv":
+            return read_csv(path)
+        case "parquet":
+            return read_parquet(path)
+        case "zip":
+            return _read_members(zip_members(path, _is_structure), path)
+        case "extxyz":
+            return read_extxyz(path)
+        case "db":
+            return read_ase_db(path)
+        case "cif" | "poscar":
+            return _read_members([(PurePosixPath(path.name), as_text(read_bytes(path, MAX_BYTES)))], path)
+    raise UserError(str(path), f"the suffix {path.suffix!r}" if path.suffix else "no suffix", FORMATS)
 
 
-def _from_members(members: list[tuple[PurePosixPath, str | None]], path: Path) -> StructureFile:
-    if not members:
-        raise UserError(str(path), "no CIF", "files whose names end in .cif")
+def write_structures(
+    crystals: Crystals,
+    path: str | Path,
+    ids: Sequence[str] | None = None,
+    properties: pd.DataFrame | None = None,
+    symprec: float = SYMPREC,
+) -> None:
+    """Write crystals whole or not at all; a path without a suffix becomes a folder of CIFs.
+
+    Arguments:
+        crystals: B crystals.
+        path: Where to; see ``FORMATS``. An existing file is replaced, a folder must be new or empty.
+        ids: A name for each crystal; by default its position.
+        properties: Further columns, one row a crystal.
+        symprec: Å within which the symmetry written to CIFs is found.
+
+    Raises:
+        UserError: The suffix is unknown, or the place cannot be written.
+    """
+    path = Path(path)
+    ids = default_ids(len(crystals)) if ids is None else [str(identifier) for identifier in ids]
+    if len(ids) != len(crystals):
+        raise UserError("ids", f"{len(ids)} for {len(crystals)} crystals", "one for each")
+    kind = _kind(path)
+    if kind == "poscar" and len(crystals) == 1 and not path.is_dir():
+        with whole_file(path) as made:
+            made.write_text(poscar_texts(crystals, ids)[0], encoding="utf-8")
+    elif kind == "poscar":
+        with whole_folder(path) as made:
+            for name, text in zip(file_names(ids), poscar_texts(crystals, ids), strict=True):
+                (made / f"{name}.vasp").write_text(text, encoding="utf-8")
+    elif kind == "folder":
+        with whole_folder(path) as made:
+            for name, text in zip(file_names(ids), cif_texts(crystals, ids, symprec), strict=True):
+                (made / f"{name}.cif").write_text(text, encoding="utf-8")
+    else:
+        with whole_file(path) as made:
+            _write_file(kind, crystals, ids, properties, symprec, made, path)
+
+
+def file_names(ids: Iterable[str]) -> list[str]:
+    """File names whose natural order is the order given: the ids themselves where that holds."""
+    names = block_names(ids)
+    keys = [natural(PurePosixPath(f"{name}.cif")) for name in names]
+    if keys == sorted(keys):
+        return names
+    return [f"{position}_{name}" for position, name in zip(default_ids(len(names)), names, strict=True)]
+
+
+def _write_file(
+    kind: str,
+    crystals: Crystals,
+    ids: Sequence[str],
+    properties: pd.DataFrame | None,
+    symprec: float,
+    made: Path,
+    path: Path,
+) -> None:
+    match kind:
+        case "cif":
+            content = "\n".join(cif_texts(crystals, ids, symprec)).encode()
+            made.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+        case "zip":
+            with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, text in zip(file_names(ids), cif_texts(crystals, ids, symprec), strict=True):
+                    archive.writestr(zipfile.ZipInfo(f"{name}.cif"), text, zipfile.ZIP_DEFLATED)
+        case "extxyz":
+            write_extxyz(crystals, ids, properties, made)
+        case "db":
+            write_ase_db(crystals, ids, properties, made)
+        case "csv":
+            write_csv(cif_texts(crystals, ids, symprec), ids, properties, made)
+        case "parquet":
+            write_parquet(crystals, ids, properties, made)
+        case _:
+            raise UserError(str(path), f"the suffix {path.suffix!r}", FORMATS)
+
+
+def _read_members(members: Iterable[tuple[PurePosixPath, str | None]], path: Path) -> StructureFile:
+    """One row for each data block of each CIF and for each POSCAR."""
     ids: list[str] = []
     texts: list[str] = []
+    other: dict[int, str | None] = {}  # rows that are no CIF: a POSCAR's text, or None for a file too large
     for name, text in members:
-        blocks = [("", "")] if text is None else split_blocks(text)
-        for block_name, block in blocks:
-            ids.append(name.stem if len(blocks) == 1 else block_name)
-            texts.append(block)
-    entries = parse_cifs(texts)
-    large = {name.stem for name, text in members if text is None}
-    for i, identifier in enumerate(ids):
-        if identifier in large:
-            entries[i] = f"a file of more than {MAX_STRUCTURE_BYTES / 1e6:.0f} MB"
+        if text is None or _kind(Path(name.name)) == "poscar":
+            other[len(ids)] = text
+            ids.append(poscar_id(text or "", _poscar_name(name)))
+            texts.append("")
+            continue
+        blocks = split_blocks(text)
+        ids += [_cif_id(block, block_name if len(blocks) > 1 else name.stem) for block_name, block in blocks]
+        texts += [block for _, block in blocks]
+    if not ids:
+        raise UserError(str(path), "no structure files", "files named .cif, .vasp or POSCAR")
+    entries = parse_cifs([text for row, text in enumerate(texts) if row not in other])
+    for row, text in other.items():
+        reason = f"a file of more than {MAX_STRUCTURE_BYTES / 1e6:.0f} MB"
+        entries.insert(row, reason if text is None else parse_poscar(text))
     return gather(entries, ids)
 
 
-def _is_cif(name: PurePosixPath) -> bool:
-    return name.suffix.lower() == ".cif" and "__MACOSX" not in name.parts and not name.name.startswith(".")
+def _cif_id(block: str, fallback: str) -> str:
+    """The id that we wrote into a block; that of other programs' files is the fallback."""
+    ours = re.search(
+        rf"^_audit_creation_method\s+'{METHOD}'\s*\n_audit_block_code\s+(?:'(.*)'|\"(.*)\")\s*$", block, re.MULTILINE
+    )
+    return fallback if ours is None else ours[1] or ours[2] or ""
+
+
+def _poscar_name(name: PurePosixPath) -> str:
+    """File name without its suffix; a plain POSCAR is named by its folder."""
+    if name.suffix:
+        return name.stem
+    return name.parent.name if name.name in {"POSCAR", "CONTCAR"} and name.parent.name else name.name
+
+
+def _kind(path: Path) -> str:
+    name = path.name.lower()
+    if name.endswith((".csv", ".csv.gz")):
+        return "csv"
+    if name.endswith((".cif", ".cif.gz")):
+        return "cif"
+    if name.endswith((".vasp", ".poscar")) or re.fullmatch(r"(poscar|contcar)([._-].*)?", name):
+        return "poscar"
+    if name.endswith((".extxyz", ".parquet", ".zip", ".db")):
+        return path.suffix.lower()[1:]
+    return "folder" if not path.suffix else ""
+
+
+def _is_structure(name: PurePosixPath) -> bool:
+    if name.name.startswith(".") or "__MACOSX" in name.parts:
+        return False
+    return name.suffix.lower() == ".cif" or _kind(Path(name.name)) == "poscar"

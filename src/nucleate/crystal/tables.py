@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nucleate.crystal.cif_reader import parse_cifs
+from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.intake import RawCrystal
 from nucleate.crystal.limits import MAX_BYTES, read_bytes, regular_file
 from nucleate.crystal.structure_file import StructureFile, default_ids, gather
@@ -113,3 +114,28 @@ def _typed(values: pd.Series) -> pd.Series:
     if plain.str.casefold().isin({"true", "false"}).all():
         return plain.str.casefold() == "true"
     return values.mask(plain == "", None)
+
+
+def write_csv(texts: Sequence[str], ids: Sequence[str], properties: pd.DataFrame | None, path: Path) -> None:
+    """A CSV with the columns ``id``, those of ``properties``, and ``cif``."""
+    compression = "gzip" if path.suffix == ".gz" else None
+    table = _with_ids(ids, properties)
+    table.assign(cif=list(texts)).to_csv(path, index=False, compression=compression)
+
+
+def write_parquet(crystals: Crystals, ids: Sequence[str], properties: pd.DataFrame | None, path: Path) -> None:
+    """A Parquet table with the columns ``id``, those of ``properties``, ``numbers``, ``frac`` and ``lattice``."""
+    sites = [tuple(value.tolist() for value in crystals.sites(i)) for i in range(len(crystals))]
+    table = _with_ids(ids, properties)
+    arrays = {name: [site[k] for site in sites] for k, name in enumerate(_ARRAYS)}
+    table.assign(**arrays).to_parquet(path, index=False)
+
+
+def _with_ids(ids: Sequence[str], properties: pd.DataFrame | None) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame({"id": list(ids)})
+    if properties is None:
+        return table
+    kept = properties.drop(columns=[name for name in ("id", "cif", *_ARRAYS) if name in properties])
+    return pd.concat([table, kept.reset_index(drop=True)], axis=1)

@@ -80,7 +80,8 @@ def _read(entry: Path, key: str) -> StructureFile:
     tensors = load_file(entry / "crystals.safetensors")
     table = pd.read_parquet(entry / "table.parquet")
     failures = tuple(Failure(**{**item, "status": Status(item["status"])}) for item in meta["failures"])
-    crystals = Crystals(**{name: tensors[name] for name in _FIELDS})
+    numbers, frac, lattice, n_atoms = (tensors[name] for name in _FIELDS)
+    crystals = Crystals(numbers, frac, lattice, n_atoms)
     return StructureFile(crystals, meta["ids"], meta["rows"], failures, table if meta["has_table"] else None)
 
 

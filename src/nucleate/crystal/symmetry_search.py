@@ -1,0 +1,42 @@
+"""The one place where moyopy is asked for the symmetry of a crystal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import moyopy
+
+from nucleate.crystal.crystals import Crystals
+
+SYMPREC = 0.1
+"""Å; distance within which sites count as equivalent where nothing else is said."""
+
+MAX_SEARCHED_SITES = 4000
+"""Sites above which no symmetry is looked for (seconds a crystal)."""
+
+
+def search(crystals: Crystals, symprec: float = SYMPREC, rotate: bool = True) -> Iterator[moyopy.MoyoDataset | None]:
+    """Symmetry of each crystal, in order; None where none can be found (overlapping sites, a broken cell).
+
+    Arguments:
+        crystals: B crystals.
+        symprec: Tolerance in Å.
+        rotate: Turn the standard cells into the standard orientation; otherwise they keep the crystal's own.
+    """
+    # On cells that are not primitive the library warns of operations it leaves out; that is no news here.
+    logging.getLogger("moyo").setLevel(logging.ERROR)
+    finite = crystals.frac.isfinite().flatten(1).all(1) & crystals.lattice.isfinite().flatten(1).all(1)
+    for i in range(len(crystals)):
+        if not finite[i] or not 1 <= int(crystals.n_atoms[i]) <= MAX_SEARCHED_SITES:
+            yield None
+            continue
+        numbers, frac, lattice = (value.tolist() for value in crystals.sites(i))
+        try:
+            yield moyopy.MoyoDataset(moyopy.Cell(lattice, frac, numbers), symprec=symprec, rotate_basis=rotate)
+        except ValueError:
+            yield None
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # how an internal failure of the library arrives
+                raise
+            yield None
