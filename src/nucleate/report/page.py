@@ -1,0 +1,223 @@
+"""The report: one HTML file made from a run folder, with everything in it and nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from nucleate.errors import UserError
+from nucleate.report.distributions import distributions
+from nucleate.report.hull_figure import Point, distance_bars, distance_legend, fractions, hull_figure, ordered_system
+from nucleate.report.markup import formula, text
+from nucleate.report.rates import funnel, measured
+from nucleate.report.run_data import RunData, read_run
+from nucleate.report.sections import (
+    citations_section,
+    configuration_section,
+    failures_section,
+    funnel_section,
+    headline_section,
+    timings_section,
+    warnings_box,
+)
+from nucleate.report.structures import carried, viewer_payload
+from nucleate.report.table import candidate_table
+
+_SCRIPTS = ("viewer.js", "table.js", "page.js")
+_SECTIONS = ("Summary", "Structures", "Candidates", "Hull", "Distributions", "Failures", "Timings", "Cite", "Setup")
+
+
+def build_report(run_folder: Path) -> Path:
+    """Write ``report.html`` into a run folder from what lies there; a finished part of a run is enough.
+
+    Arguments:
+        run_folder: A folder with ``run.json`` and, as far as they are there, ``candidates/*.parquet``, ``hull.json``
+            and ``cifs/*.cif``.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        UserError: The folder is no run, or of another version, or the page cannot be written.
+    """
+    run_folder = Path(run_folder)
+    page = render(read_run(run_folder))
+    path = run_folder / "report.html"
+    partial = run_folder / "report.html.part"
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(str(path), os.strerror(error.errno or 0), "a place with space that may be written") from error
+    return path
+
+
+def render(run: RunData) -> str:
+    """The page of a run as HTML."""
+    summary = measured(run)
+    rows = carried(run)
+    payload = viewer_payload(rows, {key: cif for key, cif in run.cifs.items() if key in set(rows["id"])})
+    script = "\n".join(_asset(name) for name in _SCRIPTS)
+    warnings = [*run.warnings, *summary.warnings]
+    bodies = {
+        "Summary": headline_section(run, summary) + funnel_section(funnel(run)),
+        "Structures": _viewer(len(rows), len(run.candidates)),
+        "Candidates": candidate_table(run, set(rows["id"])),
+        "Hull": _hull(run),
+        "Distributions": distributions(run) if len(run.candidates) else '<p class="note">There are no rows.</p>',
+        "Failures": failures_section(run.candidates),
+        "Timings": timings_section(run.record.get("timings")),
+        "Cite": citations_section(run.record.get("citations")),
+        "Setup": _versions(run.record.get("versions")) + configuration_section(run.record),
+    }
+    titles = {
+        "Summary": "Summary",
+        "Structures": "Best structures",
+        "Candidates": "Candidates",
+        "Hull": "Convex hull",
+        "Distributions": "Distributions",
+        "Failures": "Failures",
+        "Timings": "Timings",
+        "Cite": "What to cite",
+        "Setup": "Configuration",
+    }
+    sections = "".join(
+        f'<section id="{name.lower()}"><h2>{titles[name]}</h2>{bodies[name]}</section>' for name in _SECTIONS
+    )
+    links = "".join(f'<a href="#{name.lower()}">{name}</a>' for name in _SECTIONS)
+    title, subtitle = _title(run)
+    return (
+        "<!DOCTYPE html>\n"
+        f'<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'
+        f'<meta name="color-scheme" content="light dark"><title>{text(title)}</title>'
+        f"<style>{_asset('page.css')}</style></head><body>"
+        f'<nav><span class="brand">Nucleate</span>{links}'
+        '<button type="button" id="theme" class="needs-script" title="Light or dark">Light / dark</button></nav>'
+        f"<main><header><h1>{formula(title)}</h1><p>{subtitle}</p></header>{warnings_box(warnings)}{sections}</main>"
+        f"<footer>Made by Nucleate from {text(run.folder.resolve().name)}; needs no network.</footer>"
+        f'<div id="tip" role="tooltip" hidden></div>'
+        f'<script type="application/json" id="payload">{_embedded(payload)}</script>'
+        f"<script>{script}</script></body></html>\n"
+    )
+
+
+def _asset(name: str) -> str:
+    return (files("nucleate.report") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _policy(script: str) -> str:
+    """Content security policy: our one script by its hash, nothing from elsewhere."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+
+
+def _embedded(payload: dict[str, Any]) -> str:
+    """JSON that no content can turn into markup."""
+    plain = json.dumps(payload, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _title(run: RunData) -> tuple[str, str]:
+    record = run.record
+    where = record.get("where") or ()
+    asked = [f"{k}={v}" for k, v in where.items()] if isinstance(where, dict) else [str(item) for item in where]
+    conditions = dict(item.partition("=")[::2] for item in asked)
+    target = conditions.get("composition") or conditions.get("chemical_system", "").replace("-", "\N{EN DASH}")
+    maker = record.get("model") or record.get("structures") or "structures"
+    n = len(run.candidates)
+    head = f"{n} crystal{'' if n == 1 else 's'}" + (f" of {target}" if target else "")
+    title = f"{head} from {Path(str(maker)).name}"
+    parts = [f"nucleate {text(record.get('command', ''))}".strip(), f"seed {text(record.get('seed', 'unknown'))}"]
+    if asked:
+        parts.insert(1, "asked for " + ", ".join(text(item) for item in asked))
+    if run.n_requested != n:
+        parts.append(f"{run.n_requested} requested")
+    if record.get("created"):
+        parts.append(text(record["created"]))
+    return title, " · ".join(parts)
+
+
+def _viewer(n_structures: int, n_rows: int) -> str:
+    if not n_structures:
+        return '<p class="note">No row holds a structure that can be drawn.</p>'
+    left = f" The best {n_structures} of {n_rows} are in this page." if n_structures < n_rows else ""
+    return (
+        '<p class="note only-print-or-no-script">The 3-D view needs JavaScript.</p>'
+        '<div class="viewer needs-script"><div class="thumbs" id="thumbs" role="group" aria-label="Best candidates"></div>'
+        '<div class="stage"><canvas id="view" tabindex="0" role="img" aria-label="3-D view of the structure"></canvas>'
+        '<div class="legend" id="elements"></div></div>'
+        '<div class="side"><label>Candidate <select id="choose"></select></label>'
+        '<div class="pair"><button type="button" id="previous">Previous</button>'
+        '<button type="button" id="next">Next</button></div>'
+        "<fieldset><legend>Structure</legend>"
+        '<label class="check"><input type="radio" name="which" value="relaxed" checked> relaxed</label>'
+        '<label class="check"><input type="radio" name="which" value="generated"> generated</label></fieldset>'
+        "<fieldset><legend>Show</legend>"
+        '<label class="check"><input type="checkbox" id="bonds" checked> bonds</label>'
+        '<label class="check"><input type="checkbox" id="labels"> symbols</label>'
+        '<label class="check"><input type="checkbox" id="large"> full radii</label>'
+        '<label class="check"><input type="checkbox" id="super"> 2 × 2 × 2 cells</label></fieldset>'
+        '<div class="pair"><button type="button" data-along="0">along a</button>'
+        '<button type="button" data-along="1">along b</button><button type="button" data-along="2">along c</button>'
+        '<button type="button" id="reset">Reset</button></div>'
+        '<dl id="facts"></dl><button type="button" id="download">Download CIF</button></div></div>'
+        f'<p class="note needs-script">Drag or use the arrow keys to turn, + and − to zoom.{left}</p>'
+    )
+
+
+def _hull(run: RunData) -> str:
+    known = run.candidates[run.candidates["formation_energy"].notna() | run.candidates["energy_above_hull"].notna()]
+    system = _system(run)
+    if not len(known) and not len(run.phases):
+        return (
+            '<p class="note">No candidate has an energy and the run holds no phases, so there is no hull to draw.</p>'
+        )
+
+    def points(symbols: tuple[str, ...]) -> list[Point]:
+        found = []
+        for _, row in known.iterrows():
+            place = fractions(row["formula"], symbols) if symbols else ()
+            if place is not None:
+                found.append(Point(row["formula"], place, row["formation_energy"], row["energy_above_hull"], row["id"]))
+        return found
+
+    if len(system) in (2, 3) and len(run.phases):
+        phases = [
+            Point(label, place, energy, note=source)
+            for label, energy, source in run.phases[["formula", "formation_energy", "source"]].itertuples(index=False)
+            if (place := fractions(label, system)) is not None
+        ]
+        inside = [p for p in points(system) if p.energy == p.energy]
+        outside = len(known) - len(inside)
+        note = f'<p class="note">{outside} candidates lie outside this system.</p>' if outside else ""
+        name = text("\N{EN DASH}".join(system))
+        intro = f'<p class="note">{name}: {len(phases)} known phases, {len(inside)} candidates.</p>'
+        return intro + hull_figure(system, phases, inside, run.threshold) + note
+    return (
+        '<p class="note">The candidates nearest to their hull.</p>'
+        + distance_bars(points(()), run.threshold)
+        + distance_legend(run.threshold).replace('<span class="key dot known">', '<span class="key dot known hidden">')
+    )
+
+
+def _system(run: RunData) -> tuple[str, ...]:
+    """The chemical system to draw: the one the phases belong to, else the one asked for."""
+    from nucleate.crystal.elements import SYMBOLS
+
+    asked = run.conditions.chemical_system or tuple(run.conditions.composition or ())
+    symbols = set(run.hull_system) or {SYMBOLS[z] for z in asked}
+    return ordered_system(symbols)
+
+
+def _versions(versions: Any) -> str:
+    if not isinstance(versions, dict) or not versions:
+        return ""
+    items = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in versions.items())
+    return f'<dl class="versions">{items}</dl>'

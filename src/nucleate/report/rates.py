@@ -1,0 +1,115 @@
+"""The headline figures of a run: shares with intervals, the funnel, and what to loosen where nothing is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from nucleate.errors import Status
+from nucleate.evaluation.intervals import Rate
+from nucleate.evaluation.summary import Protocol, Summary, summarise
+from nucleate.report.markup import number
+from nucleate.report.run_data import RunData
+
+
+def measured(run: RunData) -> Summary:
+    """The averages of a run, as ``nucleate.evaluation`` defines them."""
+    stated = {
+        name: str(run.protocol[name]) for name in ("potential", "reference", "relaxation") if name in run.protocol
+    }
+    return summarise(run.candidates, Protocol(**stated, threshold=run.threshold, n_requested=run.n_requested))  # type: ignore[arg-type]
+
+
+def meanings(run: RunData) -> dict[str, str]:
+    """The rates that the page opens with, by name, each with its definition in a few words."""
+    limit = f"{run.threshold:g} eV/atom"
+    return {
+        "S.U.N.": "stable, unique and novel at once",
+        "stable": f"relaxed, and at most {limit} above the hull",
+        "novel": "matches no known structure of the reference",
+        "unique": "first of its kind in this run",
+        "valid": "no atoms too close, plausible density",
+        "meets request": "after generation, as asked for",
+    }
+
+
+def relaxed_rate(run: RunData) -> Rate:
+    """Share of rows whose relaxation converged and whose energy is placed on the hull."""
+    return Rate("relaxed", "all", int((run.candidates["status"] == Status.OK).sum()), len(run.candidates))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the funnel: how many rows pass it and all before it, and what to loosen if none does."""
+
+    name: str
+    count: int
+    advice: str
+
+
+def funnel(run: RunData) -> list[Step]:
+    """Rows left after each test, in the order in which they are applied; a test without any result is left out."""
+    table = run.candidates
+    left = pd.Series(True, index=table.index)
+    steps = [Step("generated", len(table), "Nothing was generated: the run stopped early, or its shards are missing.")]
+    ok = table["status"] == Status.OK
+    placed = table["energy_above_hull"].notna()
+    for name, holds, advice in (
+        ("meet the request", table["meets_request"], _REQUEST_ADVICE),
+        ("valid", table["is_valid"], _VALID_ADVICE),
+        ("relaxed", ok, _relaxation_advice(table)),
+        ("placed on the hull", placed, _PLACED_ADVICE),
+        ("stable", table["is_stable"], _stable_advice(run)),
+        ("unique", table["is_unique"], "All that is stable repeats itself: ask for more crystals or another seed."),
+        ("novel", table["is_novel"], _NOVEL_ADVICE),
+    ):
+        if holds.isna().all():
+            continue
+        left = left & holds.fillna(False).astype(bool)
+        steps.append(Step(name, int(left.sum()), advice))
+    return steps
+
+
+_REQUEST_ADVICE = (
+    "No crystal met what was asked. Allow subsystems (--allow-subsystems), widen the ranges, or take a model that "
+    "knows this condition (nucleate models)."
+)
+_VALID_ADVICE = (
+    "Every crystal has atoms too close together or an implausible density. Ask for smaller cells (n_atoms), or take "
+    "another model."
+)
+_PLACED_ADVICE = (
+    "The reference lacks phases that the hull needs, so no distance is known. Build a reference that has them "
+    "(nucleate data reference) or leave those elements out."
+)
+_NOVEL_ADVICE = (
+    "All that is stable is known already: a rediscovery speaks for the model, and more crystals, another seed or a "
+    "less explored system bring new ones."
+)
+
+
+def _relaxation_advice(table: pd.DataFrame) -> str:
+    failed = table.loc[table["status"] != Status.OK, "status"]
+    if not len(failed):
+        return ""
+    worst = str(failed.mode().iloc[0])
+    help_for = {
+        Status.TIME_LIMIT: "Give each relaxation more time.",
+        Status.UNCONVERGED: "Allow more steps, or ask for smaller cells.",
+        Status.INVALID_GEOMETRY: _VALID_ADVICE,
+        Status.EXPLODED: "The starting points are poor: take another model, or ask for smaller cells.",
+        Status.NO_REFERENCE: _PLACED_ADVICE,
+    }
+    return f"No crystal was relaxed; the most frequent outcome is '{worst}'. " + help_for.get(
+        worst,  # type: ignore[call-overload]
+        "The reasons are listed under Failures.",
+    )
+
+
+def _stable_advice(run: RunData) -> str:
+    best = run.candidates["energy_above_hull"].min()
+    return (
+        f"The best candidate lies {number(best)} eV/atom above the hull and the threshold is {run.threshold:g}. Ask for "
+        "more crystals, raise the threshold for a first look, or check how many phases compete in this system."
+    )

@@ -1,0 +1,215 @@
+"""The parts of the page that are mostly words: headline, funnel, failures, timings, citations, configuration."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+
+from nucleate.citations import CITATIONS
+from nucleate.errors import Status
+from nucleate.evaluation.intervals import Rate
+from nucleate.evaluation.summary import Summary
+from nucleate.report.markup import MISSING, compact, duration, number, percent, text
+from nucleate.report.rates import Step, meanings, relaxed_rate
+from nucleate.report.run_data import RunData
+
+_STATUS_MEANING = {
+    Status.OK: "relaxed and placed on the hull",
+    Status.INVALID_INPUT: "the structure could not be read",
+    Status.INVALID_GEOMETRY: "atoms too close or an implausible cell",
+    Status.UNCONVERGED: "forces too large after the last step",
+    Status.TIME_LIMIT: "stopped by the time limit",
+    Status.EXPLODED: "the cell or the energy ran away",
+    Status.NOT_FINITE: "energy, forces or stress are not finite",
+    Status.NO_REFERENCE: "relaxed, but the reference lacks phases to place it",
+    Status.ERROR: "an unexpected error",
+}
+
+
+def headline_section(run: RunData, summary: Summary) -> str:
+    """Rates with intervals and the two central distances, then the protocol they were made under."""
+    defined = meanings(run)
+    rates = [rate for rate in summary.rates if rate.group == "all"]
+    named = {rate.name: rate for rate in rates if _is_measured(rate, run)}
+    cards = [_rate_card(named[name], meaning) for name, meaning in defined.items() if name in named]
+    cards.append(_rate_card(relaxed_rate(run), "converged, energy placed on the hull"))
+    cards += _value_cards(summary)
+    p1 = [rate for rate in rates if rate.name.startswith("P1") and rate.total]
+    if p1:
+        shown = " → ".join(percent(rate.value) for rate in p1)
+        cards.append(_card(shown, "P1", "share without symmetry" + (", generated → relaxed" if len(p1) == 2 else "")))
+    return f'<div class="stats">{"".join(cards)}</div>{_protocol(run)}'
+
+
+def _is_measured(rate: Rate, run: RunData) -> bool:
+    columns = {"S.U.N.": "is_stable", "meets request": "meets_request"}
+    column = columns.get(rate.name, f"is_{rate.name}")
+    return column not in run.candidates or bool(run.candidates[column].notna().any())
+
+
+def _rate_card(rate: Rate, meaning: str) -> str:
+    if not rate.total:
+        return _card(MISSING, rate.name, meaning)
+    low, high = rate.interval
+    css = " lead" if rate.name == "S.U.N." else ""
+    bar = (
+        f'<svg class="interval" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="track" x="0" y="3" width="100" height="2"/>'
+        f'<rect class="range" x="{100 * low:.2f}" y="2" width="{100 * (high - low):.2f}" height="4"/>'
+        f'<rect class="point" x="{100 * rate.value - 0.6:.2f}" y="0" width="1.2" height="8"/></svg>'
+    )
+    counts = f"{rate.count} of {rate.total}, 95 % interval {percent(low)} to {percent(high)}"
+    return _card(percent(rate.value), rate.name, meaning, f'{bar}<p class="counts">{counts}</p>', css)
+
+
+def _value_cards(summary: Summary) -> list[str]:
+    wanted = {
+        "energy above hull (eV/atom)": ("eV/atom", "energy above hull, median"),
+        "RMSD to the relaxed structure (Å)": ("Å", "RMSD to the relaxed structure, median"),
+    }
+    cards = []
+    for mean in summary.means:
+        if mean.group == "all" and mean.name in wanted and mean.count:
+            unit, name = wanted[mean.name]
+            spread = f"mean {number(mean.value)} ± {number(mean.standard_error)} {unit} (standard error)"
+            cards.append(
+                _card(f"{number(mean.median)} <small>{unit}</small>", name, f"{spread}, {mean.count} crystals")
+            )
+    return cards
+
+
+def _card(value: str, name: str, meaning: str, more: str = "", css: str = "") -> str:
+    """A figure with its name; ``value`` and ``more`` are markup."""
+    return (
+        f'<div class="stat{css}"><p class="value">{value}</p><p class="label">{text(name)}</p>{more}'
+        f'<p class="meaning">{text(meaning)}</p></div>'
+    )
+
+
+def _protocol(run: RunData) -> str:
+    if not run.protocol:
+        return '<p class="protocol">This run does not state its protocol: compare these rates with no other.</p>'
+    items = [f"<b>{text(str(name).replace('_', ' '))}</b> {text(value)}" for name, value in run.protocol.items()]
+    return (
+        f'<p class="protocol">Protocol: {"; ".join(items)}. Rates count all {len(run.candidates)} rows, what is '
+        "unknown counts as no; intervals are Wilson's at 95 %.</p>"
+    )
+
+
+def funnel_section(steps: list[Step]) -> str:
+    """What is left after each step, as bars; where nothing is left, at which step and what to loosen."""
+    top = max(steps[0].count, 1)
+    rows = "".join(
+        f'<li><span class="name">{text(step.name)}</span><span class="track"><span class="fill" '
+        f'style="width:{100 * step.count / top:.2f}%"></span></span><span class="figure">{step.count}'
+        f"<small> {percent(step.count / top)}</small></span></li>"
+        for step in steps
+    )
+    return f'{nothing_survived(steps)}<ol class="funnel">{rows}</ol>'
+
+
+def nothing_survived(steps: list[Step]) -> str:
+    """A box that names the step where the last crystal was lost; empty where some survive."""
+    for step in steps:
+        if step.count == 0:
+            where = "Nothing was generated" if step is steps[0] else f"Nothing survived the step “{step.name}”"
+            return f'<div class="empty" role="note"><b>{text(where)}.</b> {text(step.advice)}</div>'
+    return ""
+
+
+def warnings_box(warnings: list[str]) -> str:
+    """What a reader must know first; empty where there is nothing."""
+    if not warnings:
+        return ""
+    items = "".join(f"<li>{text(item)}</li>" for item in warnings)
+    return f'<div class="warnings" role="note"><b>Read this first</b><ul>{items}</ul></div>'
+
+
+def failures_section(table: pd.DataFrame, per_status: int = 5) -> str:
+    """Each status with its count and its most frequent reasons."""
+    if not len(table):
+        return '<p class="note">There are no rows.</p>'
+    if (table["status"] == Status.OK).all():
+        return '<p class="note">No crystal failed.</p>'
+    parts = []
+    for status, rows in table[table["status"] != Status.OK].groupby("status", sort=False):
+        meaning = _STATUS_MEANING.get(status, "")
+        reasons = rows["reason"].replace("", "no reason given").value_counts()
+        items = "".join(
+            f"<li>{text(reason)}{f' <span class=faint>({count} times)</span>' if count > 1 else ''}</li>"
+            for reason, count in reasons.head(per_status).items()
+        )
+        if len(reasons) > per_status:
+            items += f'<li class="faint">and {len(reasons) - per_status} other reasons, in the table above</li>'
+        parts.append(
+            f'<tr><th scope="row"><span class="status bad">{text(status)}</span></th><td class="num">{len(rows)}</td>'
+            f"<td>{text(meaning)}</td><td><ul>{items}</ul></td></tr>"
+        )
+    return (
+        '<div class="scroll"><table><thead><tr><th>Status</th><th class="num">Crystals</th><th>Meaning</th>'
+        f"<th>Reasons</th></tr></thead><tbody>{''.join(parts)}</tbody></table></div>"
+    )
+
+
+def timings_section(timings: Any) -> str:
+    """Wall time, core time and speed of each stage."""
+    if not isinstance(timings, dict) or not timings:
+        return '<p class="note">This run holds no timings.</p>'
+    stages = {str(name): entry if isinstance(entry, dict) else {"seconds": entry} for name, entry in timings.items()}
+    seconds = {name: _finite(entry.get("seconds")) for name, entry in stages.items()}
+    total = sum(seconds.values()) or 1.0
+    rows = []
+    for name, entry in stages.items():
+        crystals, core = _finite(entry.get("crystals")), _finite(entry.get("core_seconds"))
+        rate = f"{compact(core / crystals)} core-s" if crystals and core else MISSING
+        share = 100 * seconds[name] / total
+        rows.append(
+            f'<tr><th scope="row">{text(name)}</th><td class="num">{duration(seconds[name])}</td>'
+            f'<td class="num">{duration(core) if core else MISSING}</td>'
+            f'<td class="num">{int(crystals) if crystals else MISSING}</td><td class="num">{rate}</td>'
+            f'<td class="barcell"><span class="track"><span class="fill" style="width:{share:.1f}%"></span></span></td></tr>'
+        )
+    return (
+        '<div class="scroll"><table><thead><tr><th>Stage</th><th class="num">Wall time</th><th class="num">Core time</th>'
+        '<th class="num">Crystals</th><th class="num">per crystal</th><th>Share of wall time</th></tr></thead><tbody>'
+        f"{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _finite(value: Any) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+    return float(value) if usable else 0.0
+
+
+def citations_section(keys: Any) -> str:
+    """The works that this run rests on, and their BibTeX to copy."""
+    names = list(dict.fromkeys(str(key) for key in keys)) if isinstance(keys, list | tuple) else []
+    if not names:
+        return '<p class="note">This run does not say what to cite.</p>'
+    items, entries = [], []
+    for name in names:
+        work = CITATIONS.get(name)
+        if work is None:
+            items.append(f'<li>{text(name)} <span class="faint">(not in the table of this version)</span></li>')
+            continue
+        entries.append(work.bibtex)
+        link = f' <a href="{text(work.url)}" rel="noreferrer">link</a>' if work.url else ""
+        items.append(f'<li>{text(work.text)}.{link} <span class="faint">For: {text(work.used_for)}.</span></li>')
+    bibtex = "\n\n".join(entries)
+    return (
+        f'<ul class="works">{"".join(items)}</ul><details><summary>BibTeX</summary>'
+        '<button type="button" class="copy needs-script" data-copy="bibtex">Copy</button>'
+        f'<pre id="bibtex">{text(bibtex)}</pre></details>'
+    )
+
+
+def configuration_section(record: dict[str, Any]) -> str:
+    """The whole ``run.json``, as it is."""
+    shown = json.dumps(record, indent=2, ensure_ascii=False, default=str)
+    return (
+        "<details><summary>run.json, all of it</summary>"
+        '<button type="button" class="copy needs-script" data-copy="configuration">Copy</button>'
+        f'<pre id="configuration">{text(shown)}</pre></details>'
+    )
