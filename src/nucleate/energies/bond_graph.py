@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +31,6 @@ class BondGraph:
         numbers: Atomic numbers, shape (n,).
         owner: Crystal of each atom, shape (n,).
         first, second: Atoms at the two ends, shape (U,).
-        shift: Lattice translation of the second end in Å, shape (U, 3).
         vectors: From the first to the second end in Å, shape (U, 3), float64.
         n_short: Number of bonds inside the angle cutoff.
         angle_centre: Atom at the apex, shape (A,).
@@ -48,6 +48,11 @@ class BondGraph:
     angle_left: Tensor
     angle_right: Tensor
     angle_sign: Tensor
+
+    def to(self, device: torch.device) -> BondGraph:
+        """The same graph on another device."""
+        moved: dict[str, Any] = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
 
 
 def build_bond_graph(crystals: Crystals, cutoff: float, angle_cutoff: float) -> BondGraph:

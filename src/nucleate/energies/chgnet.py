@@ -1,69 +1,34 @@
-"""CHGNet with its published weights, evaluated in batches with one backward pass.
+"""CHGNet with its published weights, evaluated in batches.
 
 Deng et al., Nature Machine Intelligence 5, 1031 (2023), version 0.3.0. The numbers are those of the
-``chgnet`` package; the route to them is shorter. Three things save most of the time: the derivative is
-taken with respect to bond vectors only, and forces and stresses are sums over bonds; the first linear
-layer of each gated unit is applied to atoms, bonds and angles before they are gathered, not to the
-gathered rows; and a bond and its mirror image share everything that depends on the bond alone.
+``chgnet`` package; the route to them is shorter: derivatives are taken with respect to bond vectors
+only, and forces and stresses are sums over bonds; the first linear layer of each gated unit is applied
+to atoms, bonds and angles before they are gathered; a bond and its mirror image share what depends on
+the bond alone; and the derivative is written out (`chgnet_layers`).
 """
 
 from __future__ import annotations
 
-import math
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.energies.bond_graph import BondGraph, build_bond_graph
+from nucleate.energies.chgnet_basis import bessel, fourier
+from nucleate.energies.chgnet_layers import AngleUnit, AtomConvolution, Readout, angle_index, bond_index, scatter
 from nucleate.energies.potential import Evaluation
 from nucleate.errors import UserError
 
 CUTOFF, ANGLE_CUTOFF = 6.0, 3.0
 """Cutoffs in Å of the bonds and of those that form angles."""
-ENVELOPE_POWER = 8
-BATCH_ATOMS = 160
-"""Atoms evaluated at once; more gain nothing on a processor and cost memory."""
+BATCH_ATOMS = 64
+"""Atoms evaluated at once; more gain nothing on a processor and leave its caches."""
+COSINE_SCALE = 1 - 1e-6
+"""Keeps the derivative of the angle finite for straight lines."""
 WEIGHTS = "pretrained/0.3.0/chgnet_0.3.0_e29f68s314m37.pth.tar"
-
-
-class GatedUnit:
-    """silu(norm(core)) * sigmoid(norm(gate)) of a concatenated input, with its first layer split by input part.
-
-    Arguments:
-        state: Parameters of the model by name.
-        prefix: Name of the unit.
-        parts: Width of each part of the input, in the order of concatenation.
-    """
-
-    def __init__(self, state: dict[str, Tensor], prefix: str, parts: list[int]) -> None:
-        hidden = f"{prefix}.mlp_core.layers.3.weight" in state
-        index = 0 if hidden else 1
-        first = [f"{prefix}.mlp_{half}.layers.{index}" for half in ("core", "gate")]
-        weight = torch.cat([state[f"{name}.weight"] for name in first])
-        self.parts = [part.T.contiguous() for part in torch.split(weight, parts, dim=1)]
-        self.bias = torch.cat([state[f"{name}.bias"] for name in first])
-        self.second = [
-            (state[f"{prefix}.mlp_{half}.layers.3.weight"].T.contiguous(), state[f"{prefix}.mlp_{half}.layers.3.bias"])
-            for half in ("core", "gate")
-            if hidden
-        ]
-        self.norms = [(state[f"{prefix}.{norm}.weight"], state[f"{prefix}.{norm}.bias"]) for norm in ("bn1", "bn2")]
-
-    def project(self, part: int, features: Tensor) -> Tensor:
-        """The share of one input part in the first layer, shape (..., 128)."""
-        return torch.matmul(features, self.parts[part])
-
-    def __call__(self, total: Tensor) -> Tensor:
-        """The unit's output from the sum of all projected parts, shape (..., 64)."""
-        halves = (total + self.bias).chunk(2, dim=-1)
-        if self.second:
-            halves = tuple(F.silu(half) @ w + b for half, (w, b) in zip(halves, self.second, strict=True))
-        core, gate = (F.layer_norm(half, w.shape, w, b) for half, (w, b) in zip(halves, self.norms, strict=True))
-        return F.silu(core) * torch.sigmoid(gate)
 
 
 class CHGNetPotential:
@@ -86,18 +51,15 @@ class CHGNetPotential:
         self.bond_frequencies = state["bond_basis_expansion.rbf_expansion_ag.frequencies"]
         self.short_frequencies = state["bond_basis_expansion.rbf_expansion_bg.frequencies"]
         self.angle_frequencies = state["angle_basis_expansion.fourier_expansion.frequencies"]
-        self.bond_embedding = state["bond_embedding.weight"].T.contiguous()
-        self.bond_weights = state["bond_weights_ag.weight"].T.contiguous()
-        self.short_weights = state["bond_weights_bg.weight"].T.contiguous()
-        self.angle_embedding = state["angle_embedding.weight"].T.contiguous()
-        self.atom_units = [GatedUnit(state, f"atom_conv_layers.{i}.twoBody_atom", [64, 64, 64]) for i in range(4)]
-        self.atom_out = [state[f"atom_conv_layers.{i}.mlp_out.layers.1.weight"].T.contiguous() for i in range(4)]
-        self.bond_units = [GatedUnit(state, f"bond_conv_layers.{i}.twoBody_bond", [64] * 4) for i in range(3)]
-        self.bond_out = [state[f"bond_conv_layers.{i}.mlp_out.layers.1.weight"].T.contiguous() for i in range(3)]
-        self.angle_units = [GatedUnit(state, f"angle_layers.{i}.twoBody_bond", [64] * 4) for i in range(3)]
-        self.site_wise = state["site_wise.weight"].T.contiguous(), state["site_wise.bias"]
-        self.readout_norm = state["readout_norm.weight"], state["readout_norm.bias"]
-        self.readout = [(state[f"mlp.layers.{i}.weight"], state[f"mlp.layers.{i}.bias"]) for i in (0, 2, 4, 7)]
+        self.bond_embedding = torch.cat([state["bond_embedding.weight"], state["bond_weights_ag.weight"]])
+        self.short_embedding = state["bond_weights_bg.weight"]
+        self.angle_embedding = state["angle_embedding.weight"]
+        self.atom_layers = [AtomConvolution(state, i) for i in range(4)]
+        self.bond_layers = [AngleUnit(state, f"bond_conv_layers.{i}") for i in range(3)]
+        self.bond_out = [state[f"bond_conv_layers.{i}.mlp_out.layers.1.weight"].mT.contiguous() for i in range(3)]
+        self.angle_layers = [AngleUnit(state, f"angle_layers.{i}") for i in range(2)]  # the third is read by nothing
+        self.site_wise = state["site_wise.weight"].view(-1), state["site_wise.bias"]
+        self.readout = Readout(state)
 
     def evaluate(self, crystals: Crystals) -> Evaluation:
         """See `Potential.evaluate`; the results are float64, computed through a float32 network.
@@ -115,92 +77,95 @@ class CHGNetPotential:
             torch.zeros(b, 3, 3, dtype=torch.float64),
             torch.zeros(b, n_max, dtype=torch.float64),
         )
-        start = 0
-        while start < b:
-            total = torch.cumsum(crystals.n_atoms[start:], 0)
-            stop = start + max(1, int((total <= BATCH_ATOMS).sum()))
-            self._evaluate_into(crystals[start:stop], result, slice(start, stop))
-            start = stop
+        with torch.inference_mode():
+            start = 0
+            while start < b:
+                total = torch.cumsum(crystals.n_atoms[start:], 0)
+                stop = start + max(1, int((total <= BATCH_ATOMS).sum()))
+                self._evaluate_into(crystals[start:stop], result, slice(start, stop))
+                start = stop
         return result
 
     def _evaluate_into(self, crystals: Crystals, result: Evaluation, rows: slice) -> None:
-        graph = build_bond_graph(crystals, CUTOFF, ANGLE_CUTOFF)
-        vectors = graph.vectors.to(self.device).requires_grad_()
-        site_energy, magmoms = self._network(graph, vectors)
-        (gradient,) = torch.autograd.grad(site_energy.sum(), vectors)
-        vectors = vectors.detach()
+        graph = build_bond_graph(crystals, CUTOFF, ANGLE_CUTOFF).to(self.device)
+        energies, gradient, magmoms = self._network(graph)
         n, size = len(graph.numbers), len(crystals)
         forces = gradient.new_zeros(n, 3).index_add_(0, graph.first, gradient).index_add_(0, graph.second, -gradient)
-        bond_virials = vectors[:, :, None] * gradient[:, None, :]
-        virial = gradient.new_zeros(size, 3, 3).index_add_(0, graph.owner[graph.first], bond_virials)
-        energies = site_energy.detach().double() + self.reference[graph.numbers - 1]
-        mask, n_max = crystals.mask, crystals.numbers.shape[1]
-        result.energy[rows] = energies.new_zeros(size).index_add_(0, graph.owner, energies)
-        result.forces[rows, :n_max][mask] = forces
-        result.stress[rows] = 0.5 * (virial + virial.mT) / crystals.volume[:, None, None]
-        result.magmoms[rows, :n_max][mask] = magmoms.detach().double()
+        bond_virials = graph.vectors[:, :, None] * gradient[:, None, :]
+        virial = gradient.new_zeros(size, 3, 3).index_add_(0, graph.owner[graph.first], bond_virials).cpu()
+        energies = energies.double() + self.reference[graph.numbers - 1]
+        mask, n_max = crystals.mask.cpu(), crystals.numbers.shape[1]
+        result.energy[rows] = energies.new_zeros(size).index_add_(0, graph.owner, energies).cpu()
+        result.forces[rows, :n_max][mask] = forces.cpu()
+        result.stress[rows] = 0.5 * (virial + virial.mT) / crystals.volume.cpu()[:, None, None]
+        result.magmoms[rows, :n_max][mask] = magmoms.double().cpu()
 
-    def _network(self, graph: BondGraph, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """Energies of the sites in eV without the element references, and moments in µB; each of shape (n,)."""
+    def _network(self, graph: BondGraph) -> tuple[Tensor, Tensor, Tensor]:
+        """Site energies in eV (n,), the gradient of their sum in the bond vectors (U, 3) in eV/Å, moments in µB (n,).
+
+        The energies lack the element references.
+        """
         n, short = len(graph.numbers), graph.n_short
-        first, second = graph.first, graph.second
-        lengths = vectors.norm(dim=1)
-        basis = _bessel(lengths, self.bond_frequencies, CUTOFF)
-        atoms = self.embedding[graph.numbers - 1]
-        bonds = basis @ self.bond_embedding
-        weights = basis @ self.bond_weights
-        short_weights = _bessel(lengths[:short], self.short_frequencies, ANGLE_CUTOFF) @ self.short_weights
         left, right = graph.angle_left, graph.angle_right
-        units = vectors[:short] / lengths[:short, None]
-        cosines = (units[left] * units[right]).sum(1) * graph.angle_sign
-        angles = _fourier(torch.acos(cosines * (1 - 1e-6)), self.angle_frequencies) @ self.angle_embedding
-        leg_weights = short_weights[left] * short_weights[right]
+        lengths = graph.vectors.norm(dim=1)
+        units = graph.vectors / lengths[:, None]
+        left_units, right_units = units.index_select(0, left), units.index_select(0, right)
+        cosines = (left_units * right_units).sum(1) * (graph.angle_sign * COSINE_SCALE)
+        basis, basis_slope = bessel(lengths, self.bond_frequencies, CUTOFF)
+        short_basis, short_slope = bessel(lengths[:short], self.short_frequencies, ANGLE_CUTOFF)
+        angle_basis, angle_slope = fourier(torch.acos(cosines), self.angle_frequencies)
+        bonds, weights = (part.contiguous() for part in (basis @ self.bond_embedding.mT).split(64, dim=1))
+        short_weights = short_basis @ self.short_embedding.mT
+        angles = angle_basis @ self.angle_embedding.mT
+        left_weights, right_weights = short_weights.index_select(0, left), short_weights.index_select(0, right)
+        leg_weights = left_weights * right_weights
+
+        by_end = bond_index(graph.first, graph.second, n)
+        by_leg = angle_index(graph.angle_centre, left, right, n, short)
+        atoms = self.embedding[graph.numbers - 1]
         magmoms = atoms.new_zeros(n)
-        for i, unit in enumerate(self.atom_units):
-            from_centre, from_bond, from_neighbour = (unit.project(k, x) for k, x in enumerate((atoms, bonds, atoms)))
-            there = unit(from_centre[first] + from_bond + from_neighbour[second]) * weights
-            back = unit(from_centre[second] + from_bond + from_neighbour[first]) * weights
-            messages = atoms.new_zeros(n, 64).index_add(0, first, there).index_add(0, second, back)
-            atoms = atoms + messages @ self.atom_out[i]
-            if i == 3:
-                break
-            if len(left):
-                shorts = bonds[:short]
-                update = _on_angles(self.bond_units[i], graph, shorts, angles, atoms) * leg_weights
-                gathered = shorts.new_zeros(short, 64).index_add(0, left, update)
-                shorts = shorts + gathered @ self.bond_out[i]
-                bonds = torch.cat([shorts, bonds[short:]])
-                if i < 2:  # the last angle update is read by nothing
-                    angles = angles + _on_angles(self.angle_units[i], graph, shorts, angles, atoms)
+        kept_atom, kept_bond, kept_angle = [], [], []
+        for i, layer in enumerate(self.atom_layers):
+            atoms, kept = layer.forward(atoms, bonds, weights, by_end)
+            kept_atom.append(kept)
+            if i < 3:
+                update, gated = self.bond_layers[i].forward(atoms, bonds[:short], angles, by_leg)
+                kept_bond.append((update, gated))
+                bonds = bonds.clone()
+                bonds[:short].addmm_(scatter(short, (left, update * leg_weights)), self.bond_out[i])
+            if i < 2:
+                change, gated = self.angle_layers[i].forward(atoms, bonds[:short], angles, by_leg)
+                kept_angle.append(gated)
+                angles = angles + change
             if i == 2:
-                weight, bias = self.site_wise
-                magmoms = (atoms @ weight + bias).abs().view(-1)
-        features = F.layer_norm(atoms, (64,), *self.readout_norm)
-        for k, (weight, bias) in enumerate(self.readout):
-            features = F.linear(F.silu(features) if k else features, weight, bias)
-        return features.view(-1), magmoms
+                magmoms = (atoms @ self.site_wise[0] + self.site_wise[1]).abs()
+        energies, by_atoms = self.readout(atoms)
 
+        by_bonds, by_weights = torch.zeros_like(bonds), torch.zeros_like(bonds)
+        by_angles, by_leg_weights = torch.zeros_like(angles), torch.zeros_like(angles)
+        for i in (3, 2, 1, 0):
+            if i < 2:
+                self.angle_layers[i].backward(kept_angle[i], by_angles, by_atoms, by_bonds[:short], by_angles, by_leg)
+            if i < 3:
+                update, gated = kept_bond[i]
+                by_update = (by_bonds[:short] @ self.bond_out[i].mT).index_select(0, left)
+                by_leg_weights.addcmul_(by_update, update)
+                self.bond_layers[i].backward(
+                    gated, by_update.mul_(leg_weights), by_atoms, by_bonds[:short], by_angles, by_leg
+                )
+            by_atoms = self.atom_layers[i].backward(kept_atom[i], by_atoms, by_bonds, by_weights, by_end, i > 0)
 
-def _on_angles(unit: GatedUnit, graph: BondGraph, bonds: Tensor, angles: Tensor, atoms: Tensor) -> Tensor:
-    left, right, angle, centre = (unit.project(k, x) for k, x in enumerate((bonds, bonds, angles, atoms)))
-    return unit(left[graph.angle_left] + right[graph.angle_right] + angle + centre[graph.angle_centre])
-
-
-def _bessel(lengths: Tensor, frequencies: Tensor, cutoff: float) -> Tensor:
-    """Radial Bessel functions times a polynomial envelope, shape (U, 31), float32."""
-    x = (lengths / cutoff)[:, None]
-    p = ENVELOPE_POWER
-    envelope = 1 - (p + 1) * (p + 2) / 2 * x**p + p * (p + 2) * x ** (p + 1) - p * (p + 1) / 2 * x ** (p + 2)
-    envelope = torch.where(x < 1, envelope, torch.zeros_like(x))
-    scale = math.sqrt(2 / cutoff) / lengths[:, None] * envelope
-    return scale.float() * torch.sin(x.float() * frequencies)
-
-
-def _fourier(angles: Tensor, frequencies: Tensor) -> Tensor:
-    """1/sqrt(2), sines and cosines over sqrt(pi), shape (A, 31), float32."""
-    phases = angles.float()[:, None] * frequencies
-    constant = torch.full_like(phases[:, :1], math.sqrt(0.5))
-    return torch.cat([constant, torch.sin(phases), torch.cos(phases)], dim=1) / math.sqrt(math.pi)
+        by_basis = by_bonds @ self.bond_embedding[:64] + by_weights @ self.bond_embedding[64:]
+        by_short = scatter(short, (left, by_leg_weights * right_weights), (right, by_leg_weights * left_weights))
+        by_length = (by_basis * basis_slope).sum(1).double()
+        by_length[:short] += ((by_short @ self.short_embedding) * short_slope).sum(1)
+        by_angle = ((by_angles @ self.angle_embedding) * angle_slope).sum(1).double()
+        by_cosine = by_angle / -torch.sqrt(1 - cosines**2) * (graph.angle_sign * COSINE_SCALE)
+        by_unit = torch.zeros_like(units)
+        by_unit.index_add_(0, left, by_cosine[:, None] * right_units)
+        by_unit.index_add_(0, right, by_cosine[:, None] * left_units)
+        across = (by_unit - units * (by_unit * units).sum(1, keepdim=True)) / lengths[:, None]
+        return energies, across + units * by_length[:, None], magmoms
 
 
 def _read_weights() -> dict[str, Tensor]:
