@@ -34,23 +34,24 @@ def hand_over(run: Run, reference: Reference, system: Sequence[int] | None = Non
     text = table.drop(columns=_MATRICES).to_csv(index=False, float_format="%.6g")
     write_whole(run.folder / "ranked.csv", text.encode())
     survivors = table[table["status"].eq(Status.OK) | table["status"].eq(Status.NO_REFERENCE)].head(MAX_CIFS)
-    _write_cifs(run, survivors)
+    _write_cifs(run, survivors, run.record["protocol"]["symprec"])
     if system is None and len(survivors):
         system = sorted({int(z) for z in survivors.iloc[0]["numbers"]})
     _write_hull(run, reference, system or ())
 
 
-def _write_cifs(run: Run, survivors: pd.DataFrame) -> None:
+def _write_cifs(run: Run, survivors: pd.DataFrame, symprec: float) -> None:
     """Relaxed structures under the symmetry found in them, named by candidate; the best ``MAX_CIFS``."""
-    from nucleate.crystal.files import write_structures
+    from nucleate.crystal.cif_writer import cif_texts
 
     folder, scratch = run.folder / "cifs", run.folder / "cifs.part"
+    crystals = crystals_of(survivors.to_dict("records"), "relaxed_frac", "relaxed_lattice")
+    texts = cif_texts(crystals, survivors["id"].tolist(), symprec)
     with writing(folder):
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
-        if len(survivors):
-            crystals = crystals_of(survivors.to_dict("records"), "relaxed_frac", "relaxed_lattice")
-            write_structures(crystals, scratch, ids=survivors["id"].tolist())
+        for id_, formula, text in zip(survivors["id"], survivors["formula"], texts, strict=True):
+            (scratch / f"{id_}_{formula}.cif").write_text(text, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from nucleate.campaign.design import candidate_id, chunk_plan
 from nucleate.campaign.models import load_generator
 from nucleate.campaign.progress import Progress, counted, silent
+from nucleate.campaign.run_store import writing
 from nucleate.config import DesignSettings, resolve_device
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.files import write_structures
+from nucleate.errors import UserError
 
 
 def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent) -> dict[str, object]:
@@ -18,10 +22,8 @@ def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent
     Raises:
         UserError: The request cannot be met, or the output cannot be written.
     """
-    from nucleate.crystal.files import check_writable, write_structures
-
     request = Conditions.parse(settings.where, settings.allow_subsystems)
-    check_writable(out)
+    _rehearse(out)
     generator = load_generator(settings.model, resolve_device(settings.device))
     progress("generate", 0, settings.n)
     parts = []
@@ -38,3 +40,17 @@ def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent
         progress("generate", stop, settings.n)
     write_structures(Crystals.concatenate(parts), out, ids=[candidate_id(i) for i in range(settings.n)])
     return {"n": settings.n, "out": str(out), "model": generator.name, "seed": settings.screen.seed}
+
+
+def _rehearse(out: Path) -> None:
+    """Write nothing in the format and place asked for, so that no hour of generation ends in a bad suffix."""
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(str(out), "something already there", "a new or empty folder")
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=out.parent, prefix=".nucleate-")
+    with scratch as folder:
+        try:
+            write_structures(Crystals.from_lists([], [], []), Path(folder) / out.name)
+        except UserError as error:
+            raise UserError(str(out), error.found, error.expected) from None
