@@ -1,0 +1,67 @@
+"""Whether whole oxidation states can balance a composition, and which ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import product
+
+from nucleate.crystal.formula import ELECTRONEGATIVITIES
+
+# Metalloids are left out: they form both ions and alloys.
+_NONMETALS = frozenset({1, 2, 6, 7, 8, 9, 10, 15, 16, 17, 18, 34, 35, 36, 53, 54, 85, 86})
+_METALLOIDS = frozenset({5, 14, 32, 33, 51, 52, 84})
+
+MAX_COMBINATIONS = 20_000
+"""Combinations of states tried; more (seven and more elements of many states) count as not balanced."""
+
+
+@lru_cache(maxsize=128)
+def oxidation_states(z: int) -> tuple[int, ...]:
+    """States other than 0 in which an element occurs: pymatgen's common ones and those it has from the ICSD."""
+    from pymatgen.core import Element
+
+    element = Element.from_Z(z)
+    return tuple(sorted(({*element.common_oxidation_states, *element.icsd_oxidation_states}) - {0}))
+
+
+def is_metal(z: int) -> bool:
+    """True for elements that are neither nonmetals nor metalloids."""
+    return z not in _NONMETALS and z not in _METALLOIDS
+
+
+def charge_states(counts: Mapping[int, int]) -> dict[int, int] | None:
+    """One whole oxidation state per element that makes the composition neutral, or None.
+
+    Of several, the one whose states are smallest. No anion may be less electronegative than a cation (the Pauling
+    test of SMACT, D. W. Davies et al., Chem 1, 617 (2016)). Mixed valence, as in Fe3O4, is not tried.
+    """
+    states = _charge_states(tuple(sorted(counts.items())))
+    return None if states is None else dict(zip(sorted(counts), states, strict=True))
+
+
+def is_charge_balanced(counts: Mapping[int, int]) -> bool:
+    """True if oxidation states balance the composition, or if it needs none: one element, or metals only."""
+    return len(counts) == 1 or all(is_metal(z) for z in counts) or charge_states(counts) is not None
+
+
+@lru_cache(maxsize=65536)
+def _charge_states(counts: tuple[tuple[int, int], ...]) -> tuple[int, ...] | None:
+    options = [oxidation_states(z) for z, _ in counts]
+    size = 1
+    for states in options:
+        size *= len(states)
+    if size > MAX_COMBINATIONS:
+        return None
+    neutral = (
+        states
+        for states in product(*options)
+        if sum(state * n for state, (_, n) in zip(states, counts, strict=True)) == 0 and _ordered(states, counts)
+    )
+    return min(neutral, key=lambda states: sum(map(abs, states)), default=None)
+
+
+def _ordered(states: tuple[int, ...], counts: tuple[tuple[int, int], ...]) -> bool:
+    cations = [ELECTRONEGATIVITIES[z] for state, (z, _) in zip(states, counts, strict=True) if state > 0]
+    anions = [ELECTRONEGATIVITIES[z] for state, (z, _) in zip(states, counts, strict=True) if state < 0]
+    return bool(cations) and bool(anions) and max(cations) <= min(anions)

@@ -1,0 +1,49 @@
+"""Whether the Wyckoff positions of a space group can hold given numbers of atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+
+@lru_cache(maxsize=230)
+def site_multiplicities(space_group: int) -> tuple[tuple[int, bool], ...]:
+    """Atoms in the primitive cell for each Wyckoff position, and whether its coordinates are free."""
+    from pyxtal.symmetry import Group
+
+    group = Group(space_group)
+    cells = int(group.cellsize())
+    return tuple((int(site.multiplicity) // cells, int(site.get_dof()) > 0) for site in group.Wyckoff_positions)
+
+
+def fits(space_group: int, counts: Mapping[int, int]) -> bool:
+    """True if occupied positions can add up to the counts {Z: atoms in the primitive cell}.
+
+    A position without free coordinates holds atoms once; one with free coordinates any number of times. The
+    crystal may still turn out more symmetric, when the positions chosen are also those of a supergroup.
+    """
+    return _fits(space_group, tuple(sorted(counts.values(), reverse=True)))
+
+
+@lru_cache(maxsize=65536)
+def _fits(space_group: int, counts: tuple[int, ...]) -> bool:
+    sites = site_multiplicities(space_group)
+    free = {multiplicity for multiplicity, is_free in sites if is_free}
+    fixed = [multiplicity for multiplicity, is_free in sites if not is_free]
+    reachable = _sums(free, max(counts))
+    subsets = [sum(m for k, m in enumerate(fixed) if chosen >> k & 1) for chosen in range(1 << len(fixed))]
+    used = {0}  # sets of fixed positions already taken by the elements so far, as bits
+    for count in counts:
+        options = [chosen for chosen, total in enumerate(subsets) if total <= count and reachable[count - total]]
+        used = {taken | chosen for taken in used for chosen in options if not taken & chosen}
+        if not used:
+            return False
+    return True
+
+
+def _sums(parts: set[int], limit: int) -> list[bool]:
+    """Which totals up to ``limit`` repeated parts add up to."""
+    reachable = [True] + [False] * limit
+    for total in range(1, limit + 1):
+        reachable[total] = any(part <= total and reachable[total - part] for part in parts)
+    return reachable
