@@ -1,0 +1,84 @@
+"""Space groups of batches, and crystals snapped to the group found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nucleate.crystal.crystals import Crystals, wrap
+from nucleate.crystal.symmetry_search import SYMPREC, search
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """Symmetry of one crystal.
+
+    Attributes:
+        number: International number of the space group, 1 to 230.
+        hall_number: Its setting, 1 to 530.
+        pearson_symbol: Such as ``cF8``.
+        letters: Wyckoff letter of each site of the crystal.
+        orbits: For each site, the first site that is equivalent to it.
+    """
+
+    number: int
+    hall_number: int
+    pearson_symbol: str
+    letters: tuple[str, ...]
+    orbits: tuple[int, ...]
+
+
+def space_groups(crystals: Crystals, symprec: float = SYMPREC) -> Tensor:
+    """International number of each crystal's space group, shape (B,), int64; 0 where none is found.
+
+    Arguments:
+        crystals: B crystals.
+        symprec: Distance in Å within which sites count as equivalent.
+    """
+    return torch.tensor([0 if found is None else found.number for found in search(_exact(crystals), symprec)])
+
+
+def symmetries(crystals: Crystals, symprec: float = SYMPREC) -> list[Symmetry | None]:
+    """Space group, Wyckoff letters and orbits of each crystal; None where no symmetry can be found."""
+    return [
+        None
+        if found is None
+        else Symmetry(found.number, found.hall_number, found.pearson_symbol, tuple(found.wyckoffs), tuple(found.orbits))
+        for found in search(_exact(crystals), symprec)
+    ]
+
+
+def symmetrized(crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
+    """The crystals with cell and coordinates snapped to the space group found.
+
+    The cell choice, its orientation, the number and the order of sites stay; lengths, angles and coordinates
+    take the nearest values that obey every operation of the group exactly. A crystal without symmetry is
+    returned as it is.
+
+    Arguments:
+        crystals: B crystals.
+        symprec: Distance in Å within which sites count as equivalent.
+    """
+    frac, lattice = crystals.frac.clone(), crystals.lattice.clone()
+    for i, found in enumerate(search(_exact(crystals), symprec, rotate=False)):
+        if found is None:
+            continue
+        # With P the primitive standard vectors and p its origin, both in the crystal's own basis,
+        # x = P x' + p carries the refined sites and L = P⁻ᵀ L' the refined vectors back.
+        change, origin = np.array(found.prim_std_linear), np.array(found.prim_std_origin_shift)
+        refined = np.array(found.prim_std_cell.positions)[found.mapping_std_prim]
+        numbers, old, _ = crystals.sites(i)
+        start = old.double().cpu().numpy()
+        behind = (start - origin) @ np.linalg.inv(change).T - refined
+        snapped = (refined + np.round(behind)) @ change.T + origin
+        n = len(numbers)
+        frac[i, :n] = wrap(torch.from_numpy(snapped)).to(frac)
+        lattice[i] = torch.from_numpy(np.linalg.inv(change).T @ np.array(found.prim_std_cell.basis)).to(lattice)
+    return replace(crystals, frac=frac, lattice=lattice)
+
+
+def _exact(crystals: Crystals) -> Crystals:
+    return crystals.to("cpu", torch.float64)

@@ -1,0 +1,60 @@
+"""Standard descriptions of a crystal: conventional, primitive and Niggli-reduced cells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import moyopy
+import numpy as np
+import torch
+
+from nucleate.crystal.crystals import Crystals, wrap
+from nucleate.crystal.intake import RawCrystal, batched
+from nucleate.crystal.symmetry_search import SYMPREC, search
+
+
+def conventional_cells(crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
+    """Conventional standard cell of each crystal, refined to its space group; unchanged where none is found.
+
+    Settings: unique axis b, hexagonal axes for rhombohedral groups, the choice of origin with the smallest
+    Hall number (as spglib).
+    """
+    return _standard(crystals, symprec, primitive=False)
+
+
+def primitive_cells(crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
+    """Primitive standard cell of each crystal, refined to its space group; unchanged where none is found."""
+    return _standard(crystals, symprec, primitive=True)
+
+
+def niggli_reduced(crystals: Crystals) -> Crystals:
+    """The same crystals described by their Niggli-reduced vectors: sites, order and orientation stay.
+
+    The reduced basis is right-handed. Cells that cannot be reduced (not finite, flat) stay as they are.
+    Reference: B. Gruber, Acta Cryst. A29, 433 (1973); I. Křivý and B. Gruber, Acta Cryst. A32, 297 (1976).
+    """
+    lattice = crystals.lattice.to("cpu", torch.float64)
+    reduced, inverse = lattice.clone(), torch.eye(3, dtype=torch.float64).repeat(len(crystals), 1, 1)
+    for i, basis in enumerate(lattice.tolist()):
+        try:
+            _, change = moyopy.niggli_reduce(basis)
+        except ValueError:
+            continue
+        rows = torch.tensor(change, dtype=torch.float64).T
+        reduced[i] = rows @ lattice[i]
+        inverse[i] = torch.linalg.inv(rows).round()  # unimodular, so whole numbers
+    frac = wrap(crystals.frac @ inverse.to(crystals.frac))
+    frac = torch.where(crystals.mask[..., None], frac, torch.zeros_like(frac))
+    return replace(crystals, frac=frac, lattice=reduced.to(crystals.lattice))
+
+
+def _standard(crystals: Crystals, symprec: float, *, primitive: bool) -> Crystals:
+    exact = crystals.to("cpu", torch.float64)
+    raws = []
+    for i, found in enumerate(search(exact, symprec)):
+        if found is None:
+            raws.append(RawCrystal(*(value.numpy() for value in exact.sites(i))))
+        else:
+            cell = found.prim_std_cell if primitive else found.std_cell
+            raws.append(RawCrystal(np.array(cell.numbers), np.array(cell.positions), np.array(cell.basis)))
+    return batched(raws).to(crystals.numbers.device, crystals.frac.dtype)
