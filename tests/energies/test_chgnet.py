@@ -21,7 +21,7 @@ GPA = 160.21766208
 
 
 def rough_crystals() -> Crystals:
-    """A distorted salt, a one-atom metal with straight angles, a molecule-like cell, a left-handed cell, a lone atom."""
+    """A distorted salt, a one-atom metal with straight angles, a molecule, a left-handed cell, a lone atom."""
     generator = torch.Generator().manual_seed(3)
 
     def noise(*shape: int) -> torch.Tensor:
