@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
+from nucleate.energies.neighbours import bonds_within
 
 MAX_BONDS = 400_000
 """More bonds than this in one crystal mean that its cell has collapsed."""
@@ -61,11 +62,8 @@ def build_bond_graph(crystals: Crystals, cutoff: float, angle_cutoff: float) -> 
     Raises:
         TooManyBondsError: A crystal is far too dense.
     """
-    from pymatgen.optimization.neighbors import find_points_in_spheres
-
     firsts, seconds, vectors = [], [], []
     offset = 0
-    pbc = np.ones(3, dtype=np.int64)
     n_atoms = crystals.n_atoms.tolist()
     all_frac, all_lattice = (
         part.detach().cpu().numpy().astype(np.float64) for part in (crystals.frac, crystals.lattice)
@@ -75,13 +73,8 @@ def build_bond_graph(crystals: Crystals, cutoff: float, angle_cutoff: float) -> 
         expected = 0.5 * n * n * 4 / 3 * np.pi * cutoff**3 / max(abs(np.linalg.det(lattice)), 1e-9)
         if expected > MAX_BONDS:
             raise TooManyBondsError(f"about {expected:.0f} bonds within {cutoff} Å: the cell has collapsed")
-        i, j, image, _ = find_points_in_spheres(cart, cart, cutoff, pbc, np.ascontiguousarray(lattice), 1e-8)
-        # The same pair is found from both ends; keep the copy with i < j, or the image with positive leading entry.
-        image = image.astype(np.int64)
-        leading = image[:, 0] * 1_000_000 + image[:, 1] * 1_000 + image[:, 2]
-        kept = (i < j) | ((i == j) & (leading > 0))
-        i, j = i[kept], j[kept]
-        vectors.append(cart[j] + image[kept] @ lattice - cart[i])
+        i, j, vector = bonds_within(cart, lattice, cutoff)
+        vectors.append(vector)
         firsts.append(i + offset)
         seconds.append(j + offset)
         offset += n

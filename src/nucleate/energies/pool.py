@@ -22,6 +22,7 @@ from nucleate.errors import UserError
 START_SECONDS = 300.0
 """How long a worker may take to import its libraries."""
 MAX_FAILED_STARTS = 3
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class WorkersUnavailableError(RuntimeError):
@@ -48,7 +49,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True)
-        with _without_main_module():
+        with _without_main_module(), _one_thread():
             self.process.start()
         theirs.close()
         self.ready = False
@@ -165,6 +166,21 @@ def _serve(pipe: Connection, make: Callable[..., Callable[[Any], Any]], argument
             pipe.send(answer)
     except (EOFError, OSError):
         return  # the parent is gone or no longer listens
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep the numerical libraries of a new process from starting a thread a core."""
+    saved = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

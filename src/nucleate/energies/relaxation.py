@@ -14,8 +14,10 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.energies.bond_graph import TooManyBondsError
 from nucleate.energies.frechet import Array, FrechetCoordinates
 from nucleate.energies.minimise import TrustRegion
+from nucleate.energies.neighbours import bonds_within, pairs_within
 from nucleate.energies.pool import Lost, map_unordered, usable_cores
 from nucleate.energies.potential import Potential, load_potential
+from nucleate.energies.stiffness import spring_hessian
 from nucleate.errors import Status
 
 MIN_DISTANCE = 0.5
@@ -24,8 +26,8 @@ MAX_VOLUME_PER_ATOM, MIN_VOLUME_PER_ATOM = 400.0, 1.0
 """Bounds in Å³ beyond which a crystal has exploded or collapsed."""
 CONTACT = 6.0
 """An atom without a neighbour at this distance in Å is not part of the crystal."""
-GRACE_SECONDS = 30.0
-"""What a worker may take beyond the protocol's time before it counts as hung."""
+PATIENCE, GRACE_SECONDS = 5.0, 30.0
+"""A worker hangs when it takes this many times the protocol's time on the clock, and this much more."""
 RATTLE_POSITION, RATTLE_STRAIN = 0.03, 0.01
 
 
@@ -37,7 +39,7 @@ class RelaxProtocol:
         name: What reports call it.
         fmax: Largest force in eV/Å on an atom, or on a row of the cell's unknowns.
         max_steps: Most evaluations of the potential.
-        max_seconds: Most seconds for a crystal.
+        max_seconds: Most seconds of processor time for a crystal, so that a busy machine changes no outcome.
     """
 
     name: str = "relax-v1"
@@ -62,7 +64,7 @@ class Relaxed:
         energy_per_atom: In eV/atom; NaN where there is none.
         initial_energy_per_atom: Before relaxation (and after the rattle), in eV/atom; NaN where there is none.
         n_steps: Evaluations of the potential.
-        seconds: Time it took.
+        seconds: Processor time it took.
     """
 
     status: Status
@@ -111,7 +113,7 @@ def relax_many(
     # Large crystals first, so that no worker is left with a long one at the end.
     order = sorted(range(len(tasks)), key=lambda i: -len(tasks[i][0]))
     count = min(workers or usable_cores(), max(len(tasks), 1))
-    allowed = protocol.max_seconds + GRACE_SECONDS
+    allowed = PATIENCE * protocol.max_seconds + GRACE_SECONDS
     for position, result in map_unordered(_relaxer, (potential, protocol), [tasks[i] for i in order], count, allowed):
         i = order[position]
         if isinstance(result, Lost):
@@ -138,7 +140,7 @@ def relax(
         protocol: When to end.
         rattle: Seed and number of the crystal, to displace it first.
     """
-    begun = time.monotonic()
+    begun = time.process_time()
     fault = _fault_of(frac, lattice)
     if fault is not None:
         return Relaxed(*fault, numbers, frac, lattice)
@@ -158,12 +160,12 @@ def relax(
     def outcome(status: Status, reason: str, x: Array, energy: float) -> Relaxed:
         here, cell = coordinates.crystal(x)
         n = len(numbers)
-        elapsed = time.monotonic() - begun
+        elapsed = time.process_time() - begun
         return Relaxed(status, reason, numbers, here % 1.0 % 1.0, cell, energy / n, initial / n, steps, elapsed)
 
     start = coordinates.initial()
     try:
-        minimiser = TrustRegion(function, start, 70.0 * np.eye(len(start)))
+        minimiser = TrustRegion(function, start, spring_hessian(coordinates, numbers))
     except TooManyBondsError as dense:
         return outcome(Status.INVALID_GEOMETRY, str(dense), start, float("nan"))
     state = minimiser.state
@@ -184,7 +186,7 @@ def relax(
         reason = f"{largest:.3f} eV/Å after {steps} steps"
         if steps >= protocol.max_steps:
             return outcome(Status.UNCONVERGED, reason, state.x, state.energy)
-        if time.monotonic() - begun > protocol.max_seconds:
+        if time.process_time() - begun > protocol.max_seconds:
             return outcome(Status.TIME_LIMIT, reason, state.x, state.energy)
         try:
             state = minimiser.step()
@@ -216,7 +218,8 @@ def _fault_of(frac: Array, lattice: Array) -> tuple[Status, str] | None:
     heights = volume * len(frac) / np.linalg.norm(np.cross(lattice[[1, 2, 0]], lattice[[2, 0, 1]]), axis=1)
     if heights.min() < MIN_DISTANCE:
         return Status.INVALID_GEOMETRY, f"a cell only {heights.min():.2f} Å high"
-    i, j, _, distance = _pairs(frac, lattice, MIN_DISTANCE)
+    i, j, vectors = bonds_within(frac @ lattice, lattice, MIN_DISTANCE)
+    distance = np.linalg.norm(vectors, axis=1)
     if len(distance):
         k = int(distance.argmin())
         return Status.INVALID_GEOMETRY, f"sites {i[k]} and {j[k]} are {distance[k]:.2f} Å apart"
@@ -224,18 +227,7 @@ def _fault_of(frac: Array, lattice: Array) -> tuple[Status, str] | None:
 
 
 def _has_loose_atom(frac: Array, lattice: Array) -> bool:
-    return len(set(_pairs(frac, lattice, CONTACT)[0].tolist())) < len(frac)
-
-
-def _pairs(frac: Array, lattice: Array, cutoff: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Array, Array]:
-    from pymatgen.optimization.neighbors import find_points_in_spheres
-
-    cart = np.ascontiguousarray(frac @ lattice)
-    i, j, image, distance = find_points_in_spheres(
-        cart, cart, cutoff, np.ones(3, dtype=np.int64), np.ascontiguousarray(lattice), 1e-8
-    )
-    other = (i != j) | (np.abs(image).sum(1) > 0)
-    return i[other], j[other], image[other], distance[other]
+    return len(set(pairs_within(frac @ lattice, lattice, CONTACT)[0].tolist())) < len(frac)
 
 
 def _rattled(frac: Array, lattice: Array, rattle: tuple[int, int]) -> tuple[Array, Array]:
