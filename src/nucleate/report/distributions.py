@@ -29,8 +29,6 @@ def distributions(run: RunData) -> str:
             "Displacement on relaxation", table["rmsd_to_relaxed"], "RMSD to the relaxed structure (Å)", upper=2.0
         ),
         _histogram_card("Cell size", table["n_atoms"], "atoms in the cell", whole=True),
-        _card("Crystal systems", _crystal_systems(table)),
-        _card("Space groups", _space_groups(table)),
     ]
     for name in run.extra_columns:
         target = run.conditions.targets.get(name)
@@ -38,6 +36,8 @@ def distributions(run: RunData) -> str:
         label = "asked" if target and target[0] == target[1] else "middle of the range asked"
         title = name.replace("_", " ").capitalize()
         cards.append(_histogram_card(title, table[name], name.replace("_", " "), line_at=middle, line_label=label))
+    cards.append(_card("Crystal systems", _crystal_systems(table)))
+    cards.append(_card("Space groups", _space_groups(table)))
     counts = element_counts(list(table["formula"]))
     cards.append(_card("Elements", periodic_table(counts, len(table)), "wide"))
     return f'<div class="cards">{"".join(cards)}</div>'
@@ -83,11 +83,12 @@ def _crystal_systems(table: pd.DataFrame) -> str:
     before = before[before.between(1, 230)]
     first, last = before.map(crystal_system).value_counts(), after.map(crystal_system).value_counts()
     rows = [(name, name, int(first.get(name, 0)), int(last.get(name, 0))) for name in _SYSTEMS]
-    p1 = f"{percent((before == 1).mean()) if len(before) else 'unknown'} as generated, {percent((after == 1).mean())} relaxed"
-    return paired_bars(rows, ("generated", "relaxed"), "crystals") + f'<p class="note">P1: {p1}</p>'
+    first_p1 = percent((before == 1).mean()) if len(before) else "unknown"
+    note = f"P1 among relaxed crystals: {first_p1} as generated, {percent((after == 1).mean())} after relaxation"
+    return paired_bars(rows, ("generated", "relaxed"), "crystals") + f'<p class="note">{note}</p>'
 
 
-def _space_groups(table: pd.DataFrame, limit: int = 10) -> str:
+def _space_groups(table: pd.DataFrame, limit: int = 8) -> str:
     before, after = _groups(table)
     if not len(after):
         return '<p class="note">No relaxed crystal has a space group.</p>'
@@ -112,5 +113,6 @@ def _svg_symbol(group: int) -> str:
     """The space-group symbol with SVG's markup for italics and subscripts."""
     markup = space_group_symbol(group)
     markup = markup.replace("<sub>", '<tspan dy="0.28em" font-size="75%">')
+    markup = markup.replace('<span class="over">', '<tspan text-decoration="overline">').replace("</span>", "</tspan>")
     markup = markup.replace("</sub>", '</tspan><tspan dy="-0.2em">\N{ZERO WIDTH SPACE}</tspan>')
     return markup.replace("<i>", '<tspan font-style="italic">').replace("</i>", "</tspan>")

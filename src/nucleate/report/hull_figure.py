@@ -55,15 +55,15 @@ def distance_class(distance: float, threshold: float) -> str:
     return f"d{sum(distance > bound for bound in bounds)}"
 
 
-def distance_legend(threshold: float) -> str:
-    """The classes of ``distance_class`` in words."""
+def distance_legend(threshold: float, phases: bool = True) -> str:
+    """The classes of ``distance_class`` in words, and the marks of known phases where they are drawn."""
     half, far = threshold / 2, 2.5 * threshold
     names = ("on or below the hull", f"up to {half:g}", f"up to {threshold:g}", f"up to {far:g}", f"above {far:g}")
     keys = "".join(f'<span class="key dot d{i}"></span>{name} ' for i, name in enumerate(names))
-    return (
-        f'<p class="legend">Candidates, energy above hull (eV/atom): {keys}'
-        '<span class="key dot known"></span>known, on the hull <span class="key dot unstable"></span>known, above it</p>'
+    known = (
+        '<span class="key dot known"></span>known, on the hull <span class="key dot unstable"></span>known, above it'
     )
+    return f'<p class="legend">Candidates, energy above hull (eV/atom): {keys}{known if phases else ""}</p>'
 
 
 def lower_hull(points: np.ndarray) -> list[tuple[int, ...]]:
@@ -169,7 +169,7 @@ def _binary(system: Sequence[str], phases: list[Point], candidates: list[Point],
 
 def _ternary(system: Sequence[str], phases: list[Point], candidates: list[Point], threshold: float) -> str:
     lowest = _lowest(phases)
-    corners = np.array([(110.0, 520.0), (610.0, 520.0), (360.0, 520.0 - 500.0 * math.sqrt(3) / 2)])
+    corners = np.array([(85.0, 512.0), (635.0, 512.0), (360.0, 512.0 - 550.0 * math.sqrt(3) / 2)])
 
     def place(p: Point) -> np.ndarray:
         return np.asarray(p.fractions) @ corners
@@ -183,10 +183,10 @@ def _ternary(system: Sequence[str], phases: list[Point], candidates: list[Point]
         for a, b, c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             start = corners[a] + (corners[b] - corners[a]) * i / 10
             end = corners[c] + (corners[b] - corners[c]) * i / 10
-            body += line(*start, *end, "grid")
+            body += _between(start, end, "grid")
     edges = {tuple(sorted((f[i], f[j]))) for f in facets for i, j in ((0, 1), (1, 2), (0, 2))}
     for a, b in sorted(edges):
-        body += line(*place(lowest[a]), *place(lowest[b]), "tie")
+        body += _between(place(lowest[a]), place(lowest[b]), "tie")
     for i, p in enumerate(lowest):
         if i not in on_hull:
             px, py = place(p)
@@ -195,7 +195,8 @@ def _ternary(system: Sequence[str], phases: list[Point], candidates: list[Point]
         px, py = place(lowest[i])
         body += mark(f'<circle class="known" cx="{px:.1f}" cy="{py:.1f}" r="4.5"', _tip(lowest[i]))
     for p in sorted(candidates, key=lambda p: -p.distance if math.isfinite(p.distance) else -math.inf):
-        body += _candidate(*place(p), p, threshold)
+        px, py = place(p)
+        body += _candidate(px, py, p, threshold)
     for (cx, cy), symbol, anchor, dx, dy in zip(
         corners, system, ("end", "start", "middle"), (-12, 12, 0), (10, 10, -14), strict=True
     ):
@@ -203,7 +204,11 @@ def _ternary(system: Sequence[str], phases: list[Point], candidates: list[Point]
     inner = [i for i in on_hull if max(lowest[i].fractions) < 1 - 1e-9]
     spots_on = sorted(inner, key=lambda i: (sum(f > 1e-9 for f in lowest[i].fractions), lowest[i].energy))
     body += _labels([(place(lowest[i])[0], place(lowest[i])[1] + 17, lowest[i].label) for i in spots_on], 0, 720)
-    return figure(body, 720, 560, f"Phase diagram of {'-'.join(system)}", "hull")
+    return figure(body, 720, 540, f"Phase diagram of {'-'.join(system)}", "hull")
+
+
+def _between(start: np.ndarray, end: np.ndarray, css: str) -> str:
+    return line(float(start[0]), float(start[1]), float(end[0]), float(end[1]), css)
 
 
 def _labels(wanted: list[tuple[float, float, str]], left: float, right: float) -> str:

@@ -11,8 +11,6 @@ from typing import Any
 MISSING = "\N{EM DASH}"
 """What stands where a value is unknown; never 0."""
 
-_OVERLINE = "\N{COMBINING OVERLINE}"
-
 
 def text(value: Any) -> str:
     """Any value as escaped text, fit for element content and for quoted attributes."""
@@ -53,22 +51,25 @@ def duration(seconds: float) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} min"
 
 
+def _counts(value: Any) -> list[tuple[str, bool]]:
+    """A formula in pieces, each with whether it is a count: digits after a letter or a closing bracket."""
+    pieces = re.split(r"((?<=[A-Za-z)\]])\d+(?:\.\d+)?)", str(value))
+    return [(piece, i % 2 == 1) for i, piece in enumerate(pieces) if piece]
+
+
 def formula(value: Any) -> str:
     """A chemical formula with its counts as subscripts, escaped."""
-    return re.sub(r"(?<=[A-Za-z)\]])(\d+(?:\.\d+)?)", r"<sub>\1</sub>", text(value))
+    return "".join(f"<sub>{text(piece)}</sub>" if is_count else text(piece) for piece, is_count in _counts(value))
 
 
 def formula_svg(value: Any) -> str:
     """A chemical formula as SVG text content: counts set lower and smaller, escaped."""
     parts = []
     lowered = False
-    for part in re.split(r"((?<=[A-Za-z)\]])\d+(?:\.\d+)?)", str(value)):
-        if not part:
-            continue
-        is_count = part[0].isdigit()
+    for piece, is_count in _counts(value):
         shift = 0.28 * (is_count - lowered)
         size = ' font-size="75%"' if is_count else ""
-        parts.append(f'<tspan dy="{shift:.2f}em"{size}>{text(part)}</tspan>')
+        parts.append(f'<tspan dy="{shift:.2f}em"{size}>{text(piece)}</tspan>')
         lowered = is_count
     return "".join(parts)
 
@@ -81,11 +82,11 @@ def _short_symbol(group: int) -> str:
 
 
 def space_group_symbol(group: int | None) -> str:
-    """Short Hermann-Mauguin symbol as HTML, such as P6<sub>3</sub>/mmc; an em dash where there is none."""
+    """Short Hermann-Mauguin symbol as HTML, such as <i>P</i>6<sub>3</sub>/mmc; an em dash where there is none."""
     if group is None or not 1 <= group <= 230:
         return MISSING
     letters = _short_symbol(group).replace(" ", "")
-    letters = re.sub(r"-(\d)", rf"\1{_OVERLINE}", letters)
+    letters = re.sub(r"-(\d)", r'<span class="over">\1</span>', letters)
     letters = re.sub(r"_(\d)", r"<sub>\1</sub>", letters)
     return f"<i>{letters[0]}</i>{letters[1:]}"
 
@@ -100,3 +101,9 @@ def crystal_system(group: int) -> str:
     bounds = (2, 15, 74, 142, 167, 194, 230)
     names = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
     return next(name for bound, name in zip(bounds, names, strict=True) if group <= bound)
+
+
+def timestamp(value: Any) -> str:
+    """An ISO time to the minute, escaped; any other text as it is."""
+    found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)[:.\d]*(Z|\+00:00)?", str(value))
+    return f"{found[1]} {found[2]}{' UTC' if found[3] else ''}" if found else text(value)

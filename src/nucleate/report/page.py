@@ -12,8 +12,8 @@ from typing import Any
 
 from nucleate.errors import UserError
 from nucleate.report.distributions import distributions
-from nucleate.report.hull_figure import Point, distance_bars, distance_legend, fractions, hull_figure, ordered_system
-from nucleate.report.markup import formula, text
+from nucleate.report.hull_section import hull_section
+from nucleate.report.markup import formula, text, timestamp
 from nucleate.report.rates import funnel, measured
 from nucleate.report.run_data import RunData, read_run
 from nucleate.report.sections import (
@@ -27,6 +27,7 @@ from nucleate.report.sections import (
 )
 from nucleate.report.structures import carried, viewer_payload
 from nucleate.report.table import candidate_table
+from nucleate.report.viewer import viewer_section
 
 _SCRIPTS = ("viewer.js", "table.js", "page.js")
 _SECTIONS = ("Summary", "Structures", "Candidates", "Hull", "Distributions", "Failures", "Timings", "Cite", "Setup")
@@ -67,9 +68,9 @@ def render(run: RunData) -> str:
     warnings = [*run.warnings, *summary.warnings]
     bodies = {
         "Summary": headline_section(run, summary) + funnel_section(funnel(run)),
-        "Structures": _viewer(len(rows), len(run.candidates)),
+        "Structures": viewer_section(len(rows), len(run.candidates)),
         "Candidates": candidate_table(run, set(rows["id"])),
-        "Hull": _hull(run),
+        "Hull": hull_section(run),
         "Distributions": distributions(run) if len(run.candidates) else '<p class="note">There are no rows.</p>',
         "Failures": failures_section(run.candidates),
         "Timings": timings_section(run.record.get("timings")),
@@ -140,80 +141,8 @@ def _title(run: RunData) -> tuple[str, str]:
     if run.n_requested != n:
         parts.append(f"{run.n_requested} requested")
     if record.get("created"):
-        parts.append(text(record["created"]))
+        parts.append(timestamp(record["created"]))
     return title, " · ".join(parts)
-
-
-def _viewer(n_structures: int, n_rows: int) -> str:
-    if not n_structures:
-        return '<p class="note">No row holds a structure that can be drawn.</p>'
-    left = f" The best {n_structures} of {n_rows} are in this page." if n_structures < n_rows else ""
-    return (
-        '<p class="note only-print-or-no-script">The 3-D view needs JavaScript.</p>'
-        '<div class="viewer needs-script"><div class="thumbs" id="thumbs" role="group" aria-label="Best candidates"></div>'
-        '<div class="stage"><canvas id="view" tabindex="0" role="img" aria-label="3-D view of the structure"></canvas>'
-        '<div class="legend" id="elements"></div></div>'
-        '<div class="side"><label>Candidate <select id="choose"></select></label>'
-        '<div class="pair"><button type="button" id="previous">Previous</button>'
-        '<button type="button" id="next">Next</button></div>'
-        "<fieldset><legend>Structure</legend>"
-        '<label class="check"><input type="radio" name="which" value="relaxed" checked> relaxed</label>'
-        '<label class="check"><input type="radio" name="which" value="generated"> generated</label></fieldset>'
-        "<fieldset><legend>Show</legend>"
-        '<label class="check"><input type="checkbox" id="bonds" checked> bonds</label>'
-        '<label class="check"><input type="checkbox" id="labels"> symbols</label>'
-        '<label class="check"><input type="checkbox" id="large"> full radii</label>'
-        '<label class="check"><input type="checkbox" id="super"> 2 × 2 × 2 cells</label></fieldset>'
-        '<div class="pair"><button type="button" data-along="0">along a</button>'
-        '<button type="button" data-along="1">along b</button><button type="button" data-along="2">along c</button>'
-        '<button type="button" id="reset">Reset</button></div>'
-        '<dl id="facts"></dl><button type="button" id="download">Download CIF</button></div></div>'
-        f'<p class="note needs-script">Drag or use the arrow keys to turn, + and − to zoom.{left}</p>'
-    )
-
-
-def _hull(run: RunData) -> str:
-    known = run.candidates[run.candidates["formation_energy"].notna() | run.candidates["energy_above_hull"].notna()]
-    system = _system(run)
-    if not len(known) and not len(run.phases):
-        return (
-            '<p class="note">No candidate has an energy and the run holds no phases, so there is no hull to draw.</p>'
-        )
-
-    def points(symbols: tuple[str, ...]) -> list[Point]:
-        found = []
-        for _, row in known.iterrows():
-            place = fractions(row["formula"], symbols) if symbols else ()
-            if place is not None:
-                found.append(Point(row["formula"], place, row["formation_energy"], row["energy_above_hull"], row["id"]))
-        return found
-
-    if len(system) in (2, 3) and len(run.phases):
-        phases = [
-            Point(label, place, energy, note=source)
-            for label, energy, source in run.phases[["formula", "formation_energy", "source"]].itertuples(index=False)
-            if (place := fractions(label, system)) is not None
-        ]
-        inside = [p for p in points(system) if p.energy == p.energy]
-        outside = len(known) - len(inside)
-        note = f'<p class="note">{outside} candidates lie outside this system.</p>' if outside else ""
-        name = text("\N{EN DASH}".join(system))
-        intro = f'<p class="note">{name}: {len(phases)} known phases, {len(inside)} candidates.</p>'
-        return intro + hull_figure(system, phases, inside, run.threshold) + note
-    return (
-        '<p class="note">The candidates nearest to their hull.</p>'
-        + distance_bars(points(()), run.threshold)
-        + distance_legend(run.threshold).replace('<span class="key dot known">', '<span class="key dot known hidden">')
-    )
-
-
-def _system(run: RunData) -> tuple[str, ...]:
-    """The chemical system to draw: the one the phases belong to, else the one asked for."""
-    from nucleate.crystal.elements import SYMBOLS
-
-    asked = run.conditions.chemical_system or tuple(run.conditions.composition or ())
-    symbols = set(run.hull_system) or {SYMBOLS[z] for z in asked}
-    return ordered_system(symbols)
 
 
 def _versions(versions: Any) -> str:

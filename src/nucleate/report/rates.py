@@ -15,10 +15,17 @@ from nucleate.report.run_data import RunData
 
 def measured(run: RunData) -> Summary:
     """The averages of a run, as ``nucleate.evaluation`` defines them."""
-    stated = {
-        name: str(run.protocol[name]) for name in ("potential", "reference", "relaxation") if name in run.protocol
-    }
-    return summarise(run.candidates, Protocol(**stated, threshold=run.threshold, n_requested=run.n_requested))  # type: ignore[arg-type]
+    stated = run.protocol
+    return summarise(
+        run.candidates,
+        Protocol(
+            potential=str(stated.get("potential", "not stated")),
+            reference=str(stated.get("reference", "not stated")),
+            relaxation=str(stated.get("relaxation", "not stated")),
+            threshold=run.threshold,
+            n_requested=run.n_requested,
+        ),
+    )
 
 
 def meanings(run: RunData) -> dict[str, str]:
@@ -35,8 +42,12 @@ def meanings(run: RunData) -> dict[str, str]:
 
 
 def relaxed_rate(run: RunData) -> Rate:
-    """Share of rows whose relaxation converged and whose energy is placed on the hull."""
-    return Rate("relaxed", "all", int((run.candidates["status"] == Status.OK).sum()), len(run.candidates))
+    """Share of rows whose relaxation converged, placed on a hull or not."""
+    return Rate("relaxed", "all", int(_relaxed(run.candidates).sum()), len(run.candidates))
+
+
+def _relaxed(table: pd.DataFrame) -> pd.Series:
+    return table["status"].isin([str(Status.OK), str(Status.NO_REFERENCE)])
 
 
 @dataclass(frozen=True)
@@ -53,12 +64,11 @@ def funnel(run: RunData) -> list[Step]:
     table = run.candidates
     left = pd.Series(True, index=table.index)
     steps = [Step("generated", len(table), "Nothing was generated: the run stopped early, or its shards are missing.")]
-    ok = table["status"] == Status.OK
     placed = table["energy_above_hull"].notna()
     for name, holds, advice in (
         ("meet the request", table["meets_request"], _REQUEST_ADVICE),
         ("valid", table["is_valid"], _VALID_ADVICE),
-        ("relaxed", ok, _relaxation_advice(table)),
+        ("relaxed", _relaxed(table), _relaxation_advice(table)),
         ("placed on the hull", placed, _PLACED_ADVICE),
         ("stable", table["is_stable"], _stable_advice(run)),
         ("unique", table["is_unique"], "All that is stable repeats itself: ask for more crystals or another seed."),
@@ -94,22 +104,20 @@ def _relaxation_advice(table: pd.DataFrame) -> str:
     if not len(failed):
         return ""
     worst = str(failed.mode().iloc[0])
-    help_for = {
+    help_for: dict[str, str] = {
         Status.TIME_LIMIT: "Give each relaxation more time.",
         Status.UNCONVERGED: "Allow more steps, or ask for smaller cells.",
         Status.INVALID_GEOMETRY: _VALID_ADVICE,
         Status.EXPLODED: "The starting points are poor: take another model, or ask for smaller cells.",
         Status.NO_REFERENCE: _PLACED_ADVICE,
     }
-    return f"No crystal was relaxed; the most frequent outcome is '{worst}'. " + help_for.get(
-        worst,  # type: ignore[call-overload]
-        "The reasons are listed under Failures.",
-    )
+    advice = help_for.get(worst, "The reasons are listed under Failures.")
+    return f"No crystal was relaxed; the most frequent outcome is '{worst}'. {advice}"
 
 
 def _stable_advice(run: RunData) -> str:
     best = run.candidates["energy_above_hull"].min()
     return (
-        f"The best candidate lies {number(best)} eV/atom above the hull and the threshold is {run.threshold:g}. Ask for "
-        "more crystals, raise the threshold for a first look, or check how many phases compete in this system."
+        f"The best candidate lies {number(best)} eV/atom above the hull and the threshold is {run.threshold:g}. Ask "
+        "for more crystals, raise the threshold for a first look, or check how many phases compete in this system."
     )

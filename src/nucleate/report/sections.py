@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pandas as pd
@@ -34,7 +35,7 @@ def headline_section(run: RunData, summary: Summary) -> str:
     rates = [rate for rate in summary.rates if rate.group == "all"]
     named = {rate.name: rate for rate in rates if _is_measured(rate, run)}
     cards = [_rate_card(named[name], meaning) for name, meaning in defined.items() if name in named]
-    cards.append(_rate_card(relaxed_rate(run), "converged, energy placed on the hull"))
+    cards.append(_rate_card(relaxed_rate(run), "the relaxation converged"))
     cards += _value_cards(summary)
     p1 = [rate for rate in rates if rate.name.startswith("P1") and rate.total]
     if p1:
@@ -60,7 +61,7 @@ def _rate_card(rate: Rate, meaning: str) -> str:
         f'<rect class="range" x="{100 * low:.2f}" y="2" width="{100 * (high - low):.2f}" height="4"/>'
         f'<rect class="point" x="{100 * rate.value - 0.6:.2f}" y="0" width="1.2" height="8"/></svg>'
     )
-    counts = f"{rate.count} of {rate.total}, 95 % interval {percent(low)} to {percent(high)}"
+    counts = f"{rate.count} of {rate.total} (95 % CI {percent(low)[:-2]} to {percent(high)})"
     return _card(percent(rate.value), rate.name, meaning, f'{bar}<p class="counts">{counts}</p>', css)
 
 
@@ -164,16 +165,17 @@ def timings_section(timings: Any) -> str:
     for name, entry in stages.items():
         crystals, core = _finite(entry.get("crystals")), _finite(entry.get("core_seconds"))
         rate = f"{compact(core / crystals)} core-s" if crystals and core else MISSING
-        share = 100 * seconds[name] / total
+        bar = f'<span class="fill" style="width:{100 * seconds[name] / total:.1f}%"></span>'
         rows.append(
             f'<tr><th scope="row">{text(name)}</th><td class="num">{duration(seconds[name])}</td>'
             f'<td class="num">{duration(core) if core else MISSING}</td>'
             f'<td class="num">{int(crystals) if crystals else MISSING}</td><td class="num">{rate}</td>'
-            f'<td class="barcell"><span class="track"><span class="fill" style="width:{share:.1f}%"></span></span></td></tr>'
+            f'<td class="barcell"><span class="track">{bar}</span></td></tr>'
         )
     return (
-        '<div class="scroll"><table><thead><tr><th>Stage</th><th class="num">Wall time</th><th class="num">Core time</th>'
-        '<th class="num">Crystals</th><th class="num">per crystal</th><th>Share of wall time</th></tr></thead><tbody>'
+        '<div class="scroll"><table><thead><tr><th>Stage</th><th class="num">Wall time</th>'
+        '<th class="num">Core time</th><th class="num">Crystals</th><th class="num">Per crystal</th>'
+        "<th>Share of wall time</th></tr></thead><tbody>"
         f"{''.join(rows)}</tbody></table></div>"
     )
 
@@ -195,8 +197,9 @@ def citations_section(keys: Any) -> str:
             items.append(f'<li>{text(name)} <span class="faint">(not in the table of this version)</span></li>')
             continue
         entries.append(work.bibtex)
-        link = f' <a href="{text(work.url)}" rel="noreferrer">link</a>' if work.url else ""
-        items.append(f'<li>{text(work.text)}.{link} <span class="faint">For: {text(work.used_for)}.</span></li>')
+        link = f'<a href="{text(work.url)}" rel="noreferrer">\\1</a>' if work.url else r"\1"
+        shown = re.sub(r"((?:doi:|arXiv:|https://)\S+)$", link, text(work.text))
+        items.append(f'<li>{shown}. <span class="faint">For: {text(work.used_for)}.</span></li>')
     bibtex = "\n\n".join(entries)
     return (
         f'<ul class="works">{"".join(items)}</ul><details><summary>BibTeX</summary>'

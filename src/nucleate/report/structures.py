@@ -14,8 +14,8 @@ from nucleate.report.run_data import RunData
 MAX_STRUCTURES = 200
 MAX_ATOMS = 400
 
-# Colours by atomic number from hydrogen on: the colours that molecular viewers have in common (oxygen red,
-# nitrogen blue, sulfur yellow, alkali metals violet, alkaline earths green, iron orange).
+# Colours by atomic number from hydrogen on, six hexadecimal digits and a space each: those that molecular
+# viewers have in common (oxygen red, nitrogen blue, sulfur yellow, alkali metals violet, alkaline earths green).
 _COLOURS = (
     "FFFFFF D9FFFF CC80FF C2FF00 FFB5B5 909090 3050F8 FF0D0D 90E050 B3E3F5 AB5CF2 8AFF00 BFA6A6 F0C8A0 FF8000 FFFF30 "
     "1FF01F 80D1E3 8F40D4 3DFF00 E6E6E6 BFC2C7 A6A6AB 8A99C7 9C7AC7 E06633 F090A0 50D050 C88033 7D80B0 C28F8F 668F8F "
@@ -24,7 +24,7 @@ _COLOURS = (
     "30FFC7 1FFFC7 00FF9C 00E675 00D452 00BF38 00AB24 4DC2FF 4DA6FF 2194D6 267DAB 266696 175487 D0D0E0 FFD123 B8B8D0 "
     "A6544D 575961 9E4FB5 AB5C00 754F45 428296 420066 007D00 70ABFA 00BAFF 00A1FF 008FFF 0080FF 006BFF 545CF2 785CE3 "
     "8A4FE3 A136D4 B31FD4 B31FBA B30DA6 BD0D87 C70066"
-).split()
+)
 _NONMETALS = frozenset({1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 33, 34, 35, 36, 52, 53, 54, 85, 86})
 
 
@@ -59,7 +59,7 @@ def viewer_payload(rows: pd.DataFrame, cifs: dict[str, str]) -> dict[str, Any]:
     elements = {
         str(z): {
             "symbol": SYMBOLS[z],
-            "colour": f"#{_COLOURS[z - 1]}",
+            "colour": f"#{_COLOURS[7 * z - 7 : 7 * z - 1]}",
             "radius": COVALENT_RADII[z] if z < len(COVALENT_RADII) else 1.6,
             "metal": z not in _NONMETALS,
         }

@@ -94,7 +94,8 @@ def histogram(
         values: Finite numbers.
         x_label: Name and unit of the axis, plain text.
         what: What is counted, for the labels ('crystals').
-        line_at: Where a dashed line stands, with ``line_label`` beside it.
+        line_at: Where a dashed line stands.
+        line_label: What is written beside that line.
         whole: The values are integers: one bin each where that is not too many.
         upper: Values above go into the last bin, which says so.
     """
@@ -121,7 +122,7 @@ def histogram(
                 f"{label}: {count} {what}",
             )
         )
-    whole_ticks = [value for value in ticks(0, y.high, 4) if value == int(value)]
+    whole_ticks = [value for value in ticks(0, y.high, 5) if value == int(value)]
     x_ticks = ticks(math.ceil(low), math.floor(high), 7) if whole else ticks(low, high, 6)
     x_ticks = [value for value in x_ticks if not whole or value == int(value)]
     body = axes(x, y, text(x_label), text(f"number of {what}"), x_ticks, whole_ticks) + "".join(bars)
@@ -132,7 +133,7 @@ def histogram(
         anchor, shift = ("start", 5) if at < 280 else ("end", -5)
         body += line(at, y.end - 4, at, y.start, "threshold")
         body += words(at + shift, y.end + 5, text(line_label), "note", anchor)
-    return figure(body, 400, 214, f"Histogram of {x_label} of {len(values)} {what}")
+    return figure(body, 412, 214, f"Histogram of {x_label} of {len(values)} {what}")
 
 
 def _bins(values: Sequence[float], whole: bool, upper: float | None, line_at: float | None) -> tuple[float, float, int]:
@@ -147,8 +148,8 @@ def _bins(values: Sequence[float], whole: bool, upper: float | None, line_at: fl
     if not high > low:
         margin = abs(high) * 0.1 or 0.05
         low, high = low - margin, high + margin
-    step = ticks(0, high - low, 24)
-    size = step[1] if len(step) > 1 else (high - low) / 20
+    rounded = ticks(0, high - low, 24)
+    size = rounded[1] if len(rounded) > 1 else (high - low) / 20
     first, last = math.floor(low / size + 1e-9), math.ceil(high / size - 1e-9)
     return first * size, last * size, max(last - first, 1)
 
@@ -162,7 +163,8 @@ def paired_bars(rows: Sequence[tuple[str, str, int, int]], names: tuple[str, str
         y = 8 + i * 30
         parts.append(words(104, y + 15, label, "tick", "end"))
         for offset, count, css, name in ((0, before, "bar before", names[0]), (11, after, "bar", names[1])):
-            shape = f'<rect class="{css}" x="{x(0):.1f}" y="{y + offset}" width="{x(count) - x(0):.1f}" height="10" rx="1.5"'
+            size = f'width="{x(count) - x(0):.1f}" height="10" rx="1.5"'
+            shape = f'<rect class="{css}" x="{x(0):.1f}" y="{y + offset}" {size}'
             parts.append(mark(shape, f"{plain}, {name}: {count} {what}"))
             parts.append(words(x(count) + 4, y + offset + 8.5, str(count), "note"))
     height = 16 + len(rows) * 30

@@ -119,10 +119,11 @@ def _row(rank: int, row: pd.Series, run: RunData, has_structure: bool) -> str:
         if has_structure
         else '<td class="links"></td>'
     )
-    flags = " ".join(name for name in ("stable", "unique", "novel") if row[f"is_{name}"] is True or _true(row, name))
+    flags = " ".join(name for name in ("stable", "unique", "novel") if _true(row, name))
     return (
         f'<tr data-id="{text(row["id"])}" data-status="{text(row["status"])}" data-flags="{flags}" '
-        f'data-find="{text(row["id"])} {text(row["formula"])} {text(row["chemical_system"])}">{"".join(cells)}{links}</tr>'
+        f'data-find="{text(row["id"])} {text(row["formula"])} {text(row["chemical_system"])}">'
+        f"{''.join(cells)}{links}</tr>"
     )
 
 

@@ -7,7 +7,7 @@
   const { structures, elements, cifs } = payload;
   const index = new Map(structures.map((structure, i) => [structure.id, i]));
   root.classList.add("scripted");
-  Viewer.distinct(elements);
+  Viewer.distinct(elements, structures);
 
   // A CIF in P1 for a crystal that came without a file of its own.
   function plainCif(structure) {
@@ -32,7 +32,7 @@
   const cifOf = (id) => (Object.hasOwn(cifs, id) ? cifs[id] : index.has(id) ? plainCif(structures[index.get(id)]) : "");
 
   let current = 0, scene = null;
-  const state = { view: null, zoom: 0.94, bonds: true, labels: false, large: false };
+  const state = { view: null, zoom: 1.08, bonds: true, labels: false, large: false };
   const canvas = byId("view");
   let pending = false;
   function redraw() {
@@ -52,7 +52,7 @@
     scene = Viewer.build(structure, which, elements, byId("super").checked ? 2 : 1);
     if (!keepView || !state.view) {
       state.view = Viewer.standardView(scene.axes);
-      state.zoom = 0.94;
+      state.zoom = 1.08;
     }
     const lengths = scene.axes.map((v) => Math.hypot(...v));
     const legend = [...new Set(structure.numbers)].map((z) => {

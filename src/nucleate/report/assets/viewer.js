@@ -197,14 +197,18 @@ const Viewer = (() => {
     }
   }
 
-  // Two elements of one page must not look alike: the later one moves away in lightness.
-  function distinct(elements) {
-    const taken = [];
-    for (const look of Object.values(elements)) {
-      let c = channels(look.colour);
-      for (let k = 0; k < 4 && taken.some((o) => Math.hypot(...o.map((v, i) => v - c[i])) < 45); k++) c = c.map((v) => Math.round(v * 0.72));
-      taken.push(c);
-      look.colour = `#${c.map((v) => v.toString(16).padStart(2, "0")).join("")}`;
+  // Two elements of one crystal must not look alike: the heavier one gets darker until they differ.
+  function distinct(elements, structures) {
+    const beside = new Map();
+    for (const { numbers } of structures) for (const p of numbers) for (const q of numbers) if (q < p) beside.set(`${p} ${q}`, [p, q]);
+    const pairs = [...beside.values()].sort((a, b) => a[0] - b[0]);
+    for (const [p, q] of pairs) {
+      for (let k = 0; k < 3; k++) {
+        const a = channels(elements[p].colour), b = channels(elements[q].colour);
+        if (Math.hypot(...a.map((v, i) => v - b[i])) >= 90) break;
+        const light = a[0] + a[1] + a[2] < 170;
+        elements[p].colour = `#${a.map((v) => Math.round(light ? v * 0.5 + 120 : v * 0.68).toString(16).padStart(2, "0")).join("")}`;
+      }
     }
   }
 
