@@ -140,8 +140,8 @@ def train(
     Raises:
         UserError: The family, a setting or the data are not usable.
     """
+    from nucleate.campaign.training import train_family
     from nucleate.data.dataset import load_dataset
-    from nucleate.training import train_family
 
     train_family(
         family,

@@ -10,7 +10,7 @@ import typer
 from nucleate.cli import options
 
 NAME = "train"
-EXAMPLE = "Example: nucleate train diffcsp structures.csv -o models/mine --set steps=20000"
+EXAMPLE = "Example: nucleate train diffcsp structures.csv -o models/mine --set epochs=200"
 
 
 def command(

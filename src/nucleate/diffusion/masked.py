@@ -28,9 +28,9 @@ class MaskedProcess:
 
     n_species: int = 100
 
-    def prior(self, shape: tuple[int, ...], device: torch.device | None = None) -> Tensor:
-        """All sites masked, shape (B, N)."""
-        return torch.full(shape, MASK, dtype=torch.int64, device=device)
+    def prior(self, noise: Noise, shape: tuple[int, int]) -> Tensor:
+        """All sites masked, shape (B, N); nothing is drawn."""
+        return torch.full(shape, MASK, dtype=torch.int64, device=noise.device)
 
     def corrupt(self, clean: Tensor, t: Tensor, noise: Noise) -> Tensor:
         """Atomic numbers (B, N) with each site masked with probability t (B,)."""
@@ -52,7 +52,8 @@ class MaskedProcess:
         """From t to s < t: reveal masked sites; at s = 0 all of them. Species come from softmax(logits/temperature)."""
         u = noise.uniform("species/reveal", tuple(noisy.shape))
         reveal = mask & (noisy == MASK) & (u < ((t - s) / t)[:, None])
-        # The Gumbel maximum draws from the softmax without normalising it.
-        gumbel = -torch.log(-torch.log(noise.uniform("species/draw", tuple(logits.shape))))
-        drawn = (logits / temperature + gumbel).argmax(-1) + 1
+        # One number a site and the cumulative distribution: a number for each species would cost as much as a layer.
+        cumulative = torch.softmax(logits.double() / temperature, dim=-1).cumsum(-1)
+        aim = noise.uniform("species/draw", tuple(noisy.shape)).double() * cumulative[..., -1]
+        drawn = torch.searchsorted(cumulative, aim[..., None], right=True)[..., 0].clamp_max(self.n_species - 1) + 1
         return torch.where(reveal, drawn, noisy)

@@ -18,11 +18,15 @@ from torch import Tensor
 class Noise(Protocol):
     """A source of noise for a batch: the first axis of every shape is the crystals'."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where the numbers are."""
+
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal numbers; equal calls on one source give fresh numbers only where it says so."""
+        """Standard normal numbers."""
 
     def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        """Uniform numbers in (0, 1)."""
+        """Uniform numbers below 1."""
 
 
 def _signed(value: int) -> int:
@@ -71,13 +75,19 @@ class KeyedNoise:
     step: int = 0
     dtype: torch.dtype = torch.float32
 
+    @property
+    def device(self) -> torch.device:
+        """Where the numbers are: with the indices."""
+        return self.indices.device
+
     def at(self, step: int) -> KeyedNoise:
         """The same crystals at another step."""
         return KeyedNoise(self.seed, self.indices, step, self.dtype)
 
     def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Uniform numbers in (0, 1), shape ``shape``; element [b, i, ...] does not depend on the shape's padding."""
-        return self._uniform(stream, shape).to(self.dtype)
+        # Rounding could reach 1, at which a masked site would stay masked and a forbidden species be drawn.
+        return self._uniform(stream, shape).to(self.dtype).clamp_max(1 - torch.finfo(self.dtype).eps / 2)
 
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Standard normal numbers by Box and Muller's transformation, shape ``shape``."""
@@ -106,10 +116,15 @@ class GeneratorNoise:
     generator: torch.Generator
     dtype: torch.dtype = torch.float32
 
-    def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
+    @property
+    def device(self) -> torch.device:
+        """Where the numbers are: with the generator."""
+        return self.generator.device
+
+    def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:  # noqa: ARG002
         """Uniform numbers in [0, 1)."""
         return torch.rand(shape, generator=self.generator, device=self.generator.device, dtype=self.dtype)
 
-    def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
+    def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:  # noqa: ARG002
         """Standard normal numbers."""
         return torch.randn(shape, generator=self.generator, device=self.generator.device, dtype=self.dtype)

@@ -39,7 +39,15 @@ class SpeciesProcess(Protocol):
         """Loss of each crystal, shape (B,)."""
 
     def step(
-        self, state: Tensor, answer: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, allowed: Tensor, temperature: float
+        self,
+        state: Tensor,
+        answer: Tensor,
+        t: Tensor,
+        s: Tensor,
+        mask: Tensor,
+        noise: Noise,
+        allowed: Tensor,
+        temperature: float,
     ) -> Tensor:
         """From t to s < t; species outside ``allowed`` (B, n_species) are not drawn."""
 
@@ -58,7 +66,7 @@ class MaskedSpecies:
         return self.process.n_species + 1
 
     def prior(self, noise: Noise, shape: tuple[int, int]) -> Tensor:
-        return self.process.prior(shape)
+        return self.process.prior(noise, shape)
 
     def known(self, numbers: Tensor) -> Tensor:
         return numbers
@@ -73,12 +81,20 @@ class MaskedSpecies:
         return self.process.loss(answer, target, state, mask)
 
     def step(
-        self, state: Tensor, answer: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, allowed: Tensor, temperature: float
+        self,
+        state: Tensor,
+        answer: Tensor,
+        t: Tensor,
+        s: Tensor,
+        mask: Tensor,
+        noise: Noise,
+        allowed: Tensor,
+        temperature: float,
     ) -> Tensor:
         logits = answer.masked_fill(~allowed[:, None], FORBIDDEN)
         return self.process.step(state, logits, t, s, mask, noise, temperature)
 
-    def decode(self, state: Tensor, mask: Tensor, allowed: Tensor) -> Tensor:
+    def decode(self, state: Tensor, mask: Tensor, allowed: Tensor) -> Tensor:  # noqa: ARG002
         return torch.where(mask, state, torch.full_like(state, MASK))
 
 
@@ -105,11 +121,19 @@ class GaussianSpecies:
     def features(self, state: Tensor) -> Tensor:
         return state
 
-    def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor) -> Tensor:
+    def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002
         return self.process.loss(answer, target, mask)
 
     def step(
-        self, state: Tensor, answer: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, allowed: Tensor, temperature: float
+        self,
+        state: Tensor,
+        answer: Tensor,
+        t: Tensor,
+        s: Tensor,
+        mask: Tensor,  # noqa: ARG002
+        noise: Noise,
+        allowed: Tensor,  # noqa: ARG002
+        temperature: float,  # noqa: ARG002
     ) -> Tensor:
         return self.process.step(state, answer, t, s, noise)
 

@@ -24,7 +24,7 @@ _WAVES = 5
 
 
 def wrapped_score(displacement: Tensor, sigma: Tensor) -> Tensor:
-    """d log p(x)/dx of the wrapped normal, elementwise.
+    """Score d log p(x)/dx of the wrapped normal, elementwise.
 
     Arguments:
         displacement: x_t - x_0, any integer added, shape (...).
@@ -48,7 +48,7 @@ def wrapped_score(displacement: Tensor, sigma: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _rms_table(low: float, high: float, points: int = 256) -> tuple[Tensor, Tensor]:
-    """log σ and log of the root mean squared score there, by quadrature over one period."""
+    """Table of log σ and the logarithm of the root mean squared score there, by quadrature over one period."""
     log_sigma = torch.linspace(math.log(low), math.log(high), points, dtype=torch.float64)
     sigma = log_sigma.exp()[:, None]
     # The integrand lives within a few σ of the centre, so the grid is in units of it.
@@ -104,7 +104,9 @@ class WrappedNormalProcess:
         """The score itself from a network's answer."""
         return centred(answer, mask) * rms_score(expand_to(self.schedule.sigma(t), answer))
 
-    def step(self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, churn: float = 1.0) -> Tensor:
+    def step(
+        self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, churn: float = 1.0
+    ) -> Tensor:
         """From time t to s < t: ancestral sampling (DiffCSP, Algorithm 1), with ``churn`` of its noise.
 
         With churn 1 the step draws from the posterior, with 0 it follows the probability flow.

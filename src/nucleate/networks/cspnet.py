@@ -16,15 +16,15 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nucleate.config import Settings
 from nucleate.networks.embedding import SinusoidalEmbedding
 from nucleate.networks.pairs import image_basis
 
 
-class CSPNetConfig(BaseModel):
+class CSPNetConfig(Settings):
     """Shape of the network; the defaults are the paper's (12.3 M parameters).
 
     Attributes:
@@ -38,8 +38,6 @@ class CSPNetConfig(BaseModel):
         distance_basis: Gaussians of the image distances, 0 for the paper's network.
         distance_cutoff: Reach of those Gaussians in Å.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     hidden: int = 512
     layers: int = 6
@@ -163,13 +161,13 @@ class PairLayer(nn.Module):
         n = h.shape[1]
         x = self.norm(h)
         cell = self.cell(cell_features)[:, None]
-        first, second, index = _mirror_pairs(n, h.device)
+        index = _directed_pairs(n, h.device)
         even, odd = self.even(features.even), self.odd(features.odd)
         pairs = torch.cat([even + odd, even - odd, self.even(features.itself)[:, None]], 1)
         pairs = pairs.index_select(1, index).unflatten(1, (n, n))
         pairs = F.silu(pairs + (self.sender(x) + cell)[:, :, None] + self.receiver(x)[:, None])
         messages = F.silu(self.message(pairs))
-        if weight is None:
+        if weight is None:  # noqa: SIM108 (two kinds of arithmetic, not one value)
             gathered = messages.mean(2)
         else:
             gathered = (weight[:, :, None].to(messages.dtype) @ messages)[:, :, 0]
@@ -177,14 +175,15 @@ class PairLayer(nn.Module):
 
 
 @lru_cache(maxsize=256)
-def _mirror_pairs(n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Sites of the pairs i < j, and where each of the n² directed pairs stands in [pairs, mirrors, itself]."""
+@torch.inference_mode(mode=False)  # kept for later calls, and autograd refuses tensors that inference made
+def _directed_pairs(n: int, device: torch.device) -> Tensor:
+    """Where each of the n² directed pairs stands in the list of [pairs i < j, their mirrors, itself]."""
     i, j = torch.triu_indices(n, n, 1, device=device)
     p = len(i)
     index = torch.full((n, n), 2 * p, device=device)
     index[i, j] = torch.arange(p, device=device)
     index[j, i] = torch.arange(p, 2 * p, device=device)
-    return i, j, index.flatten()
+    return index.flatten()
 
 
 def _match_joint_initialisation(*parts: nn.Linear) -> None:

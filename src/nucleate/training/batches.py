@@ -16,7 +16,7 @@ def epoch_batches(n_atoms: Tensor, pairs: int, limits: tuple[int, int], seed: in
         seed: Of the training.
         epoch: Number of the epoch; every epoch has an order of its own.
     """
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
     shuffled = torch.randperm(len(n_atoms), generator=generator)
     batches: list[Tensor] = []
     for size in n_atoms.unique().tolist():

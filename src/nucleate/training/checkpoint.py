@@ -18,7 +18,13 @@ NAME = "checkpoint.safetensors"
 FORMAT = 1
 
 
-def save_checkpoint(folder: Path, model: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, progress: dict[str, Any]) -> None:
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    average: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    progress: dict[str, Any],
+) -> None:
     """Write everything that a resumed training needs into one file.
 
     Arguments:
@@ -72,6 +78,19 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     return groups["average"]
 
 
+def read_average(folder: Path) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint.
+
+    Raises:
+        UserError: There is none, or it is damaged.
+    """
+    if read_progress(folder) is None:
+        raise UserError(str(folder / NAME), "no such file", "a checkpoint of a training")
+    with safe_open(folder / NAME, framework="pt") as file:
+        names = [key for key in file.keys() if key.startswith("average/")]  # noqa: SIM118 (not a mapping)
+        return {name.removeprefix("average/"): file.get_tensor(name) for name in names}
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Replace a file at once: a kill leaves the old one or the new one, never a part.
 
@@ -87,4 +106,6 @@ def write_whole(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise UserError(str(path), f"{error.strerror}", "a folder that can be written, on a disk with space left") from None
+        raise UserError(
+            str(path), f"{error.strerror}", "a folder that can be written, on a disk with space left"
+        ) from None

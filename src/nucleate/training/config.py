@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from nucleate.config import Settings
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Settings):
     """One training run.
 
     Attributes:
@@ -24,16 +26,14 @@ class TrainConfig(BaseModel):
         seed: Of everything that is drawn.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    epochs: int = Field(100, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    warmup: int = Field(200, ge=0)
-    ema: float = Field(0.9995, ge=0, lt=1)
-    clip: float = Field(1.0, gt=0)
-    pairs: int = Field(6400, ge=1)
+    epochs: int = Field(default=100, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup: int = Field(default=200, ge=0)
+    ema: float = Field(default=0.9995, ge=0, lt=1)
+    clip: float = Field(default=1.0, gt=0)
+    pairs: int = Field(default=6400, ge=1)
     batch: tuple[int, int] = (16, 128)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    validate_every: int = Field(5, ge=1)
-    checkpoint_seconds: float = Field(60.0, gt=0)
-    seed: int = 0
+    validate_every: int = Field(default=5, ge=1)
+    checkpoint_seconds: float = Field(default=60.0, gt=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)

@@ -31,6 +31,11 @@ class History:
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
         if self._count == _AVERAGED_STEPS:
+            self.flush(step, seconds)
+
+    def flush(self, step: int, seconds: float) -> None:
+        """Add a row of the training losses that are not in one yet, if there are any."""
+        if self._count:
             self.add(step, "train", {name: value / self._count for name, value in self._sums.items()}, seconds)
             self._sums, self._count = {}, 0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,7 +59,10 @@ class Trainer:
         self.step, self.seconds = 0, 0.0
 
     def fit(
-        self, train: Crystals, validation: Crystals | None = None, progress: Callable[[int, int, float], None] | None = None
+        self,
+        train: Crystals,
+        validation: Crystals | None = None,
+        progress: Callable[[int, int, float], None] | None = None,
     ) -> dict[str, Tensor]:
         """Train to the end of the last epoch; returns the averaged weights.
 
@@ -78,23 +81,25 @@ class Trainer:
             epoch = sum(start <= self.step for start in epochs) - 1
             for rows in self._batches(train, epoch)[self.step - epochs[epoch] :]:
                 loss = self._advance(train[rows], epochs[-1])
+                ended = self.step == epochs[epoch + 1]
+                if ended and self._validates(epoch) and validation is not None:
+                    self.history.add(self.step, "validation", self.validate(validation), self.seconds)
                 now = time.monotonic()
                 self.seconds, started = self.seconds + now - started, now
+                if now - saved > self.config.checkpoint_seconds and self.step < epochs[-1]:
+                    self._save()
+                    saved = time.monotonic()
                 if progress is not None:
                     progress(self.step, epochs[-1], loss)
-                if now - saved > self.config.checkpoint_seconds and self.step != epochs[epoch + 1]:
-                    self._save()
-                    saved = now
-            if validation is not None and ((epoch + 1) % self.config.validate_every == 0 or self.step == epochs[-1]):
-                self.history.add(self.step, "validation", self.validate(validation), self.seconds)
-            self._save()
+        self.history.flush(self.step, self.seconds)
+        self._save()
         return self.average
 
     @torch.no_grad()
-    def validate(self, crystals: Crystals) -> dict[str, float]:
-        """Mean losses under the averaged weights, with the same noise every time."""
+    def validate(self, crystals: Crystals, weights: Mapping[str, Tensor] | None = None) -> dict[str, float]:
+        """Mean losses under some weights, the averaged ones by default, with the same noise every time."""
         current = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.average)
+        self.model.load_state_dict(self.average if weights is None else weights)
         sums: dict[str, float] = {}
         for rows in epoch_batches(crystals.n_atoms, self.config.pairs, self.config.batch, 0, 0):
             for name, value in self._losses(crystals[rows], _VALIDATION_STREAM + int(rows[0])).items():
@@ -122,13 +127,18 @@ class Trainer:
         self.history.accumulate(self.step, values, self.seconds)
         return values["total"]
 
+    def _validates(self, epoch: int) -> bool:
+        return (epoch + 1) % self.config.validate_every == 0 or epoch + 1 == self.config.epochs
+
     def _losses(self, batch: Crystals, stream: int) -> dict[str, Tensor]:
         with self.fabric.autocast():
             losses: dict[str, Tensor] = self.model(batch.to(self.fabric.device), self._noise(stream))
         return losses
 
     def _noise(self, stream: int) -> GeneratorNoise:
-        generator = torch.Generator(self.fabric.device).manual_seed((self.config.seed << 42) + stream)
+        # An odd factor spreads the seeds over the generator's; the sum is cut to what it takes.
+        seed = (self.config.seed * 0x9E3779B97F4A7C15 + stream) % 2**63
+        generator = torch.Generator(self.fabric.device).manual_seed(seed)
         return GeneratorNoise(generator)
 
     def _batches(self, train: Crystals, epoch: int) -> list[Tensor]:
@@ -153,8 +163,11 @@ class Trainer:
         if progress is None:
             return
         if progress["identity"] != self.identity:
-            raise UserError(str(self.folder), "a training with other settings or data", "the same ones, or a new folder")
-        self.average = load_checkpoint(self.folder, self.model, self.optimizer)
+            raise UserError(
+                str(self.folder), "a training with other settings or data", "the same ones, or a new folder"
+            )
+        average = load_checkpoint(self.folder, self.model, self.optimizer)
+        self.average = {name: value.to(self.fabric.device) for name, value in average.items()}
         self.step, self.seconds = progress["step"], progress["seconds"]
         self.history.restore(progress["history"])
 

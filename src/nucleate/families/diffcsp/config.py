@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
+from nucleate.config import Settings
 from nucleate.networks.cspnet import CSPNetConfig
 
 
-class SamplerConfig(BaseModel):
+class SamplerConfig(Settings):
     """A walk back; see :class:`nucleate.diffusion.joint.Sampler`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    steps: int = 100
-    corrector_steps: int = 1
-    corrector_size: float = 5e-6
-    corrector_below: float = 1.0
-    churn: float = 1.0
-    temperature: float = 1.0
+    steps: int = Field(default=100, ge=1)
+    corrector_steps: int = Field(default=1, ge=0)
+    corrector_size: float = Field(default=5e-6, gt=0)
+    corrector_below: float = Field(default=1.0, ge=0)
+    churn: float = Field(default=1.0, ge=0, le=1)
+    temperature: float = Field(default=1.0, gt=0)
 
 
 PAPER_SAMPLER = SamplerConfig(steps=1000)
 """DiffCSP, Algorithm 1 with T = 1000; γ = 5e-6 is the public code's for MP-20 without a given composition."""
 
 
-class DiffCSPConfig(BaseModel):
+class DiffCSPConfig(Settings):
     """A DiffCSP model.
 
     Attributes:
@@ -44,21 +43,19 @@ class DiffCSPConfig(BaseModel):
         sampler: Default walk.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     cell: Literal["log_shape", "matrix"] = "log_shape"
     species: Literal["masked", "gaussian"] = "masked"
     sigma: tuple[float, float] = (0.005, 0.5)
-    hidden: int = 192
-    layers: int = 6
-    frequencies: int = 24
-    time_features: int = 64
-    distance_basis: int = 24
+    hidden: int = Field(default=192, ge=1)
+    layers: int = Field(default=6, ge=1)
+    frequencies: int = Field(default=24, ge=1)
+    time_features: int = Field(default=64, ge=2, multiple_of=2)
+    distance_basis: int = Field(default=24, ge=0)
     weights: tuple[float, float, float] = (0.3, 1.0, 0.5)
-    known_species: float = 0.15
-    partly_known_species: float = 0.15
+    known_species: float = Field(default=0.15, ge=0, le=1)
+    partly_known_species: float = Field(default=0.15, ge=0, le=1)
     augment: bool = True
-    max_atoms: int = 20
+    max_atoms: int = Field(default=20, ge=1, le=200)
     sampler: SamplerConfig = SamplerConfig()
 
     @classmethod
@@ -79,8 +76,8 @@ class DiffCSPConfig(BaseModel):
             sampler=PAPER_SAMPLER,
         )
 
-    def network(self, n_inputs: int, n_outputs: int) -> CSPNetConfig:
-        """Shape of the network for a species process of the given widths."""
+    def network(self, n_inputs: int, n_outputs: int, cell_features: int) -> CSPNetConfig:
+        """Shape of the network for species and cell processes of the given widths."""
         return CSPNetConfig(
             hidden=self.hidden,
             layers=self.layers,
@@ -88,6 +85,6 @@ class DiffCSPConfig(BaseModel):
             time_features=self.time_features,
             species_inputs=n_inputs,
             species_outputs=n_outputs,
-            cell_features=9 if self.cell == "matrix" else 6,
+            cell_features=cell_features,
             distance_basis=self.distance_basis,
         )

@@ -7,6 +7,7 @@ those that replace them by default stand side by side in :mod:`nucleate.families
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from nucleate.diffusion.schedule import GeometricSchedule
 from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies, SpeciesProcess
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
-from nucleate.families.diffcsp.cells import LogShapeCells, MatrixCells
+from nucleate.families.diffcsp.cells import CellVectors, LogShapeCells, MatrixCells
 from nucleate.families.diffcsp.config import DiffCSPConfig, SamplerConfig
 from nucleate.families.diffcsp.request import Request
 from nucleate.networks.cspnet import CSPNet
@@ -45,24 +46,33 @@ class DiffCSP(nn.Module):
         super().__init__()
         self.config, self.name = config, name
         species: SpeciesProcess = MaskedSpecies(N_SPECIES) if config.species == "masked" else GaussianSpecies(N_SPECIES)
-        answer = "noise" if config.cell == "matrix" else "velocity"
+        answer: Literal["noise", "velocity"] = "noise" if config.cell == "matrix" else "velocity"
         self.process = JointProcess(
             species,
             WrappedNormalProcess(GeometricSchedule(*config.sigma)),
             VariancePreservingProcess("cell", answer),
         )
-        self.cells: LogShapeCells | MatrixCells = MatrixCells() if config.cell == "matrix" else LogShapeCells()
-        self.network = CSPNet(config.network(species.n_inputs, N_SPECIES))
+        self.cells: CellVectors = MatrixCells() if config.cell == "matrix" else LogShapeCells()
+        self.network = CSPNet(config.network(species.n_inputs, N_SPECIES, self.cells.width))
         self.register_buffer("size_weights", torch.zeros(config.max_atoms + 1))
         self.register_buffer("element_seen", torch.zeros(N_SPECIES))
 
     def fit(self, crystals: Crystals) -> Crystals:
-        """Take statistics from training crystals and return those crystals ready for :meth:`loss`."""
+        """Take statistics from training crystals and return those crystals ready for a call.
+
+        Arguments:
+            crystals: In reduced cells, of at most ``max_atoms`` sites each.
+        """
         self.cells.fit(crystals)
         sizes = torch.bincount(crystals.n_atoms, minlength=self.config.max_atoms + 1).float()
         self.size_weights.copy_(sizes / sizes.sum())
         seen = torch.bincount(crystals.numbers[crystals.mask] - 1, minlength=N_SPECIES)
         self.element_seen.copy_((seen > 0).float())
+        return self.prepared(crystals)
+
+    def prepared(self, crystals: Crystals) -> Crystals:
+        """Crystals as a call takes them: single precision, with the equivalent settings of each reduced cell."""
+        crystals = crystals.to(dtype=torch.float32)
         settings, count = automorphisms(crystals.lattice)
         if not self.config.augment:
             count = torch.ones_like(count)
@@ -75,17 +85,19 @@ class DiffCSP(nn.Module):
         n_atoms = state.mask.sum(1)
         lattice = self.cells.decode(state.cell, n_atoms)
         out = self.network(
-            self.process.species.features(state.species),
+            self.process.species.features(state.species).to(state.frac.dtype),
             state.frac,
             self.cells.features(state.cell, lattice),
             lattice,
             1000.0 * t,
             state.mask,
         )
-        return Answer(out.species.float(), out.coordinates.float(), self.cells.answer(out.cell.float(), lattice))
+        # Reduced precision is for the network alone.
+        coordinates, cell, logits = (part.to(state.frac.dtype) for part in out)
+        return Answer(logits, coordinates, self.cells.answer(cell, lattice))
 
     def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
-        """Losses of training crystals from :meth:`fit`, each (B,): species, coordinates, cell and their weighted total."""
+        """Losses (B,) of training crystals from :meth:`fit`: species, coordinates, cell and their weighted total."""
         size, mask = len(crystals), crystals.mask
         frac = self._any_setting(crystals, noise)
         cell = self.cells.encode(crystals.lattice, crystals.n_atoms)
@@ -101,7 +113,7 @@ class DiffCSP(nn.Module):
         """Coordinates in a random one of the equivalent settings of each cell."""
         count = crystals.crystal_fields["n_settings"]
         pick = (noise.uniform("setting", (len(crystals),)) * count).long().clamp_max(count - 1)
-        change = crystals.crystal_fields["settings"][torch.arange(len(crystals)), pick]
+        change = crystals.crystal_fields["settings"][torch.arange(len(pick), device=pick.device), pick]
         return wrap(crystals.frac @ change.to(crystals.frac.dtype))
 
     def _species_time(self, t: Tensor, noise: Noise) -> Tensor:
@@ -135,7 +147,7 @@ class DiffCSP(nn.Module):
         """
         settings = sampler or self.config.sampler
         walk = Sampler(**settings.model_dump())
-        request = Request.of(where or Conditions(), self.size_weights, self.element_seen)
+        request = Request.of(where or Conditions(), self.size_weights.cpu(), self.element_seen.cpu())
         plan = request.plan(seed, start, n)
         parts: list[tuple[Tensor, Crystals]] = []
         done = 0
@@ -150,9 +162,10 @@ class DiffCSP(nn.Module):
 
     @torch.inference_mode()
     def _walk(self, walk: Sampler, request: Request, n_atoms: Tensor, indices: Tensor, seed: int) -> Crystals:
-        size, width = len(n_atoms), int(n_atoms.max())
-        noise = KeyedNoise(seed, indices)
-        mask = torch.arange(width) < n_atoms[:, None]
+        size, width, device = len(n_atoms), int(n_atoms.max()), self.element_seen.device
+        noise = KeyedNoise(seed, indices.to(device), dtype=self.element_seen.dtype)
+        n_atoms = n_atoms.to(device)
+        mask = torch.arange(width, device=device) < n_atoms[:, None]
         pinned_numbers = request.pinned(n_atoms, width)
         pinned = pinned_numbers > 0
         species = self.process.species.prior(noise, (size, width))
@@ -161,12 +174,12 @@ class DiffCSP(nn.Module):
         begin = State(
             torch.where(keep, known, species),
             self.process.frac.prior(noise, (size, width, 3)),
-            self.process.cell.prior(noise, (size, 9 if self.config.cell == "matrix" else 6)),
+            self.process.cell.prior(noise, (size, self.cells.width)),
             mask,
         )
-        allowed = request.allowed.expand(size, -1)
+        allowed = request.allowed.to(device).expand(size, -1)
         end = walk.walk(self.process, self.denoise, begin, pinned, allowed, noise)
         numbers = self.process.species.decode(end.species, mask, allowed)
         lattice = self.cells.decode(end.cell, n_atoms)
         frac = wrap(end.frac.double()) * mask[..., None]
-        return Crystals(numbers, frac, lattice.double(), n_atoms)
+        return Crystals(numbers, frac, lattice.double(), n_atoms).to("cpu")

@@ -70,7 +70,7 @@ class Request:
         sizes = size_weights * fits
         if not sizes.sum() > 0:
             largest = int(size_weights.nonzero().max())
-            raise UserError("--where", "conditions that no size meets", f"a crystal of at most {largest} atoms")
+            raise UserError("--where", "a request that no crystal size of this model meets", f"at most {largest} atoms")
         allowed = element_seen > 0
         if wanted:
             allowed = torch.zeros_like(allowed)
@@ -87,11 +87,11 @@ class Request:
 
     def pinned(self, n_atoms: Tensor, width: int) -> Tensor:
         """Atomic numbers given from the start, 0 elsewhere, shape (B, width)."""
-        given = torch.zeros(len(n_atoms), width, dtype=torch.int64)
+        given = torch.zeros(len(n_atoms), width, dtype=torch.int64, device=n_atoms.device)
         if self.conditions.composition is not None:
             unit = [z for z, count in self.conditions.composition.items() for _ in range(count)]
-            for row, size in enumerate(n_atoms.tolist()):
-                given[row, :size] = torch.tensor(unit).repeat(size // len(unit))
+            repeated = torch.tensor(unit, device=given.device).repeat(width // len(unit) + 1)[:width]
+            given += repeated * (torch.arange(width, device=given.device) < n_atoms[:, None])
         elif self.conditions.chemical_system and not self.conditions.allow_subsystems:
-            given[:, : len(self.conditions.chemical_system)] = torch.tensor(self.conditions.chemical_system)
+            given[:, : len(self.conditions.chemical_system)] = given.new_tensor(self.conditions.chemical_system)
         return given

@@ -1,0 +1,159 @@
+"""Training a family on a data set, from table to model folder."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from nucleate.campaign.progress import Progress, silent
+from nucleate.errors import UserError
+
+if TYPE_CHECKING:
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.data.dataset import Dataset
+
+FAMILIES = ("diffcsp",)
+FEWEST_TO_SPLIT = 20
+"""Below this many crystals all of them are trained on, and nothing is validated."""
+HALF_PRECISION_LOSS = 0.01
+"""Relative rise of the validation loss at which weights are not stored in half precision."""
+
+
+def train_family(
+    family: str,
+    dataset: Dataset,
+    overrides: Mapping[str, str],
+    out: Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    resume: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Train, and write the model's folder; the resume state and the loss curve lie in its ``training`` folder.
+
+    Arguments:
+        family: Name of the family.
+        dataset: Structures; those that the family cannot take are left out and counted in the card.
+        overrides: Settings of the family and of :class:`nucleate.training.config.TrainConfig`, as text.
+        out: The model's folder; its name becomes the model's.
+        seed: Of everything that is drawn.
+        device: Where to train.
+        resume: Go on with the training found in ``out``.
+        progress: Called with "train", the number of steps done and of all.
+
+    Raises:
+        UserError: Family, setting or data are not usable, or ``out`` holds another training.
+    """
+    import torch
+
+    from nucleate.data.splits import split
+    from nucleate.training.checkpoint import read_progress
+    from nucleate.training.config import TrainConfig
+    from nucleate.training.export import ModelFacts, halved, write_model
+    from nucleate.training.trainer import Trainer
+
+    module = family_module(family)
+    folder, name = out / "training", out.resolve().name
+    if not resume and read_progress(folder) is not None:
+        raise UserError(str(out), "a training", "a new folder, or --resume to go on with this one")
+    how, what = _sorted_settings(overrides, TrainConfig.model_fields, module)
+    config = TrainConfig.checked({"seed": seed, **how}, where="--set")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = module.build(what, name)
+    usable = _usable(dataset, model.config.max_atoms)
+    parts = split(usable, 0.1, seed=config.seed) if len(usable) >= FEWEST_TO_SPLIT else (usable,)
+    train, *others = [_reduced(part) for part in parts]
+    train = model.fit(train)
+    validation = model.prepared(others[0]) if others else None
+    facts = {"model": model.config.model_dump(mode="json"), "family": family, "data": dataset.digest}
+    trainer = Trainer(model, config, folder, facts, device)
+    weights = trainer.fit(train, validation, lambda done, total, _: progress("train", done, total))
+    measured: dict[str, float] = {}
+    if validation is not None:
+        losses = trainer.validate(validation)
+        measured = {f"validation loss, {name}": value for name, value in losses.items()}
+        half = halved(weights)
+        if trainer.validate(validation, half)["total"] <= losses["total"] * (1 + HALF_PRECISION_LOSS):
+            weights = half
+    write_model(
+        out,
+        weights,
+        ModelFacts(
+            family=family,
+            name=name,
+            summary=f"{family} trained on {len(train)} crystals of {Path(dataset.source).name}",
+            config=facts["model"],
+            data={
+                "origin": Path(dataset.source).name,
+                "sha256": dataset.digest,
+                "training crystals": len(train),
+                "validation crystals": 0 if validation is None else len(validation),
+                "left out (too large, unknown elements, degenerate cells)": len(dataset) - len(usable),
+            },
+            training=config.model_dump(mode="json"),
+            cost={"steps": trainer.step, "seconds": round(trainer.seconds, 1), "device": device},
+            measured=measured,
+            notes=("Trained by a user of Nucleate; generated crystals were not judged yet.",),
+        ),
+    )
+    return out
+
+
+def family_module(name: str) -> ModuleType:
+    """The package of a family.
+
+    Raises:
+        UserError: There is no such family.
+    """
+    if name not in FAMILIES:
+        raise UserError("family", repr(name), "one of " + ", ".join(FAMILIES))
+    return importlib.import_module(f"nucleate.families.{name}")
+
+
+def _sorted_settings(
+    overrides: Mapping[str, str], training: Mapping[str, object], module: ModuleType
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Values for the training and for the family."""
+    values = {name: _value(text) for name, text in overrides.items()}
+    known = {*training, *module.SETTINGS}
+    unknown = [name for name in values if name.partition(".")[0] not in known]
+    if unknown:
+        raise UserError("--set", repr(unknown[0]), "one of " + ", ".join(sorted(known)))
+    how = {name: value for name, value in values.items() if name in training}
+    return how, {name: value for name, value in values.items() if name not in training}
+
+
+def _value(text: str) -> Any:
+    """A number, truth value or list where the text is one (lists also as ``1,2``), else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return [_value(part.strip()) for part in text.split(",")] if "," in text else text
+
+
+def _usable(dataset: Dataset, max_atoms: int) -> Dataset:
+    """The rows that a family can take.
+
+    Raises:
+        UserError: There are none.
+    """
+    from nucleate.crystal.periodic import usable_cells
+
+    crystals = dataset.crystals
+    fits = (crystals.n_atoms > 0) & (crystals.n_atoms <= max_atoms) & (crystals.numbers.amax(1) <= 100)
+    fits &= usable_cells(crystals)
+    if not fits.any():
+        raise UserError(dataset.source, "no crystal to train on", f"crystals of 1 to {max_atoms} atoms, Z up to 100")
+    return dataset[fits.nonzero().flatten()]
+
+
+def _reduced(dataset: Dataset) -> Crystals:
+    from nucleate.symmetry.standard_cells import niggli_reduced
+
+    return niggli_reduced(dataset.crystals)

@@ -1,0 +1,110 @@
+"""A trained model as a folder: weights, configuration and card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from nucleate.training.checkpoint import write_whole
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
+
+Value = str | int | float
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model folder says of its weights.
+
+    Attributes:
+        family: Folder of ``nucleate.families`` that can load them.
+        name: Of the model.
+        summary: One line for a list of models.
+        config: The family's configuration, as plain JSON.
+        data: What it was trained on: origin and licence, SHA-256, number of crystals.
+        training: Settings of the training, as plain JSON.
+        cost: What the training took, by name, with units in the name.
+        measured: Measured quality by name, with the protocol in the name.
+        notes: Limits that a user should know.
+    """
+
+    family: str
+    name: str
+    summary: str
+    config: Mapping[str, object]
+    data: Mapping[str, Value] = field(default_factory=dict)
+    training: Mapping[str, object] = field(default_factory=dict)
+    cost: Mapping[str, Value] = field(default_factory=dict)
+    measured: Mapping[str, Value] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def halved(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights with matrices in bfloat16; vectors and statistics, which are few, keep their precision."""
+    return {
+        name: value.bfloat16() if value.is_floating_point() and value.dim() > 1 else value
+        for name, value in weights.items()
+    }
+
+
+def write_model(folder: Path, weights: Mapping[str, Tensor], facts: ModelFacts) -> str:
+    """Write ``model.safetensors``, ``config.json`` and ``card.md``; returns the SHA-256 of the weights.
+
+    Arguments:
+        folder: The model's folder, made if need be.
+        weights: The state of the family's module, in the precision that is to be stored.
+        facts: Everything else.
+
+    Raises:
+        UserError: The folder cannot be written, or the disk is full.
+    """
+    data = save({name: value.detach().cpu().contiguous() for name, value in sorted(weights.items())})
+    digest = hashlib.sha256(data).hexdigest()
+    count = sum(value.numel() for value in weights.values())
+    stored = "bfloat16" if any(value.dtype == torch.bfloat16 for value in weights.values()) else "float32"
+    config = {"format": 1, "sha256": digest, "parameters": count, "precision": stored, **asdict(facts)}
+    write_whole(folder / WEIGHTS, data)
+    write_whole(folder / CARD, card(facts, count, stored, len(data)).encode())
+    # Last, since it is what makes a folder a model.
+    write_whole(folder / CONFIG, (json.dumps(config, indent=1, ensure_ascii=False) + "\n").encode())
+    return digest
+
+
+def card(facts: ModelFacts, parameters: int, precision: str, size: int) -> str:
+    """The model's card in Markdown."""
+    parts = [
+        f"# {facts.name}\n\n{facts.summary}",
+        _table("Model", {"family": facts.family, "parameters": f"{parameters:,}", "stored as": precision,
+                         "size": f"{size / 1e6:.1f} MB"}),
+        _table("Data", facts.data),
+        _table("Cost of the training", facts.cost),
+        _table("Measured", facts.measured),
+        _table("Configuration", facts.config),
+        _table("Training", facts.training),
+        "## Limits\n\n" + "\n".join(f"- {note}" for note in facts.notes) if facts.notes else "",
+    ]  # fmt: skip
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(title: str, rows: Mapping[str, object]) -> str:
+    if not rows:
+        return ""
+    lines = [f"| {name.replace('_', ' ')} | {_text(value)} |" for name, value in rows.items()]
+    return "\n".join([f"## {title}\n", "| | |", "|---|---|", *lines])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(_text(inner) for inner in value)
+    return str(value).replace("|", "\\|")
