@@ -20,6 +20,7 @@ from nucleate.errors import UserError
 
 if TYPE_CHECKING:
     from nucleate.campaign.models import Generator
+    from nucleate.data.reference import Reference
 
 SEARCHER_CITATIONS = {"random": ["pyxtal"], "substitution": ["materials_project"]}
 
@@ -47,12 +48,17 @@ def design(
 
     request = Conditions.parse(settings.where, settings.allow_subsystems)
     entry = find_model(settings.model)
+    device = resolve_device(settings.device)
+    reference = Reference.load(settings.screen.reference)
     with locked(folder):
-        run = open_or_create(folder, resume, _record(settings, entry.folder))
-        reference = Reference.load(settings.screen.reference)
+        run = open_or_create(folder, resume, _record(settings, entry.folder, reference))
         if not all(run.generated_path(k).exists() for k in range(len(run.chunks))):
-            generator = load_generator(settings.model, resolve_device(settings.device))
-            _generate(run, generator, request, settings, progress)
+            try:
+                generator = load_generator(settings.model, device)
+                _generate(run, generator, request, settings, progress)
+            except UserError:
+                run.discard_if_empty()
+                raise
         screen_run(run, settings.screen, reference, request, workers, progress)
         hand_over(run, reference, request.chemical_system or tuple(request.composition or ()))
     return run
@@ -98,7 +104,7 @@ def open_or_create(folder: Path, resume: bool, record: dict[str, Any]) -> Run:
     if not (resume and (folder / "run.json").exists()):
         return Run.create(folder, record)
     run = Run.open(folder)
-    for name in ("command", "settings", "input_sha256", "model_sha256"):
+    for name in ("command", "settings", "input_sha256", "model_sha256", "reference_sha256"):
         found, asked = run.record.get(name), record.get(name)
         if found != asked:
             difference = _first_difference(name, found, asked)
@@ -114,7 +120,7 @@ def _first_difference(name: str, found: Any, asked: Any) -> tuple[str, str]:
     return f"a run with {name} = {found!r}", f"the same settings, not {name} = {asked!r}"
 
 
-def _record(settings: DesignSettings, model_folder: Path | None) -> dict[str, Any]:
+def _record(settings: DesignSettings, model_folder: Path | None, reference: Reference) -> dict[str, Any]:
     from nucleate.campaign.models import read_config
 
     if model_folder is None:
@@ -135,4 +141,4 @@ def _record(settings: DesignSettings, model_folder: Path | None) -> dict[str, An
         "versions": versions(),
         "timings": {},
     }
-    return {**record, **screening_record(settings.screen, works)}
+    return {**record, **screening_record(settings.screen, reference, works)}

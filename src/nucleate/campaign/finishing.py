@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nucleate.campaign.ranking import ranked
-from nucleate.campaign.rows import crystals_of
 from nucleate.campaign.run_store import Run, write_whole, writing
 from nucleate.crystal.elements import SYMBOLS, parse_formula
 from nucleate.errors import Status
@@ -43,10 +42,10 @@ def hand_over(run: Run, reference: Reference, system: Sequence[int] | None = Non
 def _write_cifs(run: Run, survivors: pd.DataFrame, symprec: float) -> None:
     """Relaxed structures under the symmetry found in them, named by candidate; the best ``MAX_CIFS``."""
     from nucleate.crystal.cif_writer import cif_texts
+    from nucleate.evaluation.judgement import crystals_of
 
     folder, scratch = run.folder / "cifs", run.folder / "cifs.part"
-    crystals = crystals_of(survivors.to_dict("records"), "relaxed_frac", "relaxed_lattice")
-    texts = cif_texts(crystals, survivors["id"].tolist(), symprec)
+    texts = cif_texts(crystals_of(survivors, relaxed=True), survivors["id"].tolist(), symprec)
     with writing(folder):
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.columns import CANDIDATE_COLUMNS, INPUT_COLUMNS
-from nucleate.campaign.rows import Row, crystals_of
+from nucleate.campaign.rows import Row, crystals_of, final_crystals
 from nucleate.config import ScreenSettings
 from nucleate.crystal.conditions import Conditions, reduced
 from nucleate.crystal.formula import compositions
@@ -40,7 +40,7 @@ class Judge:
     def remember(self, candidates: Sequence[Row]) -> None:
         """Take in rows that were judged before, so that later ones are compared with them."""
         unique = [row for row in candidates if row["is_unique"]]
-        self._seen.extend(_final_crystals(unique))
+        self._seen.extend(final_crystals(unique))
         self._seen_ids.extend(row["id"] for row in unique)
 
     def judged(self, rows: Sequence[Row], relaxed: Mapping[int, Row]) -> list[Row]:
@@ -71,12 +71,11 @@ class Judge:
             return
         crystals = crystals_of(rows)
         verdict = validity(crystals)
-        finite = [i for i, row in enumerate(rows) if row["status"] != Status.NOT_FINITE]
-        groups = dict(zip(finite, space_groups(crystals[finite], self.settings.symprec).tolist(), strict=True))
+        groups = space_groups(crystals, self.settings.symprec).tolist()
         for i, row in enumerate(rows):
             row["is_valid"] = bool(verdict.is_valid[i])
             row["density"] = _known(float(verdict.mass_density[i]))
-            row["space_group"] = groups.get(i) or None
+            row["space_group"] = groups[i] or None
 
     def _place_on_hull(self, row: Row) -> None:
         if row["energy_per_atom"] is None:
@@ -100,7 +99,7 @@ class Judge:
 
         if not rows:
             return
-        after = _final_crystals(rows)
+        after = final_crystals(rows)
         groups = space_groups(after, self.settings.symprec).tolist()
         moved = rmsd_to_relaxed(crystals_of(rows), after)
         for i, row in enumerate(rows):
@@ -114,7 +113,7 @@ class Judge:
 
         if not rows:
             return
-        crystals = _final_crystals(rows)
+        crystals = final_crystals(rows)
         news = novelty(crystals, self._known, self.reference.phases["formula"])
         for i, row in enumerate(rows):  # greedy: each answer depends on those before
             row["is_novel"] = _flag(news["is_novel"].iloc[i])
@@ -164,19 +163,6 @@ def _merge(row: Row, relaxed: Row | None) -> Row:
 
 
 _BLANK: Row = dict.fromkeys(name for name in CANDIDATE_COLUMNS if name not in INPUT_COLUMNS)
-
-
-def _final_crystals(rows: Sequence[Row]) -> Any:
-    """Relaxed structures, and those as generated where there is no relaxed one."""
-    shown = [
-        {
-            "numbers": row["numbers"],
-            "frac": row["frac"] if row["relaxed_frac"] is None else row["relaxed_frac"],
-            "lattice": row["lattice"] if row["relaxed_lattice"] is None else row["relaxed_lattice"],
-        }
-        for row in rows
-    ]
-    return crystals_of(shown)
 
 
 def _without_reference(row: Row, reason: str) -> None:

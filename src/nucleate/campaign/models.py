@@ -28,7 +28,8 @@ _LFS_POINTER = b"version https://git-lfs"
 class Generator(Protocol):
     """Anything that answers a request with crystals; crystal i depends on (seed, i) alone."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def sample(
         self,

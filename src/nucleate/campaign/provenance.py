@@ -21,6 +21,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+def reference_hash(name: str) -> str:
+    """SHA-256 of the files of a reference."""
+    from nucleate.data.reference import bundled_folder
+
+    return path_hash(bundled_folder() if name == "bundled" else Path(name))
+
+
 def path_hash(path: Path) -> str:
     """SHA-256 of a file, or of a folder's file names and contents in order of name."""
     digest = hashlib.sha256()

@@ -45,11 +45,20 @@ def failed_row(id_: str, model: str, failure: Failure) -> Row:
     return {"id": id_, "model": model, **blank, "status": failure.status, "reason": failure.reason}
 
 
-def crystals_of(rows: Iterable[Mapping[str, Any]], frac: str = "frac", lattice: str = "lattice") -> Crystals:
-    """The crystals of rows, from the named columns of coordinates and cells."""
+def crystals_of(rows: Iterable[Mapping[str, Any]]) -> Crystals:
+    """The crystals of rows, as generated."""
     rows = list(rows)
-    return Crystals.from_lists(
-        [row["numbers"] for row in rows], [row[frac] for row in rows], [row[lattice] for row in rows]
+    numbers, frac, lattice = ([row[name] for row in rows] for name in ("numbers", "frac", "lattice"))
+    return Crystals.from_lists(numbers, frac, lattice)
+
+
+def final_crystals(rows: Iterable[Mapping[str, Any]]) -> Crystals:
+    """The relaxed crystals of rows, and those as generated where there is no relaxed one."""
+    return crystals_of(
+        row
+        if row["relaxed_frac"] is None
+        else {"numbers": row["numbers"], "frac": row["relaxed_frac"], "lattice": row["relaxed_lattice"]}
+        for row in rows
     )
 
 

@@ -15,7 +15,8 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -51,7 +52,7 @@ class Run:
             raise UserError(str(folder), "a run that is already there", "a new folder, or --resume to continue it")
         if folder.is_dir() and any(path.name != ".lock" for path in folder.iterdir()):
             raise UserError(str(folder), "a folder that is not empty", "a new folder")
-        run = cls(folder, {"format_version": FORMAT_VERSION, **record})
+        run = cls(folder, {"format_version": FORMAT_VERSION, "created": _now(), **record})
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         run.save_record()
@@ -75,6 +76,15 @@ class Run:
         if found != FORMAT_VERSION:
             raise UserError(str(path), f"format version {found!r}", f"version {FORMAT_VERSION} of this Nucleate")
         return cls(folder, record)
+
+    def discard_if_empty(self) -> None:
+        """Take back a run that holds nothing yet, so that a mended request can use the folder."""
+        if any((self.folder / "generated").glob("*.parquet")):
+            return
+        (self.folder / "run.json").unlink(missing_ok=True)
+        (self.folder / ".lock").unlink(missing_ok=True)
+        with suppress(OSError):  # there was something else in it
+            self.folder.rmdir()
 
     @property
     def chunks(self) -> list[tuple[int, int]]:
@@ -104,6 +114,10 @@ class Run:
         paths = [self.candidates_path(k) for k in range(len(self.chunks))]
         tables = [read_shard(path) for path in paths if path.exists()]
         return pa.concat_tables([candidate_schema().empty_table(), *tables]).to_pandas()
+
+
+def _now() -> str:
+    return datetime.now(tz=UTC).isoformat(timespec="seconds")
 
 
 @contextmanager

@@ -43,6 +43,7 @@ def screen(
     rows = _batch_rows(structures) if isinstance(structures, Crystals) else _file_rows(structures)
     if not rows:
         raise UserError(str(structures), "no structures", "at least one")
+    reference = Reference.load(settings.reference)
     record = {
         "command": "screen",
         "structures": None if isinstance(structures, Crystals) else str(structures),
@@ -53,11 +54,10 @@ def screen(
         "chunk_plan": chunk_plan(len(rows), settings.chunk_size),
         "versions": versions(),
         "timings": {},
-        **screening_record(settings, []),
+        **screening_record(settings, reference, []),
     }
     with locked(folder):
         run = open_or_create(folder, resume, record)
-        reference = Reference.load(settings.reference)
         for k, (start, stop) in enumerate(run.chunks):
             if not run.generated_path(k).exists():
                 write_shard(run.generated_path(k), rows[start:stop], input_schema())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from nucleate.campaign.columns import candidate_schema
 from nucleate.campaign.judging import Judge
 from nucleate.campaign.progress import Progress, silent
+from nucleate.campaign.provenance import reference_hash
 from nucleate.campaign.rows import Row, crystals_of, read_rows
 from nucleate.campaign.run_store import Journal, Run, write_shard
 from nucleate.config import ScreenSettings
@@ -73,7 +74,7 @@ def screen_run(
         done += sum(len(chunk.rows) - len(chunk.todo) for chunk in waiting)
         progress("relax", done, total)
         began = time.perf_counter()
-        busy = 0.0
+        busy = judging = 0.0
         finished = 0
         try:
             for chunk, entry in _relaxations(run, waiting, settings, workers):
@@ -83,11 +84,11 @@ def screen_run(
                 finished += 1
                 done += 1
                 progress("relax", done, total)
-                _finish(run, judge, waiting)
+                judging += _finish(run, judge, waiting)
         finally:
             for chunk in waiting:
                 chunk.journal.close()
-            add_timing(run, "relax", time.perf_counter() - began, finished, busy)
+            add_timing(run, "relax", time.perf_counter() - began - judging, finished, busy)
         _finish(run, judge, waiting)
     progress("relax", total, total)
 
@@ -121,8 +122,9 @@ def _relaxations(
         )
 
 
-def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> None:
-    """Judge and write the chunks at the head of the queue that are complete."""
+def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> float:
+    """Judge and write the chunks at the head of the queue that are complete; returns the seconds it took."""
+    total = 0.0
     while waiting and not waiting[0].todo:
         chunk = waiting.pop(0)
         began = time.perf_counter()
@@ -130,6 +132,8 @@ def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> None:
         write_shard(run.candidates_path(chunk.number), rows, candidate_schema())
         chunk.journal.remove()
         add_timing(run, "judge", time.perf_counter() - began, len(rows))
+        total += time.perf_counter() - began
+    return total
 
 
 def add_timing(run: Run, stage: str, seconds: float, crystals: int, core_seconds: float | None = None) -> None:
@@ -142,15 +146,16 @@ def add_timing(run: Run, stage: str, seconds: float, crystals: int, core_seconds
     run.save_record()
 
 
-def screening_record(settings: ScreenSettings, works: list[str]) -> dict[str, object]:
+def screening_record(settings: ScreenSettings, reference: Reference, works: list[str]) -> dict[str, object]:
     """The part of ``run.json`` that says how candidates were judged, and what to cite for it."""
     from nucleate.evaluation.matching import SAME_STRUCTURE
 
     potential = ["chgnet"] if settings.potential == "chgnet" else []
     return {
+        "reference_sha256": reference_hash(settings.reference),
         "protocol": {
             "potential": settings.potential,
-            "reference": settings.reference,
+            "reference": f"{reference.name} ({len(reference.phases):,} phases)",
             "relaxation": settings.relaxation,
             "matcher": str(SAME_STRUCTURE),
             "symprec": settings.symprec,

@@ -15,14 +15,17 @@ app = typer.Typer(no_args_is_help=True, help="Look into data sets and build refe
 @app.command("inspect", epilog="Example: nucleate data inspect structures.csv.gz")
 def inspect(path: options.Structures, as_json: options.Json = False) -> None:
     """Say what a data set holds: crystals, rows that failed and why, elements, sizes, property columns."""
-    from nucleate.campaign.inspection import inspected
-    from nucleate.cli.outcome import print_json
+    from rich.console import Console
 
-    found = inspected(path)
+    from nucleate.cli.outcome import print_json
+    from nucleate.data.dataset import load_dataset
+    from nucleate.data.inspect import rendered, summarise
+
+    found = summarise(load_dataset(path))
     if as_json:
-        print_json(found.to_dict())
+        print_json(found)
     else:
-        typer.echo(str(found))
+        Console().print(rendered(found))
 
 
 @app.command("reference", epilog="Example: nucleate data reference formation_energies.csv -o references/mp")

@@ -66,25 +66,26 @@ def show_run(run: Run, as_json: bool, top: int = 10) -> None:
 
 def _print_table(table: Any) -> None:
     import pandas as pd
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title="Best candidates", title_justify="left")
-    heads = ("rank", "id", "formula", "above hull\neV/atom", "phases\ncompeting", "space group\nas made → relaxed")
-    for head in (*heads, "stable", "unique", "novel", "status"):
-        shown.add_column(head, justify="right" if head in ("rank", *heads[3:5]) else "left")
+    shown = Table(title="Best candidates", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("rank", "id", "formula"):
+        shown.add_column(head, no_wrap=True)
+    for head in ("eV/atom\nabove hull", "phases\ncompeting", "space group\nrelaxed", "stable", "unique", "novel"):
+        shown.add_column(head, justify="right")
+    shown.add_column("status")
     for row in table.itertuples():
-        flags = (
-            "?" if pd.isna(flag) else "yes" if flag else "no" for flag in (row.is_stable, row.is_unique, row.is_novel)
-        )
+        flags = (row.is_stable, row.is_unique, row.is_novel)
         shown.add_row(
             str(row.rank),
             row.id,
             row.formula,
             _number(row.energy_above_hull, ".3f"),
             _number(row.n_competing_phases, ".0f"),
-            f"{_number(row.space_group, '.0f')} → {_number(row.relaxed_space_group, '.0f')}",
-            *flags,
+            _number(row.relaxed_space_group, ".0f"),
+            *("?" if pd.isna(flag) else "yes" if flag else "no" for flag in flags),
             row.status,
         )
     Console().print(shown)
