@@ -1,0 +1,126 @@
+"""The reference: competing phases for hull distances, known structures for novelty.
+
+A reference is a folder: ``reference.json`` (name, energy of each element, protocol, origin), ``phases.parquet``
+(one phase a row) and ``structures.parquet`` (known structures; may be empty). Formation energies are on one
+scale: the potential's energy minus a fitted energy for each element.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
+from nucleate.energies.hull import Hull
+from nucleate.errors import UserError
+
+FORMAT = 1
+PHASES, STRUCTURES, RECORD = "phases.parquet", "structures.parquet", "reference.json"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Competing phases and known structures.
+
+    Attributes:
+        name: What reports call it.
+        element_energies: Energy of each element on the potential's scale, {Z: eV/atom}.
+        phases: One row a phase: ``id``, ``formula``, ``formation_energy`` (eV/atom), ``source``, and where they
+            are known ``volume_per_atom`` (Å³), ``space_group``, ``label``.
+        structures: Known structures, relaxed where they are ours.
+        structure_ids: One for each.
+        record: Everything else that ``reference.json`` says: potential, protocol, fit errors, origin.
+    """
+
+    name: str
+    element_energies: Mapping[int, float]
+    phases: pd.DataFrame
+    structures: Crystals = field(default_factory=lambda: Crystals.from_lists([], [], []))
+    structure_ids: tuple[str, ...] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, name: str | Path) -> Reference:
+        """The bundled reference, or one from a folder.
+
+        Raises:
+            UserError: There is no such reference, or its files are damaged or of another version.
+        """
+        folder = bundled_folder() if str(name) == "bundled" else Path(name)
+        if not (folder / RECORD).is_file():
+            raise UserError("reference", repr(str(name)), f"'bundled' or a folder with {RECORD} in it")
+        try:
+            record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+            if record["format"] != FORMAT:
+                raise UserError(str(folder), f"a reference of format {record['format']}", f"format {FORMAT}")
+            energies = {atomic_number(symbol): float(value) for symbol, value in record.pop("element_energies").items()}
+            phases = pd.read_parquet(folder / PHASES)
+            table = pd.read_parquet(folder / STRUCTURES)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(
+                str(folder), f"a damaged reference ({error})", f"{RECORD}, {PHASES} and {STRUCTURES}"
+            ) from None
+        return cls(record["name"], energies, phases, _crystals(table), tuple(table["id"]), record)
+
+    def save(self, folder: Path) -> None:
+        """Write the reference into a folder.
+
+        Raises:
+            UserError: The folder cannot be written.
+        """
+        energies = {SYMBOLS[z]: round(value, 6) for z, value in sorted(self.element_energies.items())}
+        record = {**self.record, "format": FORMAT, "name": self.name, "element_energies": energies}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.phases.to_parquet(folder / PHASES, index=False, compression="zstd")
+            _table(self.structures, self.structure_ids).to_parquet(folder / STRUCTURES, index=False, compression="zstd")
+            text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+            (folder / RECORD).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UserError(str(folder), str(error.strerror), "a folder that can be written") from None
+
+    @cached_property
+    def compositions(self) -> list[dict[int, int]]:
+        """Element counts of every phase."""
+        return [parse_formula(formula) for formula in self.phases["formula"]]
+
+    @cached_property
+    def hull(self) -> Hull:
+        """Lower convex hull of the phases."""
+        return Hull(self.compositions, self.phases["formation_energy"].tolist())
+
+    def formation_energy(self, composition: Mapping[int, int], energy_per_atom: float) -> float:
+        """Energy in eV/atom over the elements of a composition {Z: count}; NaN where an element has no energy."""
+        n = sum(composition.values())
+        elements = sum(count * self.element_energies.get(z, float("nan")) for z, count in composition.items())
+        return energy_per_atom - elements / n
+
+
+def bundled_folder() -> Path:
+    """Where the reference that ships with the package lies."""
+    return Path(str(resources.files("nucleate"))) / "data" / "bundled"
+
+
+def _crystals(table: pd.DataFrame) -> Crystals:
+    lattice = [torch.tensor(cell, dtype=torch.float64).reshape(3, 3) for cell in table["lattice"]]
+    frac = [torch.tensor(x, dtype=torch.float64).reshape(-1, 3) for x in table["frac"]]
+    return Crystals.from_lists([z.tolist() for z in table["numbers"]], frac, lattice)
+
+
+def _table(crystals: Crystals, ids: tuple[str, ...]) -> pd.DataFrame:
+    rows = []
+    for i, name in enumerate(ids):
+        numbers, frac, lattice = crystals.sites(i)
+        rows.append((name, numbers.tolist(), frac.flatten().tolist(), lattice.flatten().tolist()))
+    return pd.DataFrame(rows, columns=["id", "numbers", "frac", "lattice"])
