@@ -134,7 +134,8 @@ def pixels(browser: Browser) -> int:
     """Number of painted pixels of the 3-D view, once the next frame is drawn."""
     time.sleep(0.15)
     return browser.run(
-        "const c = document.getElementById('view'); const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        "const c = document.getElementById('view');"
+        "const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
         "let n = 0; for (let i = 3; i < d.length; i += 4) n += d[i] > 0; return n"
     )
 
@@ -188,6 +189,7 @@ def test_view_turns_and_changes_structure(make_run, rows, browser):
     click(browser, "#ranked tbody tr:nth-child(2) .view")
     assert picture(browser) != turned
     assert browser.run("return document.getElementById('elements').textContent") == "OLi"
+    click(browser, "#previous")
     for control in ("#super", "#labels", "#large", "[data-along='0']", "[name=which][value=generated]"):
         before = picture(browser)
         click(browser, control)
@@ -201,7 +203,8 @@ def test_shown_geometry(make_run, rows, browser):
     browser.open(build_report(make_run([rows.rocksalt(0)])))
     counts = browser.run(
         "const p = JSON.parse(document.getElementById('payload').textContent);"
-        "const s = Viewer.build(p.structures[0], 'relaxed', p.elements, 1); return [s.atoms.length, s.bonds.length, s.edges.length]"
+        "const s = Viewer.build(p.structures[0], 'relaxed', p.elements, 1);"
+        "return [s.atoms.length, s.bonds.length, s.edges.length]"
     )
     assert counts == [27, 54, 12]
 

@@ -1,9 +1,10 @@
 """Typography and escaping."""
 
 import math
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleate.report import markup
@@ -14,7 +15,8 @@ def test_formula_lowers_counts_only():
     assert markup.formula("Fe0.5O") == "Fe<sub>0.5</sub>O"
 
 
-@given(st.text())
+@settings(deadline=None, max_examples=50)
+@given(st.text(max_size=40))
 def test_no_text_becomes_markup(content):
     for shown in (markup.text(content), markup.formula(content), markup.formula_svg(content)):
         stripped = shown
@@ -26,7 +28,8 @@ def test_no_text_becomes_markup(content):
             assert "'" not in shown
 
 
-@given(st.text(alphabet="ABab'&<>()\"0123456789"))
+@settings(deadline=None, max_examples=50)
+@given(st.text(max_size=40, alphabet="ABab'&<>()\"0123456789"))
 def test_escapes_survive_subscripts(content):
     from html import unescape
 
@@ -48,12 +51,14 @@ def test_timestamps():
 
 
 def test_space_groups_agree_with_pymatgen():
-    from pymatgen.symmetry.groups import SpaceGroup, sg_symbol_from_int_number
+    import moyopy
+    from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
     for number in range(1, 231):
         symbol = sg_symbol_from_int_number(number)
-        assert markup.space_group_name(number) == symbol
-        assert markup.crystal_system(number) == SpaceGroup(symbol).crystal_system
+        # pymatgen writes the unique axis of monoclinic groups, P121 for P2
+        assert markup.space_group_name(number) == re.sub(r"^([A-Z])1(.+)1$", r"\1\2", symbol)
+        assert markup.crystal_system(number) == str(moyopy.SpaceGroupType(number).crystal_system).lower()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from nucleate.citations import CITATIONS
 from nucleate.errors import UserError
 from nucleate.report import build_report
+from nucleate.report.markup import percent
 from nucleate.report.structures import _COLOURS
 
 VOID = {"meta", "input", "br", "img", "link"}
@@ -89,7 +90,8 @@ def test_rates_are_those_of_the_evaluation(make_run):
     folder = make_run()
     rate = summarise(read_run(folder).candidates).rate("S.U.N.")
     words = " ".join(read(build_report(folder)).words)
-    assert f"{rate.count} of {rate.total} (95 % CI {100 * rate.interval[0]:.1f} to" in words
+    low, high = (percent(bound) for bound in rate.interval)
+    assert f"{rate.count} of {rate.total} (95 % CI {low[:-2]} to {high})" in words
 
 
 def test_structures_are_embedded_in_rank_order(make_run, rows):
@@ -161,10 +163,10 @@ def test_a_table_without(make_run, rows, column):
 
 
 def test_large_runs_stay_small(make_run, rows):
-    folder = make_run([rows.rocksalt(i, id=f"c{i:06d}") for i in range(1500)])
+    folder = make_run([rows.rocksalt(i, id=f"c{i:06d}") for i in range(1100)])
     path = build_report(folder)
     assert path.stat().st_size < 4e6
-    assert "1000 of 1500" in " ".join(read(path).words)
+    assert "1000 of 1100" in " ".join(read(path).words)
     assert len(payload(path)["structures"]) == 200
 
 
@@ -174,12 +176,11 @@ def test_same_run_same_bytes(make_run):
     assert build_report(folder).read_bytes() == first
 
 
-def test_unwritable_place_is_one_clear_line(make_run, monkeypatch):
+def test_unwritable_place_is_one_clear_line(make_run):
     folder = make_run()
     (folder / "report.html.part").mkdir()
-    with pytest.raises((UserError, IsADirectoryError)) as error:
+    with pytest.raises(UserError, match="report.html: found"):
         build_report(folder)
-    assert isinstance(error.value, UserError)
 
 
 def test_every_element_has_a_colour():

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from nucleate.campaign.columns import CANDIDATE_COLUMNS
+from nucleate.campaign.columns import CANDIDATE_COLUMNS, candidate_schema
 from nucleate.campaign.ranking import ranked
 from nucleate.campaign.run_store import Run, write_shard
 from nucleate.errors import UserError
@@ -14,8 +14,6 @@ from nucleate.report.run_data import read_run
 
 
 def test_reads_what_the_campaign_writes(make_run, rows):
-    from nucleate.campaign.columns import candidate_schema
-
     folder = make_run([])
     content = [
         {name: row.get(name) for name in CANDIDATE_COLUMNS}
@@ -36,7 +34,9 @@ def test_same_order_as_the_campaign(make_run, rows):
         rows.failed(0, "exploded", ""), rows.rocksalt(9, meets_request=False), rows.rocksalt(4, is_unique=False),
         rows.rocksalt(3, is_novel=False), rows.rocksalt(2), rows.rocksalt(7, energy_above_hull=None, is_stable=None),
     ]  # fmt: skip
-    folder = make_run(content)
+    folder = make_run([])
+    content = [{name: row.get(name) for name in CANDIDATE_COLUMNS} for row in content]
+    write_shard(folder / "candidates" / "00000.parquet", content, candidate_schema())
     expected = ranked(Run.open(folder).candidates())["id"].tolist()
     assert read_run(folder).candidates["id"].tolist() == expected
 

@@ -3,7 +3,7 @@
 import re
 from xml.etree import ElementTree
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleate.report import svg
@@ -15,6 +15,7 @@ def bar_counts(figure: str) -> list[int]:
     return [int(count) for count in re.findall(r": (\d+) crystals</title>", figure)]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(2, 10))
 def test_ticks_are_round_and_inside(low, span, count):
     marks = svg.ticks(low, low + span, count)
@@ -24,6 +25,7 @@ def test_ticks_are_round_and_inside(low, span, count):
     assert marks == sorted(marks)
 
 
+@settings(deadline=None, max_examples=50)
 @given(values)
 def test_histogram_counts_every_value_once(data):
     figure = svg.histogram(data, "energy", "crystals", line_at=0.1, line_label="limit", upper=1.0)
@@ -31,6 +33,7 @@ def test_histogram_counts_every_value_once(data):
     assert sum(bar_counts(figure)) == len(data)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=60))
 def test_histogram_of_whole_numbers(data):
     figure = svg.histogram(data, "atoms", "crystals", whole=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.report.hull_figure import Point, distance_bars, distance_legend, fractions, hull_figure, ordered_system
 from nucleate.report.markup import text
-from nucleate.report.run_data import RunData
+from nucleate.report.run_data import RunData, records
 
 
 def hull_section(run: RunData) -> str:
@@ -19,7 +19,7 @@ def hull_section(run: RunData) -> str:
 
     def points(symbols: tuple[str, ...]) -> list[Point]:
         found = []
-        for _, row in known.iterrows():
+        for row in records(known):
             place = fractions(row["formula"], symbols) if symbols else ()
             if place is not None:
                 found.append(Point(row["formula"], place, row["formation_energy"], row["energy_above_hull"], row["id"]))

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ def build_report(run_folder: Path) -> Path:
         partial.write_text(page, encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise UserError(str(path), os.strerror(error.errno or 0), "a place with space that may be written") from error
     return path
 
@@ -63,13 +65,14 @@ def render(run: RunData) -> str:
     """The page of a run as HTML."""
     summary = measured(run)
     rows = carried(run)
-    payload = viewer_payload(rows, {key: cif for key, cif in run.cifs.items() if key in set(rows["id"])})
+    ids = {row["id"] for row in rows}
+    payload = viewer_payload(rows, {key: cif for key, cif in run.cifs.items() if key in ids})
     script = "\n".join(_asset(name) for name in _SCRIPTS)
     warnings = [*run.warnings, *summary.warnings]
     bodies = {
         "Summary": headline_section(run, summary) + funnel_section(funnel(run)),
         "Structures": viewer_section(len(rows), len(run.candidates)),
-        "Candidates": candidate_table(run, set(rows["id"])),
+        "Candidates": candidate_table(run, ids),
         "Hull": hull_section(run),
         "Distributions": distributions(run) if len(run.candidates) else '<p class="note">There are no rows.</p>',
         "Failures": failures_section(run.candidates),

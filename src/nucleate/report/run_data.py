@@ -96,6 +96,11 @@ def read_run(folder: Path) -> RunData:
     )
 
 
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain dictionaries; an unknown value is ``pd.NA``, NaN or None, which ``pd.isna`` recognises."""
+    return table.to_dict("records")
+
+
 def _record(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     try:

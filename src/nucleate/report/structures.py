@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from nucleate.crystal.elements import COVALENT_RADII, SYMBOLS
 from nucleate.report.markup import formula
-from nucleate.report.run_data import RunData
+from nucleate.report.run_data import RunData, records
 
 MAX_STRUCTURES = 200
 MAX_ATOMS = 400
@@ -28,15 +27,18 @@ _COLOURS = (
 _NONMETALS = frozenset({1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 33, 34, 35, 36, 52, 53, 54, 85, 86})
 
 
-def carried(run: RunData) -> pd.DataFrame:
+def carried(run: RunData) -> list[dict[str, Any]]:
     """The rows whose crystals go into the page: the best that have a drawable structure."""
-    drawable = [
-        _cell(row, "relaxed_") is not None or _cell(row, "") is not None for _, row in run.candidates.iterrows()
-    ]
-    return run.candidates[drawable].head(MAX_STRUCTURES)
+    rows: list[dict[str, Any]] = []
+    for row in records(run.candidates):
+        if _cell(row, "relaxed_") is not None or _cell(row, "") is not None:
+            rows.append(row)
+            if len(rows) == MAX_STRUCTURES:
+                break
+    return rows
 
 
-def viewer_payload(rows: pd.DataFrame, cifs: dict[str, str]) -> dict[str, Any]:
+def viewer_payload(rows: list[dict[str, Any]], cifs: dict[str, str]) -> dict[str, Any]:
     """What the page's script needs: structures in rank order, element looks, CIF texts.
 
     A structure has ``id``, ``formula`` (markup), ``numbers`` and up to two cells, ``relaxed`` and ``generated``, each
@@ -44,7 +46,7 @@ def viewer_payload(rows: pd.DataFrame, cifs: dict[str, str]) -> dict[str, Any]:
     """
     structures = []
     seen: set[int] = set()
-    for _, row in rows.iterrows():
+    for row in rows:
         numbers = [int(z) for z in row["numbers"]]
         seen.update(numbers)
         structures.append(
@@ -68,7 +70,7 @@ def viewer_payload(rows: pd.DataFrame, cifs: dict[str, str]) -> dict[str, Any]:
     return {"structures": structures, "elements": elements, "cifs": cifs}
 
 
-def _cell(row: pd.Series, prefix: str) -> dict[str, list[float]] | None:
+def _cell(row: dict[str, Any], prefix: str) -> dict[str, list[float]] | None:
     numbers, frac, lattice = row["numbers"], row[f"{prefix}frac"], row[f"{prefix}lattice"]
     if numbers is None or frac is None or lattice is None or lattice.shape != (3, 3) or frac.shape != (len(numbers), 3):
         return None

@@ -8,7 +8,7 @@ import pandas as pd
 
 from nucleate.report.hull_figure import distance_class
 from nucleate.report.markup import MISSING, compact, formula, number, space_group_name, space_group_symbol, text
-from nucleate.report.run_data import RunData
+from nucleate.report.run_data import RunData, records
 
 MAX_ROWS = 1000
 
@@ -39,7 +39,7 @@ def candidate_table(run: RunData, with_structure: set[str]) -> str:
     heads = "".join(_heading(*column) for column in _COLUMNS)
     heads += "".join(_heading(_label(name), name, "number", "num extra") for name in run.extra_columns)
     rows = "".join(
-        _row(rank, row, run, row["id"] in with_structure) for rank, (_, row) in enumerate(shown.iterrows(), start=1)
+        _row(rank, row, run, row["id"] in with_structure) for rank, row in enumerate(records(shown), start=1)
     )
     left_out = len(run.candidates) - len(shown)
     note = (
@@ -93,7 +93,7 @@ def _controls(run: RunData) -> str:
     )
 
 
-def _row(rank: int, row: pd.Series, run: RunData, has_structure: bool) -> str:
+def _row(rank: int, row: dict[str, Any], run: RunData, has_structure: bool) -> str:
     distance = _float(row["energy_above_hull"])
     css = distance_class(distance, run.threshold)
     dot = f'<span class="key dot {css}"></span>' if css != "dx" else ""
@@ -127,7 +127,7 @@ def _row(rank: int, row: pd.Series, run: RunData, has_structure: bool) -> str:
     )
 
 
-def _true(row: pd.Series, name: str) -> bool:
+def _true(row: dict[str, Any], name: str) -> bool:
     value = row[f"is_{name}"]
     return not pd.isna(value) and bool(value)
 
