@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -144,9 +145,7 @@ def usable_cores() -> int:
 
 def _serve(pipe: Connection, make: Callable[..., Callable[[Any], Any]], arguments: tuple[Any, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    import torch
-
-    torch.set_num_threads(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         function = make(*arguments)
     except UserError as fault:
@@ -166,6 +165,14 @@ def _serve(pipe: Connection, make: Callable[..., Callable[[Any], Any]], argument
             pipe.send(answer)
     except (EOFError, OSError):
         return  # the parent is gone or no longer listens
+
+
+def _follow_parent() -> None:
+    """End this process when its parent has gone, in the middle of a task if need be."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 @contextmanager

@@ -195,6 +195,7 @@ def relax(
 
 
 def _relaxer(potential: str, protocol: RelaxProtocol) -> Callable[[Task], Relaxed]:
+    torch.set_num_threads(1)
     loaded = load_potential(potential)
     return lambda task: relax(task[0], task[1], task[2], loaded, protocol, task[3])
 

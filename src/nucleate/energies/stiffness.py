@@ -15,11 +15,11 @@ from nucleate.crystal.elements import COVALENT_RADII
 from nucleate.energies.frechet import SYMMETRIC_BASIS, Array, FrechetCoordinates
 from nucleate.energies.neighbours import pairs_within
 
-SPRING = 10.0
+SPRING = 5.0
 """Stiffness in eV/Å² of a spring as long as the sum of the covalent radii."""
 DECAY = 3.0
 """How fast springs weaken with their length over that sum."""
-LARGEST_SPRING = 20.0
+LARGEST_SPRING = 10.0
 FLOOR = 5.0
 """Stiffness in eV/Å² of everything, so that no direction is free."""
 REACH = 6.0
