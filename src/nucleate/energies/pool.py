@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -50,7 +50,7 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True)
-        with _without_main_module(), _one_thread():
+        with nullcontext() if make.__module__ == "__main__" else _without_main_module(), _one_thread():
             self.process.start()
         theirs.close()
         self.ready = False
@@ -107,16 +107,14 @@ def map_unordered(
                 try:
                     if worker.pipe.poll():
                         answer = worker.pipe.recv()
-                        if worker.ready and index is not None:
-                            worker.task = None
-                            yield index, answer
-                        elif isinstance(answer, Exception):
+                        if not worker.ready and isinstance(answer, Exception):
                             raise answer
-                        worker.ready = True
-                        failed_starts = 0
+                        worker.ready, worker.task, failed_starts = True, None, 0
                         if waiting:
-                            worker.give(waiting[-1], tasks[waiting[-1]], seconds)
-                            waiting.pop()
+                            task = waiting.pop()
+                            worker.give(task, tasks[task], seconds)
+                        if index is not None:
+                            yield index, answer
                         continue
                     hung = time.monotonic() > worker.deadline and (index is not None or not worker.ready)
                     if not hung:
