@@ -21,8 +21,14 @@ def oxidation_states(z: int) -> tuple[int, ...]:
     """States other than 0 in which an element occurs: pymatgen's common ones and those it has from the ICSD."""
     from pymatgen.core import Element
 
-    element = Element.from_Z(z)
-    return tuple(sorted(({*element.common_oxidation_states, *element.icsd_oxidation_states}) - {0}))
+    return tuple(sorted((_common_states(z) | set(Element.from_Z(z).icsd_oxidation_states)) - {0}))
+
+
+@lru_cache(maxsize=128)
+def _common_states(z: int) -> frozenset[int]:
+    from pymatgen.core import Element
+
+    return frozenset(Element.from_Z(z).common_oxidation_states)
 
 
 def is_metal(z: int) -> bool:
@@ -33,8 +39,9 @@ def is_metal(z: int) -> bool:
 def charge_states(counts: Mapping[int, int]) -> dict[int, int] | None:
     """One whole oxidation state per element that makes the composition neutral, or None.
 
-    Of several, the one whose states are smallest. No anion may be less electronegative than a cation (the Pauling
-    test of SMACT, D. W. Davies et al., Chem 1, 617 (2016)). Mixed valence, as in Fe3O4, is not tried.
+    Of several, the one with the fewest unusual states, then the smallest ones. No anion may be less
+    electronegative than a cation (the Pauling test of SMACT, D. W. Davies et al., Chem 1, 617 (2016)). Mixed
+    valence, as in Fe3O4, is not tried.
     """
     states = _charge_states(tuple(sorted(counts.items())))
     return None if states is None else dict(zip(sorted(counts), states, strict=True))
@@ -43,6 +50,11 @@ def charge_states(counts: Mapping[int, int]) -> dict[int, int] | None:
 def is_charge_balanced(counts: Mapping[int, int]) -> bool:
     """True if oxidation states balance the composition, or if it needs none: one element, or metals only."""
     return len(counts) == 1 or all(is_metal(z) for z in counts) or charge_states(counts) is not None
+
+
+def is_nonmetal(z: int) -> bool:
+    """True for hydrogen, carbon, nitrogen, phosphorus, the chalcogens O, S and Se, halogens and noble gases."""
+    return z in _NONMETALS
 
 
 @lru_cache(maxsize=65536)
@@ -58,7 +70,12 @@ def _charge_states(counts: tuple[tuple[int, int], ...]) -> tuple[int, ...] | Non
         for states in product(*options)
         if sum(state * n for state, (_, n) in zip(states, counts, strict=True)) == 0 and _ordered(states, counts)
     )
-    return min(neutral, key=lambda states: sum(map(abs, states)), default=None)
+
+    def rarity(states: tuple[int, ...]) -> tuple[int, int]:
+        unusual = sum(state not in _common_states(z) for state, (z, _) in zip(states, counts, strict=True))
+        return unusual, sum(map(abs, states))
+
+    return min(neutral, key=rarity, default=None)
 
 
 def _ordered(states: tuple[int, ...], counts: tuple[tuple[int, int], ...]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from nucleate.crystal.conditions import MAX_ATOMS, Conditions
-from nucleate.crystal.elements import NOBLE_GASES, SYMBOLS
+from nucleate.crystal.elements import NOBLE_GASES
 from nucleate.descriptors.charge_balance import is_charge_balanced
 from nucleate.errors import UserError
 from nucleate.search.atomic_volumes import cell_volume
@@ -98,12 +98,11 @@ def _propose(rng: np.random.Generator, where: Conditions, n: int) -> Counts | No
         elements = list(rng.choice(DEFAULT_ELEMENTS, size=k, replace=False))
     if len(elements) > n:
         return None
-    # Cut points without repetition split n atoms into positive counts, every split equally likely.
-    cuts = np.sort(rng.choice(np.arange(1, n), size=len(elements) - 1, replace=False))
-    parts = np.diff(np.concatenate([[0], cuts, [n]]))
+    # Whole formula units first, so that simple formulas are as common in large cells as in small ones.
+    units = [m for m in range(1, n + 1) if n % m == 0 and n // m >= len(elements)]
+    multiple = int(rng.choice(units))
+    # Cut points without repetition split the formula into positive counts, every split equally likely.
+    size = n // multiple
+    cuts = np.sort(rng.choice(np.arange(1, size), size=len(elements) - 1, replace=False))
+    parts = np.diff(np.concatenate([[0], cuts, [size]])) * multiple
     return dict(sorted((int(z), int(count)) for z, count in zip(elements, parts, strict=True)))
-
-
-def formula_text(counts: Counts) -> str:
-    """Counts as they stand, not reduced, for messages."""
-    return "".join(SYMBOLS[z] + (str(n) if n > 1 else "") for z, n in counts.items())

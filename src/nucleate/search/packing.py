@@ -8,8 +8,8 @@ from torch import Tensor
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.periodic import image_offsets, minimum_distances, minimum_image
 
-STEPS = 600
-EXPAND_EVERY = 50
+STEPS = 300
+EXPAND_EVERY = 25
 """Steps after which a crystal that still overlaps grows by ``EXPANSION`` in volume."""
 
 EXPANSION = 1.04

@@ -7,6 +7,7 @@ sensible volumes and smallest distances, with and without symmetry.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,14 +18,24 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.lattice import parameters_to_matrix
 from nucleate.errors import UserError
 from nucleate.search.atomic_volumes import cell_volume
-from nucleate.search.compositions import check_request, draw_composition
+from nucleate.search.compositions import Counts, check_request, draw_composition
 from nucleate.search.packing import TOLERANCE, clearance, spread
 from nucleate.search.separations import separation_matrix
 from nucleate.search.streams import crystal_stream
-from nucleate.search.symmetric import VOLUME_SPREAD, symmetric_crystal
+from nucleate.search.symmetric import space_group, symmetric_start
 
 BATCH = 32
-REDRAWS = 10
+ATTEMPTS = 60
+"""Draws of one crystal; attempts, not seconds, so that a seed means one crystal."""
+
+SYMMETRIC_ATTEMPTS = 6
+"""Draws with symmetry, where no space group is asked for, before the crystal is drawn without."""
+
+VOLUME_SPREAD = 0.08
+"""Standard deviation of the logarithm of the volume over the expected one."""
+
+MAX_EXPANSION = 1.5
+"""Largest growth in volume by which a crystal may reach its separations."""
 
 
 class RandomSearch:
@@ -76,60 +87,83 @@ class RandomSearch:
         return Crystals.concatenate(parts)
 
     def _batch(self, indices: range, where: Conditions, seed: int) -> Crystals:
+        """Draw, push apart, check; what fails is drawn again, all that wait in one batch."""
         streams = {i: crystal_stream(seed, i) for i in indices}
+        symmetric = {
+            i: where.space_group is not None or rng.random() < self.symmetric_share for i, rng in streams.items()
+        }
         done: dict[int, Crystals] = {}
-        for i, rng in streams.items():
-            if where.space_group is not None or rng.random() < self.symmetric_share:
-                crystal = symmetric_crystal(rng, where)
-                if crystal is not None:
-                    done[i] = crystal
-                elif where.space_group is not None:
-                    raise UserError(
-                        "conditions", _request(where), "atoms that the Wyckoff positions of the group can hold"
-                    )
-        for _ in range(REDRAWS):
-            waiting = [i for i in indices if i not in done]
-            if not waiting:
-                break
-            drawn, smallest = _random_starts([streams[i] for i in waiting], where)
-            packed = spread(drawn, smallest)
-            room = clearance(packed, smallest)
-            for row, i in enumerate(waiting):
-                if room[row] >= 1 - 1.5 * TOLERANCE:
-                    done[i] = packed[row]
-        missing = [i for i in indices if i not in done]
-        if missing:
-            raise UserError("conditions", f"{_request(where)}; crystal {missing[0]} cannot be packed", "fewer atoms")
-        return Crystals.concatenate([done[i] for i in indices])
+        for attempt in range(ATTEMPTS):
+            drawn: list[int] = []
+            starts: list[_Start] = []
+            for i in indices:
+                if i not in done:
+                    with_symmetry = where.space_group is not None or (symmetric[i] and attempt < SYMMETRIC_ATTEMPTS)
+                    start = _symmetric(streams[i], where) if with_symmetry else _asymmetric(streams[i], where)
+                    if start is not None:
+                        drawn.append(i)
+                        starts.append(start)
+            if starts:
+                done |= {
+                    i: crystal for i, crystal in zip(drawn, _packed(starts, where), strict=True) if crystal is not None
+                }
+            if len(done) == len(indices):
+                return Crystals.concatenate([done[i] for i in indices])
+        missing = next(i for i in indices if i not in done)
+        found = f"{_request(where)}; no crystal in {ATTEMPTS} attempts at number {missing}"
+        raise UserError("conditions", found, "a request that leaves more room, such as other sizes or no space group")
 
 
-def _random_starts(streams: list[np.random.Generator], where: Conditions) -> tuple[Crystals, torch.Tensor]:
-    """A random cell and random positions for each stream, and the smallest distances, shape (B, N, N)."""
-    numbers, frac, shapes, volumes, limits = [], [], [], [], []
-    for rng in streams:
-        counts = draw_composition(rng, where)
-        if counts is None:
-            raise UserError("conditions", _request(where), "a request that some composition fits")
-        sites = np.repeat(list(counts), list(counts.values()))
-        numbers.append(sites.tolist())
-        frac.append(rng.random((len(sites), 3)).tolist())
-        shapes.append(np.concatenate([np.exp(rng.normal(0, 0.2, 3)), rng.uniform(60, 120, 3)]))
-        volumes.append(cell_volume(counts) * float(np.exp(rng.normal(0, VOLUME_SPREAD))))
-        limits.append(separation_matrix(sites, counts))
-    shape = torch.from_numpy(np.array(shapes))
-    # Angles that close no cell, or almost none, are drawn towards 90° until the cell has some depth.
-    cells = parameters_to_matrix(shape[:, :3], shape[:, 3:])
-    for _ in range(8):
-        flat = ~(torch.linalg.det(cells) > 0.5 * shape[:, :3].prod(-1))
-        shape[:, 3:] = torch.where(flat[:, None], 90 + 0.7 * (shape[:, 3:] - 90), shape[:, 3:])
-        cells = parameters_to_matrix(shape[:, :3], shape[:, 3:])
-    scale = (torch.tensor(volumes, dtype=torch.float64) / torch.linalg.det(cells)) ** (1 / 3)
-    crystals = Crystals.from_lists(numbers, frac, cells * scale[:, None, None])
+@dataclass(frozen=True)
+class _Start:
+    """A cell with atoms that may overlap, and the smallest distance of each pair of sites."""
+
+    crystal: Crystals
+    smallest: np.ndarray
+
+
+def _symmetric(rng: np.random.Generator, where: Conditions) -> _Start | None:
+    drawn = symmetric_start(rng, where)
+    return None if drawn is None else _at_density(rng, *drawn)
+
+
+def _asymmetric(rng: np.random.Generator, where: Conditions) -> _Start:
+    counts = draw_composition(rng, where)
+    if counts is None:
+        raise UserError("conditions", _request(where), "a request that some composition fits")
+    lengths, angles = np.exp(rng.normal(0, 0.2, 3)), rng.uniform(60, 120, 3)
+    cell = parameters_to_matrix(torch.from_numpy(lengths), torch.from_numpy(angles))
+    while not float(torch.linalg.det(cell)) > 0.5 * lengths.prod():  # a flat cell, or none: turn it towards 90°
+        angles = 90 + 0.7 * (angles - 90)
+        cell = parameters_to_matrix(torch.from_numpy(lengths), torch.from_numpy(angles))
+    numbers = np.repeat(list(counts), list(counts.values()))
+    frac = rng.random((len(numbers), 3))
+    return _at_density(rng, counts, Crystals.from_lists([numbers.tolist()], [frac.tolist()], [cell]))
+
+
+def _at_density(rng: np.random.Generator, counts: Counts, crystal: Crystals) -> _Start:
+    volume = cell_volume(counts) * float(np.exp(rng.normal(0, VOLUME_SPREAD)))
+    cell = crystal.lattice * (volume / float(crystal.volume[0])) ** (1 / 3)
+    scaled = Crystals(crystal.numbers, crystal.frac, cell, crystal.n_atoms)
+    return _Start(scaled, separation_matrix(crystal.numbers[0].numpy(), counts))
+
+
+def _packed(starts: list[_Start], where: Conditions) -> list[Crystals | None]:
+    """Each start pushed apart, or None where it still overlaps, grew too much or lost the space group asked for."""
+    crystals = Crystals.concatenate([start.crystal for start in starts])
     n_max = crystals.numbers.shape[1]
-    smallest = torch.zeros(len(streams), n_max, n_max, dtype=torch.float64)
-    for row, limit in enumerate(limits):
-        smallest[row, : len(limit), : len(limit)] = torch.from_numpy(limit)
-    return crystals, smallest
+    smallest = torch.zeros(len(starts), n_max, n_max, dtype=torch.float64)
+    for row, start in enumerate(starts):
+        n = len(start.smallest)
+        smallest[row, :n, :n] = torch.from_numpy(start.smallest)
+    packed = spread(crystals, smallest)
+    spaced = clearance(packed, smallest) >= 1 - 1.5 * TOLERANCE
+    dense = packed.volume <= MAX_EXPANSION * crystals.volume
+    group = where.space_group
+    return [
+        packed[row] if accepted and (group is None or space_group(packed[row]) == group) else None
+        for row, accepted in enumerate((spaced & dense).tolist())
+    ]
 
 
 def _request(where: Conditions) -> str:

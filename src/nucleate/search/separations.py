@@ -9,7 +9,7 @@ from nucleate.descriptors.charge_balance import charge_states
 from nucleate.search.atomic_volumes import ATOMIC_VOLUMES
 from nucleate.search.compositions import Counts
 
-BONDED_FRACTION = 0.85
+BONDED_FRACTION = 0.8
 """Of the sum of covalent radii, for any two atoms."""
 
 LIKE_CHARGE_PACKING = 0.4
