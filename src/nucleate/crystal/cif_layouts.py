@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from nucleate.crystal.elements import NUMBERS
-from nucleate.crystal.intake import RawCrystal
+from nucleate.crystal.raw import RawCrystal
 
 SITE_TOLERANCE = 1e-4
 """Fractional distance within which images of a site are one site, as in pymatgen."""

@@ -6,13 +6,13 @@ import json
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
+from nucleate.crystal.cif_general import parse_with_pymatgen
 from nucleate.crystal.cif_layouts import read_fixed_layouts
-from nucleate.crystal.intake import MAX_SITES, RawCrystal
+from nucleate.crystal.raw import RawCrystal
 
 MAX_BLOCK_CHARS = 16_000_000
 """Length of one structure's text; more is refused unread."""
@@ -20,7 +20,7 @@ MAX_BLOCK_CHARS = 16_000_000
 MAX_PARSED_SITES = 2_000
 """Atom lines that the general parser, whose cost is quadratic, is asked to read."""
 
-TIME_LIMIT = 30.0
+TIME_LIMIT = 60.0
 """Seconds that the general parser may take for one long text."""
 
 _LONG = 100_000  # characters above which the general parser runs in a process of its own, under the time limit
@@ -74,35 +74,9 @@ def _parse_general(text: str) -> RawCrystal | str:
     return parse_with_pymatgen(text) if len(text) <= _LONG else _parse_apart(text)
 
 
-def parse_with_pymatgen(text: str) -> RawCrystal | str:
-    """Sites by pymatgen's CIF parser with the symmetry operations applied, or the reason why there are none."""
-    from pymatgen.io.cif import CifParser
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            structures = CifParser.from_str(text).parse_structures(primitive=False, on_error="raise")
-        except Exception as error:  # noqa: BLE001 - whatever the malformed text made the parser trip over
-            return _reason(error)
-    structure = structures[0]
-    if not structure.is_ordered:
-        return "partial occupancies"
-    if len(structure) > MAX_SITES:
-        return f"{len(structure):,} sites; at most {MAX_SITES:,} are read"
-    numbers = np.array([getattr(site.specie, "Z", 0) for site in structure], dtype=np.int64)
-    return RawCrystal(numbers, np.array(structure.frac_coords), np.array(structure.lattice.matrix))
-
-
-def _reason(error: Exception) -> str:
-    message = " ".join(str(error).split())
-    if "exceeded tolerance" in message:
-        return "a site with more than one whole atom (overlapping atoms, or an occupancy above 1)"
-    return f"the CIF cannot be read ({type(error).__name__}: {message[:160]})"
-
-
 def _parse_apart(text: str) -> RawCrystal | str:
     """The general parser in a process of its own, so that a text it chokes on costs a bounded time."""
-    command = [sys.executable, "-m", "nucleate.crystal.cif_reader"]
+    command = [sys.executable, "-m", "nucleate.crystal.cif_general"]
     try:
         done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=TIME_LIMIT, check=True)
     except subprocess.TimeoutExpired:
@@ -113,14 +87,3 @@ def _parse_apart(text: str) -> RawCrystal | str:
     if isinstance(answer, str):
         return answer
     return RawCrystal(np.array(answer[0], dtype=np.int64), np.array(answer[1]).reshape(-1, 3), np.array(answer[2]))
-
-
-def _answer(text: str) -> str:
-    entry = parse_with_pymatgen(text)
-    if isinstance(entry, str):
-        return json.dumps(entry)
-    return json.dumps([entry.numbers.tolist(), entry.frac.tolist(), entry.lattice.tolist()])
-
-
-if __name__ == "__main__":
-    sys.stdout.write(_answer(sys.stdin.buffer.read().decode("utf-8", errors="replace")))

@@ -13,8 +13,8 @@ import numpy as np
 
 from nucleate.crystal.convert import to_ase, to_pymatgen
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.intake import MAX_SITES, RawCrystal
 from nucleate.crystal.limits import as_text, read_bytes, regular_file
+from nucleate.crystal.raw import MAX_SITES, RawCrystal
 from nucleate.crystal.structure_file import StructureFile, default_ids, gather
 from nucleate.errors import UserError
 

@@ -10,9 +10,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
-
-MAX_SITES = 20_000
-"""Sites in one crystal; more is refused."""
+from nucleate.crystal.raw import MAX_SITES, RawCrystal
 
 MAX_SLOTS = 50_000_000
 """Sites of a batch with padding (about 1.6 GB); large crystals in large batches are refused."""
@@ -21,15 +19,6 @@ OVERLAP = 0.1
 """Å; atoms closer than this are one site written twice, not a bond."""
 
 _SMALL = 256  # sites up to which all pairs are cheaper than a tree
-
-
-@dataclass(frozen=True)
-class RawCrystal:
-    """Sites as read: numbers (n,), fractional coordinates (n, 3), lattice rows (3, 3) in Å."""
-
-    numbers: np.ndarray
-    frac: np.ndarray
-    lattice: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.intake import RawCrystal, admit
+from nucleate.crystal.intake import admit
+from nucleate.crystal.raw import RawCrystal
 from nucleate.errors import Status
 
 if TYPE_CHECKING:

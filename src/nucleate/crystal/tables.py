@@ -11,8 +11,8 @@ import numpy as np
 
 from nucleate.crystal.cif_reader import parse_cifs
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.intake import RawCrystal
 from nucleate.crystal.limits import MAX_BYTES, read_bytes, regular_file
+from nucleate.crystal.raw import RawCrystal
 from nucleate.crystal.structure_file import StructureFile, default_ids, gather
 from nucleate.errors import UserError
 
