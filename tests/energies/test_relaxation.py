@@ -13,10 +13,10 @@ import torch
 from nucleate.crystal.crystals import Crystals
 from nucleate.energies import relaxation
 from nucleate.energies.frechet import FrechetCoordinates
-from nucleate.energies.potential import CalculatorPotential, load_potential
+from nucleate.energies.potential import CalculatorPotential
 from nucleate.energies.relaxation import RelaxProtocol, relax, relax_many
 from nucleate.energies.stiffness import spring_hessian
-from nucleate.errors import Status, UserError
+from nucleate.errors import Status
 
 FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 HERE = Path(__file__).parent
@@ -141,17 +141,6 @@ def test_one_bad_crystal_never_stops_the_others(monkeypatch: pytest.MonkeyPatch)
     assert "no xenon" in found[4].reason
     assert found[1].numbers.tolist() == [2] * 4
     np.testing.assert_array_equal(found[0].lattice, found[5].lattice)
-
-
-@pytest.mark.parametrize("name", ["nothing", "no.module:Class", "ase.atoms:Nothing", "ase.atoms:Atoms"])
-def test_unknown_potentials_are_the_users_mistake(name: str) -> None:
-    with pytest.raises(UserError, match="potential"):
-        load_potential(name)
-
-
-def test_a_calculator_without_moments_says_so() -> None:
-    crystals = Crystals.from_lists([[18] * 4], [FCC], [torch.eye(3) * 5.3])
-    assert torch.isnan(load_potential("ase.calculators.lj:LennardJones").evaluate(crystals).magmoms).all()
 
 
 @pytest.mark.slow
