@@ -52,3 +52,11 @@ def test_advice_fits_the_step_where_all_were_lost(make_run, rows, changes, step,
     first = next(found for found in steps if found.count == 0)
     assert first.name == step
     assert advice in first.advice
+
+
+def test_novelty_that_was_not_measured_is_said_and_not_zero(make_run, rows):
+    from nucleate.report import build_report
+
+    page = build_report(make_run([rows.rocksalt(i, is_novel=None) for i in range(3)])).read_text()
+    assert "Novelty is unknown for every crystal" in page
+    assert page.count("not measured in this run") == 2

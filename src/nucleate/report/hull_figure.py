@@ -123,8 +123,8 @@ def hull_figure(system: Sequence[str], phases: list[Point], candidates: list[Poi
     note = ""
     if missing:
         note = (
-            f'<p class="note">No reference phase for {text(", ".join(missing))}: the hull is incomplete and '
-            "distances to it are unknown.</p>"
+            f'<p class="note">No reference phase for {text(", ".join(missing))}: the hull is drawn '
+            "without it, and distances that need it are unknown.</p>"
         )
     if len(system) == 2:
         return _binary(system, phases, candidates, threshold) + distance_legend(threshold) + note

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.report.hull_figure import Point, distance_bars, distance_legend, fractions, hull_figure, ordered_system
-from nucleate.report.markup import text
+from nucleate.report.markup import plural, text
 from nucleate.report.run_data import RunData, records
 
 
@@ -33,9 +33,9 @@ def hull_section(run: RunData) -> str:
         ]
         inside = [p for p in points(system) if p.energy == p.energy]
         outside = len(known) - len(inside)
-        note = f'<p class="note">{outside} candidates lie outside this system.</p>' if outside else ""
+        note = f'<p class="note">Outside this system: {plural(outside, "candidate")}.</p>' if outside else ""
         name = text("\N{EN DASH}".join(system))
-        intro = f'<p class="note">{name}: {len(phases)} known phases, {len(inside)} candidates.</p>'
+        intro = f'<p class="note">{name}: {plural(len(phases), "known phase")}, {plural(len(inside), "candidate")}.</p>'
         return intro + hull_figure(system, phases, inside, run.threshold) + note
     return (
         '<p class="note">The candidates nearest to their hull.</p>'

@@ -15,7 +15,7 @@ from nucleate.errors import UserError
 from nucleate.report.distributions import distributions
 from nucleate.report.hull_section import hull_section
 from nucleate.report.markup import formula, text, timestamp
-from nucleate.report.rates import funnel, measured
+from nucleate.report.rates import doubts, funnel, measured
 from nucleate.report.run_data import RunData, read_run
 from nucleate.report.sections import (
     citations_section,
@@ -68,7 +68,7 @@ def render(run: RunData) -> str:
     ids = {row["id"] for row in rows}
     payload = viewer_payload(rows, {key: cif for key, cif in run.cifs.items() if key in ids})
     script = "\n".join(_asset(name) for name in _SCRIPTS)
-    warnings = [*run.warnings, *summary.warnings]
+    warnings = list(dict.fromkeys([*run.warnings, *doubts(run), *summary.warnings]))
     bodies = {
         "Summary": headline_section(run, summary) + funnel_section(funnel(run)),
         "Structures": viewer_section(len(rows), len(run.candidates)),

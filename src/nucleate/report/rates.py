@@ -37,8 +37,19 @@ def meanings(run: RunData) -> dict[str, str]:
         "novel": "matches no known structure of the reference",
         "unique": "first of its kind in this run",
         "valid": "no atoms too close, plausible density",
-        "meets request": "after generation, as asked for",
+        "meets request": "fits what was asked for",
     }
+
+
+def doubts(run: RunData) -> list[str]:
+    """What the rates leave open because nothing measured it."""
+    table = run.candidates
+    found = []
+    if len(table) and table["is_novel"].isna().all():
+        found.append("Novelty is unknown for every crystal (the reference holds no structures), so there is no S.U.N.")
+    if len(table) and (table["status"] == Status.OK).any() and table["energy_above_hull"].isna().all():
+        found.append("No crystal has a known energy above the hull, so none is shown to be stable.")
+    return found
 
 
 def relaxed_rate(run: RunData) -> Rate:

@@ -11,7 +11,7 @@ import pandas as pd
 from nucleate.citations import CITATIONS
 from nucleate.errors import Status
 from nucleate.evaluation.intervals import Rate
-from nucleate.evaluation.summary import Summary
+from nucleate.evaluation.summary import RATES, Summary
 from nucleate.report.markup import MISSING, compact, duration, number, percent, text
 from nucleate.report.rates import Step, meanings, relaxed_rate
 from nucleate.report.run_data import RunData
@@ -33,8 +33,14 @@ def headline_section(run: RunData, summary: Summary) -> str:
     """Rates with intervals and the two central distances, then the protocol they were made under."""
     defined = meanings(run)
     rates = [rate for rate in summary.rates if rate.group == "all"]
-    named = {rate.name: rate for rate in rates if _is_measured(rate, run)}
-    cards = [_rate_card(named[name], meaning) for name, meaning in defined.items() if name in named]
+    named = {rate.name: rate for rate in rates}
+    cards = [
+        _rate_card(named[name], meaning)
+        if _is_measured(name, run)
+        else _card(MISSING, name, "not measured in this run")
+        for name, meaning in defined.items()
+        if name in named
+    ]
     cards.append(_rate_card(relaxed_rate(run), "the relaxation converged"))
     cards += _value_cards(summary)
     p1 = [rate for rate in rates if rate.name.startswith("P1") and rate.total]
@@ -44,10 +50,10 @@ def headline_section(run: RunData, summary: Summary) -> str:
     return f'<div class="stats">{"".join(cards)}</div>{_protocol(run)}'
 
 
-def _is_measured(rate: Rate, run: RunData) -> bool:
-    columns = {"S.U.N.": "is_stable", "meets request": "meets_request"}
-    column = columns.get(rate.name, f"is_{rate.name}")
-    return column not in run.candidates or bool(run.candidates[column].notna().any())
+def _is_measured(name: str, run: RunData) -> bool:
+    """Whether any row says yes or no; a rate of nothing but unknown values would read as 0 %."""
+    columns = ["is_stable", "is_unique", "is_novel"] if name == "S.U.N." else [RATES[name]]
+    return not len(run.candidates) or all(bool(run.candidates[column].notna().any()) for column in columns)
 
 
 def _rate_card(rate: Rate, meaning: str) -> str:

@@ -71,7 +71,7 @@
     };
     const volume = Math.abs(scene.axes[0][0] * (scene.axes[1][1] * scene.axes[2][2] - scene.axes[1][2] * scene.axes[2][1]) -
       scene.axes[0][1] * (scene.axes[1][0] * scene.axes[2][2] - scene.axes[1][2] * scene.axes[2][0]) +
-      scene.axes[0][2] * (scene.axes[1][0] * scene.axes[2][1] - scene.axes[1][1] * scene.axes[2][0])) / (byId("super").checked ? 1 : 1);
+      scene.axes[0][2] * (scene.axes[1][0] * scene.axes[2][1] - scene.axes[1][1] * scene.axes[2][0]));
     const group = cell(which === "relaxed" ? "Space group relaxed" : "Space group generated");
     const facts = [
       ["id", structure.id], ["shown", which], ["above hull", cell("Ehull")?.textContent, "eV/atom"], ["space group", group],
@@ -90,8 +90,12 @@
   }
   const rowOf = (id) => [...document.querySelectorAll("#ranked tbody tr")].find((row) => row.dataset.id === id);
 
+  // A cell of a few atoms says little by itself.
+  const repeats = (structure) => (structure.numbers.length <= 4 ? 2 : 1);
+
   function choose(i) {
     current = (i + structures.length) % structures.length;
+    byId("super").checked = repeats(structures[current]) > 1;
     byId("choose").value = String(current);
     for (const button of document.querySelectorAll("#thumbs button")) button.setAttribute("aria-pressed", String(Number(button.dataset.i) === current));
     document.querySelector("tr.chosen")?.classList.remove("chosen");
@@ -190,7 +194,7 @@
     });
     byId("thumbs").append(...thumbs);
     const drawThumbs = () => thumbs.forEach((button, i) => {
-      const small = Viewer.build(structures[i], structures[i].relaxed ? "relaxed" : "generated", elements, 1);
+      const small = Viewer.build(structures[i], structures[i].relaxed ? "relaxed" : "generated", elements, repeats(structures[i]));
       Viewer.draw(button.firstChild, small, { view: Viewer.standardView(small.axes), zoom: 1, bonds: true, small: true });
     });
     choose(0);

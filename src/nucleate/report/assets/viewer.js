@@ -90,6 +90,9 @@ const Viewer = (() => {
     return sprites.get(colour);
   }
 
+  // In Å: part of the covalent radius as ball and stick, nearly all of it at full size.
+  const ballRadius = (look, large) => (large ? 0.92 * look.radius : 0.36 * look.radius + 0.1);
+
   function draw(canvas, scene, state) {
     const ratio = window.devicePixelRatio || 1;
     const width = canvas.clientWidth, height = canvas.clientHeight;
@@ -102,7 +105,7 @@ const Viewer = (() => {
     const style = getComputedStyle(document.documentElement);
     const paper = style.getPropertyValue("--panel").trim(), ink = style.getPropertyValue("--soft").trim();
     const zoom = (state.zoom * Math.min(width, height)) / (2 * scene.reach);
-    const far = scene.reach * 5;
+    const far = scene.reach * 6.5;
     const place = (p) => {
       const [x, y, z] = turned(state.view, p.map((v, k) => v - scene.centre[k]));
       const near = far / (far - z);
@@ -112,7 +115,7 @@ const Viewer = (() => {
     const items = [];
     const spots = scene.atoms.map((atom) => {
       const spot = place(atom.at), look = scene.elements[atom.z];
-      spot.r = spot.s * look.radius * (state.large ? 0.92 : 0.36) + (state.large ? 0 : spot.s * 0.1);
+      spot.r = spot.s * ballRadius(look, state.large);
       spot.look = look;
       items.push({ z: spot.z, kind: 0, spot });
       return spot;
@@ -128,8 +131,12 @@ const Viewer = (() => {
     if (state.bonds && !state.large) for (const [i, j] of scene.bonds) {
       const a = scene.atoms[i], b = scene.atoms[j];
       const middle = place(a.at.map((v, k) => (v + b.at[k]) / 2));
-      items.push({ z: (spots[i].z + middle.z) / 2 - 0.05, kind: 2, from: spots[i], to: middle, colour: a.z });
-      items.push({ z: (spots[j].z + middle.z) / 2 - 0.05, kind: 2, from: spots[j], to: middle, colour: b.z });
+      for (const [p, q] of [[a, b], [b, a]]) {
+        // From the surface of the ball, so that a bond towards the reader does not seem to start at its centre.
+        const out = unit(q.at.map((v, k) => v - p.at[k])), r = 0.93 * ballRadius(scene.elements[p.z], false);
+        const from = place(p.at.map((v, k) => v + out[k] * r));
+        items.push({ z: (from.z + middle.z) / 2, kind: 2, from, to: middle, colour: p.z });
+      }
     }
     items.sort((p, q) => p.z - q.z);
     g.lineCap = "butt";
