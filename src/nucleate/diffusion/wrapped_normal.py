@@ -21,6 +21,9 @@ from nucleate.diffusion.schedule import GeometricSchedule, expand_to
 _CROSSOVER = 0.4
 _IMAGES = 4
 _WAVES = 5
+_QUADRATURE = 400
+# Beyond σ = 1.9 nothing is left of the score; a scale of zero could not be divided by.
+_LEAST_LOG_RMS = math.log(1e-30)
 
 
 def wrapped_score(displacement: Tensor, sigma: Tensor) -> Tensor:
@@ -51,20 +54,22 @@ def _rms_table(low: float, high: float, points: int = 256) -> tuple[Tensor, Tens
     """Table of log σ and the logarithm of the root mean squared score there, by quadrature over one period."""
     log_sigma = torch.linspace(math.log(low), math.log(high), points, dtype=torch.float64)
     sigma = log_sigma.exp()[:, None]
-    # The integrand lives within a few σ of the centre, so the grid is in units of it.
+    # The integrand lives within a few σ of the centre, so the grid is in units of it. For a smooth function that
+    # is periodic or vanishes at both ends this rule converges faster than any power of the number of points.
     width = torch.minimum(8 * sigma, torch.full_like(sigma, 0.5))
-    u = (torch.arange(4000, dtype=torch.float64) + 0.5) / 4000
+    u = (torch.arange(_QUADRATURE, dtype=torch.float64) + 0.5) / _QUADRATURE
     x = (2 * u - 1) * width
     images = torch.arange(-8, 9, dtype=torch.float64)
     density = torch.exp(-0.5 * ((x[..., None] + images) / sigma[..., None]) ** 2).sum(-1)
     score = wrapped_score(x, sigma)
-    return log_sigma, 0.5 * torch.log((density * score**2).sum(1) / density.sum(1))
+    return log_sigma, (0.5 * torch.log((density * score**2).sum(1) / density.sum(1))).clamp_min(_LEAST_LOG_RMS)
 
 
 def rms_score(sigma: Tensor) -> Tensor:
     """Root mean square of one component of the score under its own marginal, the scale of the training target.
 
-    DiffCSP draws this by Monte Carlo at construction; here it is a quadrature, the same every time.
+    DiffCSP draws this by Monte Carlo at construction; here it is a quadrature, interpolated in log σ to half a
+    percent up to σ = 0.5 and the same every time. As a scale it cancels between target and answer.
     """
     grid, values = (part.to(sigma.device) for part in _rms_table(1e-4, 10.0))
     position = (sigma.to(torch.float64).log() - grid[0]) / (grid[1] - grid[0])

@@ -1,0 +1,93 @@
+"""Masking against a simulated chain."""
+
+import math
+
+import pytest
+import torch
+
+from nucleate.diffusion.masked import MASK, MaskedProcess
+from nucleate.diffusion.noise import KeyedNoise
+
+PROCESS = MaskedProcess(5)
+
+
+def keyed(size, seed=0):
+    return KeyedNoise(seed, torch.arange(size), dtype=torch.float64)
+
+
+def all_real(size, sites):
+    return torch.ones(size, sites, dtype=torch.bool)
+
+
+@pytest.mark.parametrize("t", [0.0, 0.1, 0.5, 1.0])
+def test_the_masked_share_is_t(t):
+    clean = torch.full((5000, 4), 3)
+    noisy = PROCESS.corrupt(clean, torch.full((5000,), t), keyed(5000))
+    share = float((noisy == MASK).double().mean())
+    assert share == pytest.approx(t, abs=4 * math.sqrt(t * (1 - t) / 20_000))
+    assert set(noisy.unique().tolist()) <= {MASK, 3}
+
+
+def test_steps_follow_the_posterior_of_the_simulated_chain():
+    """A site masked by t was masked by s < t with the share that many short masking steps give."""
+    size, t, s = 20_000, 0.8, 0.5
+    generator = torch.Generator().manual_seed(1)
+    when = torch.full((size,), 2.0, dtype=torch.float64)
+    for i in range(100):  # a site that is left at time i/100 is masked in the next step with probability 1/(100-i)
+        hit = torch.rand(size, generator=generator, dtype=torch.float64) < 1 / (100 - i)
+        when = torch.where((when > 1) & hit, torch.tensor((i + 1) / 100, dtype=torch.float64), when)
+    by_t = when <= t + 1e-9
+    simulated = float((when[by_t] <= s + 1e-9).double().mean())
+    noisy = torch.full((size, 1), MASK)
+    logits = torch.zeros(size, 1, 5, dtype=torch.float64)
+    stepped = PROCESS.step(
+        noisy, logits, torch.full((size,), t), torch.full((size,), s), all_real(size, 1), keyed(size)
+    )
+    still = float((stepped == MASK).double().mean())
+    assert still == pytest.approx(s / t, abs=0.02)
+    assert still == pytest.approx(simulated, abs=0.03)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_revealed_species_come_from_the_softmax(temperature):
+    size = 20_000
+    logits = torch.tensor([0.3, -1.0, 2.0, 0.0, -4.0], dtype=torch.float64)
+    noisy = torch.full((size, 1), MASK)
+    end = PROCESS.step(noisy, logits.expand(size, 1, 5), torch.ones(size), torch.zeros(size), all_real(size, 1),
+                       keyed(size), temperature)  # fmt: skip
+    share = torch.bincount(end.flatten(), minlength=6)[1:] / size
+    torch.testing.assert_close(share.double(), torch.softmax(logits / temperature, -1), atol=0.015, rtol=0)
+
+
+def test_all_is_revealed_at_the_end_and_nothing_real_is_touched():
+    noisy = torch.tensor([[MASK, 2, MASK], [4, MASK, MASK]])
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    logits = torch.randn(2, 3, 5, dtype=torch.float64)
+    end = PROCESS.step(noisy, logits, torch.full((2,), 0.01), torch.zeros(2), mask, keyed(2))
+    assert bool((end[mask] > 0).all())
+    assert end[0, 1] == 2
+    assert end[1, 0] == 4
+    assert end[1, 2] == MASK
+
+
+def test_the_loss_is_the_cross_entropy_of_the_masked_sites():
+    logits = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    clean, noisy = torch.tensor([[1, 5, 2], [3, 3, 0]]), torch.tensor([[MASK, 5, MASK], [3, MASK, MASK]])
+    mask = torch.tensor([[True, True, True], [True, True, False]])
+    log = torch.log_softmax(logits, -1)
+    expected = [-(log[0, 0, 0] + log[0, 2, 1]) / 3, -log[1, 1, 2] / 2]
+    torch.testing.assert_close(PROCESS.loss(logits, clean, noisy, mask), torch.stack(expected))
+
+
+def test_the_expected_loss_of_knowing_nothing_is_half_the_entropy():
+    """Uniform logits cost log K at each masked site; over t in (0, 1) half of the sites are masked."""
+    size = 20_000
+    t = keyed(size, 3).uniform("t", (size,))
+    clean = torch.full((size, 2), 4)
+    noisy = PROCESS.corrupt(clean, t, keyed(size))
+    loss = PROCESS.loss(torch.zeros(size, 2, 5, dtype=torch.float64), clean, noisy, all_real(size, 2))
+    assert float(loss.mean()) == pytest.approx(0.5 * math.log(5), rel=0.02)
+
+
+def test_the_prior_is_all_masked():
+    assert PROCESS.prior(keyed(2), (2, 3)).tolist() == [[MASK] * 3] * 2
