@@ -41,12 +41,8 @@ class ScreenSettings(Settings):
     fmax: float = Field(default=0.05, gt=0, description="largest force at convergence, eV/Å")
     max_steps: int = Field(default=500, ge=1)
     max_seconds: float = Field(default=60.0, gt=0, description="per crystal")
-    rattle: bool = Field(
-        default=True, description="displace by 0.03 Å and strain by 1 % first"
-    )
-    stable_within: float = Field(
-        default=0.1, ge=0, description="eV/atom above the hull"
-    )
+    rattle: bool = Field(default=True, description="displace by 0.03 Å and strain by 1 % first")
+    stable_within: float = Field(default=0.1, ge=0, description="eV/atom above the hull")
     symprec: float = Field(default=0.1, gt=0, description="Å")
     chunk_size: int = Field(default=32, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0, lt=2**63)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from nucleate.cli.main import run
+
 VERBS = ["design", "generate", "screen", "evaluate", "train", "models", "convert", "report", "data inspect"]
 HEAVY = {"torch", "pandas", "pymatgen", "ase", "chgnet", "pyarrow", "plotly", "scipy", "pydantic", "numpy"}
 
@@ -70,12 +72,16 @@ def test_models_as_text_json_and_card():
         (["nosuchverb"], "nosuchverb"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, expected):
-    outcome = nucleate(*arguments, cwd=tmp_path)
-    assert outcome.returncode == 2, outcome.stderr
-    assert expected in outcome.stderr
-    assert outcome.stderr.count("\n") == 1
-    assert outcome.stdout == ""
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, monkeypatch, capsys, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        run(arguments)
+    printed = capsys.readouterr()
+    assert end.value.code == 2, printed.err
+    assert expected in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_internal_failure_is_one_line_and_exit_code_1():

@@ -14,6 +14,7 @@ from nucleate.campaign.provenance import versions
 from nucleate.campaign.rows import structure_rows
 from nucleate.campaign.run_store import Run, locked, write_shard
 from nucleate.campaign.screening import add_timing, screen_run, screening_record
+from nucleate.citations import CITATIONS
 from nucleate.config import DesignSettings, resolve_device
 from nucleate.crystal.conditions import Conditions
 from nucleate.errors import UserError
@@ -126,7 +127,8 @@ def _record(settings: DesignSettings, model_folder: Path | None, reference: Refe
     if model_folder is None:
         works, sha256 = SEARCHER_CITATIONS[settings.model], None
     else:
-        works = list(read_config(model_folder).get("citations", ()))
+        family = read_config(model_folder).get("family")
+        works = ["pytorch", *([family] if family in CITATIONS else [])]
         sha256 = check_weights(model_folder / WEIGHTS)
     record = {
         "command": "design",

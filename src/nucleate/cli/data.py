@@ -31,17 +31,29 @@ def inspect(path: options.Structures, as_json: options.Json = False) -> None:
 @app.command("reference", epilog="Example: nucleate data reference formation_energies.csv -o references/mp")
 def reference(
     table: Annotated[
-        Path, typer.Argument(help="CSV or Parquet with formula and formation energy, or a file of structures.")
+        Path,
+        typer.Argument(help="CSV or Parquet with formula and formation_energy_per_atom (eV/atom), or structures."),
     ],
-    out: Annotated[Path, typer.Option("-o", "--out", help="The reference's folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The reference's folder; its name becomes the reference's.")],
+    structures: Annotated[
+        list[Path] | None, typer.Option(help="Known structures, for novelty alone; repeat for more files.")
+    ] = None,
+    workers: options.Workers = None,
     as_json: options.Json = False,
 ) -> None:
-    """Build a reference from a table of formation energies together with the bundled one."""
+    """Build a reference from a table of formation energies, or of structures, and the bundled one."""
+    from dataclasses import asdict
+
     from nucleate.cli.outcome import note, print_json
     from nucleate.data.union import build_union
 
-    built = build_union(table, out)
+    built, error = build_union(table, out, structures or (), workers)
     if as_json:
-        print_json({"reference": str(out), "name": built.name, "phases": len(built.phases)})
-    else:
-        note(f"{len(built.phases)} phases in {out}; use it with --reference {out}")
+        scale = asdict(error)
+        print_json({"reference": str(out), "name": built.name, "phases": len(built.phases), "scale_error": scale})
+        return
+    note(
+        f"{len(built.phases):,} phases, {len(built.structures):,} known structures in {out}\n"
+        f"scales differ by {error.mean_absolute:.3f} eV/atom on average on {error.shared:,} shared structures\n"
+        f"use it with --reference {out}"
+    )

@@ -1,0 +1,80 @@
+"""A journey through the verbs: what one writes, the next one reads."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from nucleate.cli.main import run
+from nucleate.crystal.files import read_structures
+from nucleate.data.reference import Reference
+
+EMT = "ase.calculators.emt:EMT"
+SYSTEM = ["--where", "chemical_system=Cu-Au", "--where", "n_atoms=2..4"]
+
+
+@pytest.fixture
+def reference(tmp_path):
+    phases = pd.DataFrame(
+        {"id": ["a", "b"], "formula": ["Cu", "Au"], "formation_energy": [0.0, 0.0], "source": ["test", "test"]}
+    )
+    Reference("metals", {29: 0.0, 79: 0.0}, phases).save(tmp_path / "reference")
+    return str(tmp_path / "reference")
+
+
+@pytest.fixture
+def nucleate(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            run([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        assert end.value.code == 0, printed.err
+        return printed.out
+
+    return call
+
+
+def test_structures_go_through_generate_convert_screen_and_evaluate(nucleate, reference, tmp_path):
+    screening = ["--potential", EMT, "--reference", reference, "--workers", 1]
+    made = json.loads(nucleate("generate", "random", "-n", 3, *SYSTEM, "-o", "made.extxyz", "--json"))
+    assert made["n"] == 3
+    assert json.loads(nucleate("convert", "made.extxyz", "made.csv", "--json")) == {"n": 3, "out": "made.csv"}
+    assert read_structures(tmp_path / "made.csv").ids == ["c000000", "c000001", "c000002"]
+
+    found = json.loads(nucleate("data", "inspect", "made.csv", "--json"))
+    assert found["rows"] == 3
+    assert "made.csv" in nucleate("data", "inspect", "made.csv")
+
+    screened = json.loads(nucleate("screen", "made.csv", "-o", "run", *screening, "--json"))
+    assert [row["rank"] for row in screened["best"]] == [1, 2, 3]
+    assert screened["summary"]["protocol"]["n_requested"] == 3
+    page = tmp_path / "run" / "report.html"
+    page.unlink()
+    assert nucleate("report", "run").strip() == "run/report.html"
+    assert page.stat().st_size > 10_000
+
+    metrics = json.loads(nucleate("evaluate", "made.csv", "--no-relax", *screening, "--json"))
+    assert {"valid", "unique", "stable"} <= {row["name"] for row in metrics["metrics"]}
+
+
+def test_design_prints_a_table_and_writes_a_report(nucleate, reference, tmp_path):
+    shown = nucleate("design", "random", "-n", 2, *SYSTEM, "-o", "run", "--potential", EMT, "--reference", reference)
+    assert "Best candidates" in shown
+    assert "c000000" in shown
+    assert "denominator" in shown
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_three_rows_and_a_column_train_a_model_that_designs(nucleate, reference, tmp_path):
+    nucleate("generate", "random", "-n", 3, *SYSTEM, "-o", "mine.csv")
+    table = pd.read_csv("mine.csv").assign(hardness=[1.0, 2.0, None])
+    table.to_csv("mine.csv", index=False)
+    small = ["hidden=16", "layers=1", "epochs=2", "sampler.steps=4"]
+    settings = [word for setting in small for word in ("--set", setting)]
+    model = json.loads(nucleate("train", "diffcsp", "mine.csv", "-o", "mine", *settings, "--json"))["model"]
+    made = json.loads(nucleate("generate", model, "-n", 2, *SYSTEM, "-o", "made.parquet", "--json"))
+    assert made["model"] == "mine"
+    assert set(read_structures(tmp_path / "made.parquet").crystals.numbers.unique().tolist()) <= {0, 29, 79}
+    assert "mine" in nucleate("models", model)
