@@ -14,8 +14,10 @@ from nucleate.data.prototypes import (
     IONIC_BINARIES,
     IONIC_TERNARIES,
     METALLIC,
+    MIEDEMA,
     Candidate,
     atomic_volumes,
+    formation_tendency,
     plan,
     sweep,
     touching_scale,
@@ -107,6 +109,12 @@ def test_atomic_volumes_of_close_packed_metals() -> None:
     assert volumes[29] == pytest.approx(3.6149**3 / 4)
     assert volumes[14] < 15.0  # silicon among metals is smaller than in its own open crystal
     assert set(range(1, 95)) - set(volumes) == {SYMBOLS.index(s) for s in ("At", "Rn", "Fr")}
+
+
+def test_formation_tendency_is_symmetric_and_has_the_known_signs() -> None:
+    assert all(formation_tendency(a, b) == formation_tendency(b, a) for a in MIEDEMA for b in MIEDEMA)
+    assert all(formation_tendency(*pair) < 0 for pair in (("Ni", "Al"), ("Pt", "Zr"), ("Au", "Cs"), ("Ti", "Fe")))
+    assert all(formation_tendency(*pair) > 0 for pair in (("Ag", "Fe"), ("Cu", "W"), ("Na", "Fe"), ("La", "Ti")))
 
 
 def test_unknown_kind_is_one_clear_line() -> None:

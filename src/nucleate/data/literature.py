@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,12 @@ def load_literature() -> tuple[Crystals, pd.DataFrame]:
         ``formula``, ``name``, ``prototype``, ``strukturbericht``, ``space_group``, ``n_atoms`` and ``source``
         (the citation).
     """
+    crystals, table = _expanded()
+    return crystals, table.copy()
+
+
+@cache
+def _expanded() -> tuple[Crystals, pd.DataFrame]:
     import pandas as pd
 
     templates = load_templates()

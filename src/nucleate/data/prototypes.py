@@ -4,8 +4,9 @@ Ionic crystals (``charge_balanced``, ``ternary``) take oxidation states whose ch
 the product of how common its prototype and oxidation states are and how well its radius ratios fit the coordination
 (Pauling's first rule: L. Pauling, J. Am. Chem. Soc. 51, 1010 (1929)). Their cells are scaled until cations and anions
 touch, with Shannon's cation radii (R. D. Shannon, Acta Cryst. A 32, 751 (1976)). Metallic crystals (``intermetallic``)
-are weighted by prototype, size ratio and electronegativity difference; their atoms keep the volumes that they have as
-elements (Zen's law: E. Zen, Am. Mineral. 41, 523 (1956)).
+are weighted by prototype, size ratio and Miedema's rule for the sign of the heat of formation (F. R. de Boer, R. Boom,
+W. C. M. Mattens, A. R. Miedema and A. K. Niessen, Cohesion in Metals, North-Holland (1988)); their atoms keep the
+volumes that they have as elements (Zen's law: E. Zen, Am. Mineral. 41, 523 (1956)).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from nucleate.data.templates import Template, load_templates
 from nucleate.errors import UserError
 
 # What a sweep can be over, and the smallest weight worth a relaxation.
-KINDS: dict[str, float] = {"charge_balanced": 1e-3, "intermetallic": 0.15, "ternary": 0.15}
+KINDS: dict[str, float] = {"charge_balanced": 1e-3, "intermetallic": 0.15, "ternary": 0.3}
 
 # Prototype, coordination of each label (0 for the anion) and how common it is among ionic crystals of its formula type,
 # by judgement of the bundled literature table.
@@ -144,7 +145,29 @@ ANIONS: dict[str, tuple[int, float, float]] = {
 # Radii in Å of elements whose own crystals are open, in close-packed metallic surroundings.
 METALLIC_RADII: dict[str, float] = {"B": 0.98, "Si": 1.32, "P": 1.28, "Ga": 1.41, "Ge": 1.37, "As": 1.39}
 
-NOT_METALLIC = frozenset(["H", "C", "N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"])
+# Miedema's electronegativity φ* in V, cube root of the electron density at the cell boundary in density units, and
+# hybridisation R/P in V² with transition metals (0 for those themselves).
+MIEDEMA: dict[str, tuple[float, float, float]] = {
+    "Li": (2.85, 0.98, 0.0), "Na": (2.70, 0.82, 0.0), "K": (2.25, 0.65, 0.0), "Rb": (2.10, 0.60, 0.0),
+    "Cs": (1.95, 0.55, 0.0), "Be": (5.05, 1.67, 0.4), "Mg": (3.45, 1.17, 0.4), "Ca": (2.55, 0.91, 0.0),
+    "Sr": (2.40, 0.84, 0.0), "Ba": (2.32, 0.81, 0.0), "Sc": (3.25, 1.27, 0.0), "Y": (3.20, 1.21, 0.0),
+    "La": (3.17, 1.18, 0.0), "Ce": (3.18, 1.19, 0.0), "Pr": (3.19, 1.20, 0.0), "Nd": (3.19, 1.20, 0.0),
+    "Pm": (3.19, 1.21, 0.0), "Sm": (3.20, 1.21, 0.0), "Eu": (2.50, 0.88, 0.0), "Gd": (3.20, 1.21, 0.0),
+    "Tb": (3.21, 1.22, 0.0), "Dy": (3.21, 1.22, 0.0), "Ho": (3.22, 1.22, 0.0), "Er": (3.22, 1.23, 0.0),
+    "Tm": (3.22, 1.23, 0.0), "Yb": (2.50, 0.86, 0.0), "Lu": (3.22, 1.24, 0.0), "Th": (3.30, 1.28, 0.0),
+    "U": (3.90, 1.51, 0.0), "Pu": (3.80, 1.44, 0.0), "Ti": (3.80, 1.52, 0.0), "Zr": (3.45, 1.41, 0.0),
+    "Hf": (3.60, 1.45, 0.0), "V": (4.25, 1.64, 0.0), "Nb": (4.05, 1.64, 0.0), "Ta": (4.05, 1.63, 0.0),
+    "Cr": (4.65, 1.73, 0.0), "Mo": (4.65, 1.77, 0.0), "W": (4.80, 1.81, 0.0), "Mn": (4.45, 1.61, 0.0),
+    "Tc": (5.30, 1.81, 0.0), "Re": (5.20, 1.85, 0.0), "Fe": (4.93, 1.77, 0.0), "Ru": (5.40, 1.83, 0.0),
+    "Os": (5.40, 1.85, 0.0), "Co": (5.10, 1.75, 0.0), "Rh": (5.40, 1.76, 0.0), "Ir": (5.55, 1.83, 0.0),
+    "Ni": (5.20, 1.75, 0.0), "Pd": (5.45, 1.67, 0.0), "Pt": (5.65, 1.78, 0.0), "Cu": (4.45, 1.47, 0.0),
+    "Ag": (4.35, 1.36, 0.0), "Au": (5.15, 1.57, 0.0), "Zn": (4.10, 1.32, 1.4), "Cd": (4.05, 1.24, 1.4),
+    "Hg": (4.20, 1.24, 1.4), "B": (5.30, 1.75, 1.9), "Al": (4.20, 1.39, 1.9), "Ga": (4.10, 1.31, 1.9),
+    "In": (3.90, 1.17, 1.9), "Tl": (3.90, 1.12, 1.9), "Si": (4.70, 1.50, 2.1), "Ge": (4.55, 1.37, 2.1),
+    "Sn": (4.15, 1.24, 2.1), "Pb": (4.10, 1.15, 2.1), "P": (5.55, 1.65, 2.3), "As": (4.80, 1.44, 2.3),
+    "Sb": (4.40, 1.26, 2.3), "Bi": (4.15, 1.16, 2.3),
+}  # fmt: skip
+
 RARE = frozenset(["Tc", "Pm", "Po", "Ra", "Ac", "Pa", "Np", "Pu"])
 
 
@@ -252,12 +275,11 @@ def _ionic(prototypes: Sequence[tuple[str, dict[str, int], float]], smallest: fl
 
 def _metallic(smallest: float) -> Iterator[Candidate]:
     templates = load_templates()
-    volumes, chi = atomic_volumes(), _electronegativities()
-    metals = [z for z in volumes if SYMBOLS[z] not in NOT_METALLIC and z not in NOBLE_GASES]
+    volumes = atomic_volumes()
+    metals = [NUMBERS[symbol] for symbol in MIEDEMA]
     for a, b in permutations(metals, 2):
         ratio = log(volumes[a] / volumes[b]) / 3.0
-        # compounds form between unlike electronegativities, mixtures between like ones (Hume-Rothery, Miedema)
-        bonding = 0.2 + min(abs(chi[a] - chi[b]), 1.0) ** 2
+        bonding = 1.0 / (1.0 + exp(2.0 * formation_tendency(SYMBOLS[a], SYMBOLS[b])))
         bonding *= 0.1 ** sum(SYMBOLS[z] in RARE for z in (a, b))
         for name, prior, ideal in METALLIC:
             size = exp(-0.5 * ((ratio - log(ideal)) / 0.1) ** 2) if ideal else 0.6
@@ -317,17 +339,14 @@ def _cations(coordination: int) -> tuple[tuple[int, int, float, float], ...]:
     return tuple(cations)
 
 
-@cache
-def _electronegativities() -> dict[int, float]:
-    """Pauling electronegativities of the elements that have one; 1.2 stands for the few rare earths without."""
-    import warnings
+def formation_tendency(a: str, b: str) -> float:
+    """Miedema's heat of formation of two metals, up to a positive factor: -(Δφ)² + 9.4 (Δn^1/3)² - R, in V².
 
-    from pymatgen.core import Element
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pymatgen warns for elements without a value
-        values = {z: float(Element.from_Z(z).X) for z in range(1, 95)}
-    return {z: value if value == value and value > 0 else 1.2 for z, value in values.items()}
+    A transition metal with a metal of the s-p block hybridises and gains R.
+    """
+    (phi_a, density_a, p_a), (phi_b, density_b, p_b) = MIEDEMA[a], MIEDEMA[b]
+    hybridisation = max(p_a, p_b) if (p_a > 0) != (p_b > 0) else 0.0
+    return -((phi_a - phi_b) ** 2) + 9.4 * (density_a - density_b) ** 2 - hybridisation
 
 
 @cache
