@@ -153,7 +153,12 @@ def relax(
         nonlocal steps
         steps += 1
         here, cell = coordinates.crystal(x)
-        evaluation = potential.evaluate(_single(numbers, here, cell))
+        try:
+            evaluation = potential.evaluate(_single(numbers, here, cell))
+        except TooManyBondsError:
+            if steps == 1:
+                raise
+            return float("nan"), np.full_like(x, np.nan)  # the minimiser steps back from there
         virial = evaluation.stress[0].numpy() * abs(np.linalg.det(cell))
         return float(evaluation.energy[0]), coordinates.gradient(x, evaluation.forces[0].numpy(), virial)
 
@@ -188,10 +193,7 @@ def relax(
             return outcome(Status.UNCONVERGED, reason, state.x, state.energy)
         if time.process_time() - begun > protocol.max_seconds:
             return outcome(Status.TIME_LIMIT, reason, state.x, state.energy)
-        try:
-            state = minimiser.step()
-        except TooManyBondsError as dense:
-            return outcome(Status.EXPLODED, str(dense), state.x, state.energy)
+        state = minimiser.step()
 
 
 def _relaxer(potential: str, protocol: RelaxProtocol) -> Callable[[Task], Relaxed]:
