@@ -26,6 +26,7 @@ const Viewer = (() => {
       for (const a of images[0]) for (const b of images[1]) for (const c of images[2])
         atoms.push({ z: String(z), at: cartesian([a, b, c], m) });
     });
+    completeGroups(atoms, structure, cell, m, elements, repeat);
     const mixed = structure.numbers.some((z) => elements[z].metal) && structure.numbers.some((z) => !elements[z].metal);
     const bonds = [];
     for (let i = 0; i < atoms.length; i++) for (let j = 0; j < i; j++) {
@@ -43,6 +44,27 @@ const Viewer = (() => {
     let reach = 1;
     for (const p of [...atoms.map((a) => a.at), ...edges.flat()]) reach = Math.max(reach, Math.hypot(...p.map((x, k) => x - centre[k])));
     return { atoms, bonds, edges, centre, reach: reach + 0.6, axes: m, elements };
+  }
+
+  // Molecules and polyanions cut by the boundary get the neighbours that belong to them, one bond out.
+  function completeGroups(atoms, structure, cell, m, elements, repeat) {
+    const light = structure.numbers.map((z, i) => i).filter((i) => !elements[structure.numbers[i]].metal);
+    if (light.length < 2 || light.length > 80) return;
+    const images = light.flatMap((i) => {
+      const found = [];
+      for (let a = -1; a <= repeat; a++) for (let b = -1; b <= repeat; b++) for (let c = -1; c <= repeat; c++)
+        found.push({ z: String(structure.numbers[i]), at: cartesian([a, b, c].map((n, k) => cell.frac[3 * i + k] + n), m) });
+      return found;
+    });
+    const apart = (p, q) => Math.hypot(p.at[0] - q.at[0], p.at[1] - q.at[1], p.at[2] - q.at[2]);
+    const centres = atoms.filter((atom) => !elements[atom.z].metal);
+    for (const image of images) {
+      const bonded = centres.some((p) => {
+        const d = apart(p, image);
+        return d > 0.4 && d < 1.15 * (elements[p.z].radius + elements[image.z].radius);
+      });
+      if (bonded && !centres.some((p) => apart(p, image) < 0.1)) atoms.push(image);
+    }
   }
 
   // Looking along b with c up, tilted so that depth shows.
