@@ -65,7 +65,7 @@ def crystal(request):
 
 @pytest.mark.parametrize("churn", [1.0, 0.0])
 def test_a_denoiser_that_knows_the_crystal_gets_it_back(crystal, churn):
-    end = crystal.walk(Sampler(steps=100, corrector_steps=1, churn=churn))
+    end = crystal.walk(Sampler(steps=25, corrector_steps=1, churn=churn))
     assert torch.equal(crystal.process.species.decode(end.species, MASK, ALLOWED), NUMBERS)
     torch.testing.assert_close(end.cell, crystal.cell)
     away = end.frac - crystal.frac
