@@ -81,7 +81,10 @@ class Crystals:
         site = set.intersection(*(set(b.site_fields) for b in batches))
         crystal = set.intersection(*(set(b.crystal_fields) for b in batches))
         return cls(
-            *(torch.cat([getattr(b, name) for b in padded]) for name in ("numbers", "frac", "lattice", "n_atoms")),
+            torch.cat([b.numbers for b in padded]),
+            torch.cat([b.frac for b in padded]),
+            torch.cat([b.lattice for b in padded]),
+            torch.cat([b.n_atoms for b in padded]),
             {k: torch.cat([b.site_fields[k] for b in padded]) for k in sorted(site)},
             {k: torch.cat([b.crystal_fields[k] for b in padded]) for k in sorted(crystal)},
         )
