@@ -1,0 +1,1 @@
+"""The batched container of crystals: geometry, formulas, conversion and file formats."""

@@ -1,0 +1,1 @@
+"""Data sets and references: importers, splits, competing phases."""

@@ -1,0 +1,1 @@
+"""Steering a denoiser: wrappers that are denoisers themselves."""

@@ -1,0 +1,1 @@
+"""From structure to property column."""

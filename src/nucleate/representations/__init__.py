@@ -1,0 +1,1 @@
+"""Encode and decode pairs of crystals."""

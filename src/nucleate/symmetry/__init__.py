@@ -1,0 +1,1 @@
+"""Space groups, standard cells and prototypes."""
