@@ -7,7 +7,8 @@ SYSTEM := Li-Mn-O
 # The first interpreter that starts and has the right version.
 PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Errors only: what an index at hand does not have is no news.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 JOBS := $(shell $(PYTHON) -c 'import os; print(min(2, os.cpu_count() or 1))' 2>/dev/null || echo 1)
 # Two worker processes that each open a thread per core would fight for the cores.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
