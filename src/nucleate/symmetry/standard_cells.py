@@ -17,8 +17,8 @@ from nucleate.crystal.symmetry_search import SYMPREC, search
 def conventional_cells(crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
     """Conventional standard cell of each crystal, refined to its space group; unchanged where none is found.
 
-    Settings: unique axis b, hexagonal axes for rhombohedral groups, the choice of origin with the smallest
-    Hall number (as spglib).
+    Settings: unique axis b and cell choice 1, hexagonal axes for rhombohedral groups, the second choice of
+    origin (at a centre of inversion) where there are two.
     """
     return _standard(crystals, symprec, primitive=False)
 
