@@ -165,8 +165,11 @@ class PairLayer(nn.Module):
         even, odd = self.even(features.even), self.odd(features.odd)
         pairs = torch.cat([even + odd, even - odd, self.even(features.itself)[:, None]], 1)
         pairs = pairs.index_select(1, index).unflatten(1, (n, n))
-        pairs = F.silu(pairs + (self.sender(x) + cell)[:, :, None] + self.receiver(x)[:, None])
-        messages = F.silu(self.message(pairs))
+        # Nothing else reads these N² x H numbers, and a copy of them costs as much as the sum itself.
+        pairs += (self.sender(x) + cell)[:, :, None]
+        pairs += self.receiver(x)[:, None]
+        in_place = not torch.is_grad_enabled()
+        messages = F.silu(self.message(F.silu(pairs, inplace=in_place)), inplace=in_place)
         if weight is None:  # noqa: SIM108 (two kinds of arithmetic, not one value)
             gathered = messages.mean(2)
         else:

@@ -1,0 +1,69 @@
+"""Cells as vectors: round trips, and what they are free of."""
+
+import pytest
+import torch
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.families.diffcsp.cells import LogShapeCells, MatrixCells
+
+
+def lattices(size=20):
+    generator = torch.Generator().manual_seed(0)
+    return 4 * torch.eye(3, dtype=torch.float64) + torch.randn(size, 3, 3, generator=generator, dtype=torch.float64)
+
+
+def crystals(lattice, n_atoms):
+    size = len(lattice)
+    return Crystals(
+        torch.ones(size, 1, dtype=torch.int64), torch.zeros(size, 1, 3, dtype=torch.float64), lattice, n_atoms
+    )
+
+
+N_ATOMS = torch.arange(1, 21)
+
+
+@pytest.mark.parametrize("kind", [LogShapeCells, MatrixCells])
+def test_cells_come_back_up_to_a_rotation(kind):
+    cells, lattice = kind().double(), lattices()
+    cells.fit(crystals(lattice, N_ATOMS))
+    back = cells.decode(cells.encode(lattice, N_ATOMS), N_ATOMS)
+    torch.testing.assert_close(back @ back.mT, lattice @ lattice.mT)
+    assert cells.encode(lattice, N_ATOMS).shape == (20, cells.width)
+    vector = cells.encode(back, N_ATOMS)
+    torch.testing.assert_close(cells.decode(vector, N_ATOMS), back)
+
+
+def test_log_shapes_are_standardised_and_know_no_rotation_or_size():
+    cells, lattice = LogShapeCells().double(), lattices()
+    cells.fit(crystals(lattice, N_ATOMS))
+    vectors = cells.encode(lattice, N_ATOMS)
+    torch.testing.assert_close(vectors.mean(0), torch.zeros(6, dtype=torch.float64), atol=1e-9, rtol=0)
+    torch.testing.assert_close(vectors.std(0), torch.ones(6, dtype=torch.float64))
+    rotation, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))
+    torch.testing.assert_close(cells.encode(lattice @ rotation, N_ATOMS), vectors)
+    torch.testing.assert_close(cells.encode(2 * lattice, 8 * N_ATOMS), vectors)  # eight times the atoms and the volume
+
+
+def test_any_vector_is_a_cell():
+    vectors = 100 * torch.randn(50, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    lattice = LogShapeCells().double().decode(vectors, torch.ones(50))
+    assert bool(lattice.isfinite().all())
+    assert bool((torch.linalg.det(lattice) > 0).all())
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_alike_cells_can_be_fitted(size):
+    cells = LogShapeCells().double()
+    lattice = 4 * torch.eye(3, dtype=torch.float64).expand(size, 3, 3)
+    cells.fit(crystals(lattice, torch.ones(size, dtype=torch.int64)))
+    assert bool(cells.encode(lattice, torch.ones(size)).isfinite().all())
+    assert float(cells.std.min()) > 0
+
+
+def test_the_papers_answer_turns_with_the_cell():
+    cells, lattice, raw = MatrixCells(), lattices(4), torch.randn(4, 9, dtype=torch.float64)
+    rotation, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))
+    turned = lattice @ rotation
+    torch.testing.assert_close(cells.features(turned.flatten(1), turned), cells.features(lattice.flatten(1), lattice))
+    answer = cells.answer(raw, lattice).unflatten(1, (3, 3))
+    torch.testing.assert_close(cells.answer(raw, turned).unflatten(1, (3, 3)), answer @ rotation)
