@@ -12,7 +12,7 @@ from nucleate.crystal.crystals import Crystals, wrap
 KNOWN = {
     225: (Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3]),
     216: (Lattice.cubic(5.65), ["Ga", "As"], [[0, 0, 0], [0.25] * 3]),
-    227: (Lattice.cubic(8.083), ["Mg", "Al", "O"], [[0, 0, 0], [0.375] * 3, [0.1374] * 3]),
+    227: (Lattice.cubic(8.083), ["Mg", "Al", "O"], [[0.25] * 3, [0.625] * 3, [0.3874] * 3]),
     221: (Lattice.cubic(3.905), ["Sr", "Ti", "O"], [[0, 0, 0], [0.5] * 3, [0.5, 0.5, 0]]),
     136: (Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]),
     141: (Lattice.tetragonal(3.785, 9.514), ["Ti", "O"], [[0, 0, 0], [0, 0, 0.208]]),
