@@ -105,8 +105,10 @@ def _least_absolute(fractions: Array, target: Array) -> Array:
     weights = np.ones(len(target))
     found: Array = np.zeros(fractions.shape[1])
     for _ in range(ITERATIONS):
-        root = np.sqrt(weights)[:, None]
-        new = np.asarray(np.linalg.lstsq(fractions * root, target * root[:, 0], rcond=None)[0], dtype=np.float64)
+        # The normal equations are as small as the table of elements, whatever the number of rows.
+        weighted = fractions * weights[:, None]
+        solved = np.linalg.lstsq(weighted.T @ fractions, weighted.T @ target, rcond=None)[0]
+        new = np.asarray(solved, dtype=np.float64)
         weights = 1 / np.maximum(np.abs(fractions @ new - target), SMALLEST_RESIDUAL)
         if np.abs(new - found).max() < 1e-6:
             return new
