@@ -11,7 +11,12 @@ from nucleate.networks.cspnet import CSPNetConfig
 
 
 class SamplerConfig(Settings):
-    """A walk back; see :class:`nucleate.diffusion.joint.Sampler`."""
+    """A walk back (see :class:`nucleate.diffusion.joint.Sampler`) and what follows it.
+
+    Attributes:
+        symmetrize: Tolerance in Å within which a finished crystal is moved onto the symmetry it nearly has; 0
+            leaves it as it came.
+    """
 
     steps: int = Field(default=100, ge=1)
     corrector_steps: int = Field(default=1, ge=0)
@@ -19,6 +24,7 @@ class SamplerConfig(Settings):
     corrector_below: float = Field(default=1.0, ge=0)
     churn: float = Field(default=1.0, ge=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
+    symmetrize: float = Field(default=0.0, ge=0)
 
 
 PAPER_SAMPLER = SamplerConfig(steps=1000)

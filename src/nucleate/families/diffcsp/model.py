@@ -146,7 +146,7 @@ class DiffCSP(nn.Module):
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet.
         """
         settings = sampler or self.config.sampler
-        walk = Sampler(**settings.model_dump())
+        walk = Sampler(**settings.model_dump(exclude={"symmetrize"}))
         request = Request.of(where or Conditions(), self.size_weights.cpu(), self.element_seen.cpu())
         plan = request.plan(seed, start, n)
         parts: list[tuple[Tensor, Crystals]] = []
@@ -158,7 +158,12 @@ class DiffCSP(nn.Module):
             if progress is not None:
                 progress(done)
         order = torch.cat([rows for rows, _ in parts]) if parts else torch.zeros(0, dtype=torch.int64)
-        return Crystals.concatenate([crystals for _, crystals in parts])[torch.argsort(order)]
+        crystals = Crystals.concatenate([crystals for _, crystals in parts])[torch.argsort(order)]
+        if settings.symmetrize == 0:
+            return crystals
+        from nucleate.symmetry.space_group import symmetrized  # the one library beyond tensors that sampling may use
+
+        return symmetrized(crystals, settings.symmetrize)
 
     @torch.inference_mode()
     def _walk(self, walk: Sampler, request: Request, n_atoms: Tensor, indices: Tensor, seed: int) -> Crystals:
