@@ -71,8 +71,10 @@ def train_family(
     train, *others = [_reduced(part) for part in parts]
     train = model.fit(train)
     validation = model.prepared(others[0]) if others else None
-    facts = {"model": model.config.model_dump(mode="json"), "family": family, "data": dataset.digest}
-    trainer = Trainer(model, config, folder, facts, device)
+    described = model.config.model_dump(mode="json")
+    what_is_learned = {name: value for name, value in described.items() if name != "sampler"}
+    identity = {"family": family, "model": what_is_learned, "data": dataset.digest}
+    trainer = Trainer(model, config, folder, identity, device)
     weights = trainer.fit(train, validation, lambda done, total, _: progress("train", done, total))
     measured: dict[str, float] = {}
     if validation is not None:
@@ -88,7 +90,7 @@ def train_family(
             family=family,
             name=name,
             summary=f"{family} trained on {len(train)} crystals of {Path(dataset.source).name}",
-            config=facts["model"],
+            config=described,
             data={
                 "origin": Path(dataset.source).name,
                 "sha256": dataset.digest,
