@@ -16,7 +16,7 @@ def epoch_batches(n_atoms: Tensor, pairs: int, limits: tuple[int, int], seed: in
         seed: Of the training.
         epoch: Number of the epoch; every epoch has an order of its own.
     """
-    generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % 2**63)
+    generator = torch.Generator().manual_seed(stream_seed(seed, epoch))
     shuffled = torch.randperm(len(n_atoms), generator=generator)
     batches: list[Tensor] = []
     for size in n_atoms.unique().tolist():
@@ -24,3 +24,12 @@ def epoch_batches(n_atoms: Tensor, pairs: int, limits: tuple[int, int], seed: in
         batches += rows.split(min(max(pairs // size**2, limits[0]), limits[1]))
     order = torch.randperm(len(batches), generator=generator)
     return [batches[i] for i in order.tolist()]
+
+
+def stream_seed(seed: int, number: int) -> int:
+    """Seed of the generator of one step or epoch.
+
+    The processor's generator looks at the lowest 32 bits alone, so the higher bits of the seed are folded into them.
+    """
+    spread = seed * 0x9E3779B97F4A7C15 % 2**64
+    return ((spread ^ spread >> 32) + number) % 2**63

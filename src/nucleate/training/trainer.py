@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, Noise
 from nucleate.errors import UserError
-from nucleate.training.batches import epoch_batches
+from nucleate.training.batches import epoch_batches, stream_seed
 from nucleate.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
 from nucleate.training.config import TrainConfig
 from nucleate.training.history import History
@@ -136,9 +136,7 @@ class Trainer:
         return losses
 
     def _noise(self, stream: int) -> GeneratorNoise:
-        # An odd factor spreads the seeds over the generator's; the sum is cut to what it takes.
-        seed = (self.config.seed * 0x9E3779B97F4A7C15 + stream) % 2**63
-        generator = torch.Generator(self.fabric.device).manual_seed(seed)
+        generator = torch.Generator(self.fabric.device).manual_seed(stream_seed(self.config.seed, stream))
         return GeneratorNoise(generator)
 
     def _batches(self, train: Crystals, epoch: int) -> list[Tensor]:
