@@ -8,7 +8,7 @@ SplitMix64 (Steele, Lea & Flood, Fast splittable pseudorandom number generators,
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -74,6 +74,7 @@ class KeyedNoise:
     indices: Tensor
     step: int = 0
     dtype: torch.dtype = torch.float32
+    _addresses: dict[tuple[str, tuple[int, ...]], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def device(self) -> torch.device:
@@ -82,31 +83,36 @@ class KeyedNoise:
 
     def at(self, step: int) -> KeyedNoise:
         """The same crystals at another step."""
-        return KeyedNoise(self.seed, self.indices, step, self.dtype)
+        return KeyedNoise(self.seed, self.indices, step, self.dtype, self._addresses)
 
     def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Uniform numbers in (0, 1), shape ``shape``; element [b, i, ...] does not depend on the shape's padding."""
+        numbers = (_shift(self._bits(stream, shape), 11).to(torch.float64) + 0.5) * 2.0**-53
         # Rounding could reach 1, at which a masked site would stay masked and a forbidden species be drawn.
-        return self._uniform(stream, shape).to(self.dtype).clamp_max(1 - torch.finfo(self.dtype).eps / 2)
+        return numbers.to(self.dtype).clamp_max(1 - torch.finfo(self.dtype).eps / 2)
 
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal numbers by Box and Muller's transformation, shape ``shape``."""
-        radius = torch.sqrt(-2.0 * torch.log(self._uniform(stream + "/radius", shape)))
-        angle = 2 * math.pi * self._uniform(stream + "/angle", shape)
-        return (radius * torch.cos(angle)).to(self.dtype)
+        """Standard normal numbers by Box and Muller's transformation, shape ``shape``; none is beyond 6.8."""
+        bits = self._bits(stream, shape)
+        first = (_shift(bits, 32).to(torch.float64) + 0.5) * 2.0**-32
+        second = (bits & 0xFFFFFFFF).to(torch.float64) * 2.0**-32
+        return (torch.sqrt(-2.0 * torch.log(first)) * torch.cos(2 * math.pi * second)).to(self.dtype)
 
-    def _uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        device = self.indices.device
-        start = torch.tensor(_signed(self.seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019), device=device)
-        key = _mix(start ^ _word(stream))
-        key = _mix(_mix(key + _signed(self.step * _GOLDEN)) + self.indices * _GOLDEN)
+    def _bits(self, stream: str, shape: tuple[int, ...]) -> Tensor:
+        """64 random bits at each address."""
+        if (stream, shape) not in self._addresses:  # a walk asks for the same addresses at every step
+            self._addresses[stream, shape] = self._address(stream, shape)
+        return _mix(_mix(self._addresses[stream, shape] + _signed(self.step * _GOLDEN)))
+
+    def _address(self, stream: str, shape: tuple[int, ...]) -> Tensor:
+        start = torch.tensor(_signed(self.seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019), device=self.device)
+        key = _mix(_mix(start ^ _word(stream)) + self.indices * _GOLDEN)
         word = key.reshape(-1, *([1] * (len(shape) - 1)))
         for axis in range(1, len(shape)):  # hash the position one axis at a time, so that padding changes nothing
-            counter = torch.arange(1, shape[axis] + 1, device=device)
+            counter = torch.arange(1, shape[axis] + 1, device=self.device)
             counter = counter.reshape([-1 if a == axis else 1 for a in range(len(shape))])
             word = _mix(word + counter * _GOLDEN)
-        bits = _shift(_mix(word), 11).expand(shape)
-        return (bits.to(torch.float64) + 0.5) * 2.0**-53
+        return _mix(word).expand(shape)
 
 
 @dataclass(frozen=True)
@@ -115,6 +121,7 @@ class GeneratorNoise:
 
     generator: torch.Generator
     dtype: torch.dtype = torch.float32
+    _addresses: dict[tuple[str, tuple[int, ...]], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def device(self) -> torch.device:
