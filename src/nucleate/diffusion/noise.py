@@ -68,12 +68,14 @@ class KeyedNoise:
         indices: Numbers of the crystals in the request, shape (B,), int64.
         step: Step of the walk; every step has numbers of its own.
         dtype: Precision of the numbers; they are drawn in float64 and then rounded.
+        draw: Counts walks of the same crystals, for a sampler that draws some of them again.
     """
 
     seed: int
     indices: Tensor
     step: int = 0
     dtype: torch.dtype = torch.float32
+    draw: int = 0
     _addresses: dict[tuple[str, tuple[int, ...]], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -83,7 +85,7 @@ class KeyedNoise:
 
     def at(self, step: int) -> KeyedNoise:
         """The same crystals at another step."""
-        return KeyedNoise(self.seed, self.indices, step, self.dtype, self._addresses)
+        return KeyedNoise(self.seed, self.indices, step, self.dtype, self.draw, self._addresses)
 
     def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """Uniform numbers in (0, 1), shape ``shape``; element [b, i, ...] does not depend on the shape's padding."""
@@ -106,7 +108,8 @@ class KeyedNoise:
 
     def _address(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         start = torch.tensor(_signed(self.seed * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019), device=self.device)
-        key = _mix(_mix(start ^ _word(stream)) + self.indices * _GOLDEN)
+        stream_word = _word(f"{stream}/{self.draw}" if self.draw else stream)
+        key = _mix(_mix(start ^ stream_word) + self.indices * _GOLDEN)
         word = key.reshape(-1, *([1] * (len(shape) - 1)))
         for axis in range(1, len(shape)):  # hash the position one axis at a time, so that padding changes nothing
             counter = torch.arange(1, shape[axis] + 1, device=self.device)

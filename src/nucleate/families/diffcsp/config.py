@@ -16,6 +16,8 @@ class SamplerConfig(Settings):
     Attributes:
         symmetrize: Tolerance in Å within which a finished crystal is moved onto the symmetry it nearly has; 0
             leaves it as it came.
+        draws: Most walks for a crystal. One that has atoms too close, or no symmetry within the tolerance, is
+            drawn again; the best is kept. With 1, whatever comes is kept.
     """
 
     steps: int = Field(default=100, ge=1)
@@ -25,6 +27,7 @@ class SamplerConfig(Settings):
     churn: float = Field(default=1.0, ge=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
     symmetrize: float = Field(default=0.0, ge=0)
+    draws: int = Field(default=1, ge=1, le=100)
 
 
 PAPER_SAMPLER = SamplerConfig(steps=1000)

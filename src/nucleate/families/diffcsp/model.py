@@ -23,6 +23,7 @@ from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 from nucleate.families.diffcsp.cells import CellVectors, LogShapeCells, MatrixCells
 from nucleate.families.diffcsp.config import DiffCSPConfig, SamplerConfig
+from nucleate.families.diffcsp.redraw import redrawn
 from nucleate.families.diffcsp.request import Request
 from nucleate.networks.cspnet import CSPNet
 
@@ -139,36 +140,41 @@ class DiffCSP(nn.Module):
             where: Conditions; ``chemical_system``, ``composition`` and ``n_atoms`` are understood.
             seed: Of the request.
             start: Number of the first crystal; each depends on seed and number alone.
-            progress: Called with the number of crystals done, fractions rounded down.
+            progress: Called with the number of crystals done, a walk of several draws counting as a part.
             sampler: The walk, the model's default if None.
 
         Raises:
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet.
         """
         settings = sampler or self.config.sampler
-        walk = Sampler(**settings.model_dump(exclude={"symmetrize"}))
+        walk = Sampler(**settings.model_dump(exclude={"symmetrize", "draws"}))
         request = Request.of(where or Conditions(), self.size_weights.cpu(), self.element_seen.cpu())
         plan = request.plan(seed, start, n)
-        parts: list[tuple[Tensor, Crystals]] = []
-        done = 0
-        for rows in plan.batches(pairs=12_000):
-            crystals = self._walk(walk, request, plan.n_atoms[rows], plan.indices[rows], seed)
-            parts.append((rows, crystals))
-            done += len(rows)
-            if progress is not None:
-                progress(done)
-        order = torch.cat([rows for rows, _ in parts]) if parts else torch.zeros(0, dtype=torch.int64)
-        crystals = Crystals.concatenate([crystals for _, crystals in parts])[torch.argsort(order)]
-        if settings.symmetrize == 0:
-            return crystals
-        from nucleate.symmetry.space_group import symmetrized  # the one library beyond tensors that sampling may use
 
-        return symmetrized(crystals, settings.symmetrize)
+        walks = 0
+
+        def draw(rows: Tensor, number: int) -> Crystals:
+            nonlocal walks
+            parts, order = [], []
+            for batch in plan.batches(rows, pairs=12_000):
+                parts.append(self._walk(walk, request, plan.n_atoms[batch], plan.indices[batch], seed, number))
+                order.append(batch)
+                walks += len(batch)
+                if progress is not None:
+                    progress(walks // settings.draws)
+            return Crystals.concatenate(parts)[torch.argsort(torch.cat(order))]
+
+        crystals = redrawn(draw, n, settings.draws, settings.symmetrize)
+        if progress is not None:
+            progress(n)
+        return crystals
 
     @torch.inference_mode()
-    def _walk(self, walk: Sampler, request: Request, n_atoms: Tensor, indices: Tensor, seed: int) -> Crystals:
+    def _walk(
+        self, walk: Sampler, request: Request, n_atoms: Tensor, indices: Tensor, seed: int, draw: int
+    ) -> Crystals:
         size, width, device = len(n_atoms), int(n_atoms.max()), self.element_seen.device
-        noise = KeyedNoise(seed, indices.to(device), dtype=self.element_seen.dtype)
+        noise = KeyedNoise(seed, indices.to(device), dtype=self.element_seen.dtype, draw=draw)
         n_atoms = n_atoms.to(device)
         mask = torch.arange(width, device=device) < n_atoms[:, None]
         pinned_numbers = request.pinned(n_atoms, width)

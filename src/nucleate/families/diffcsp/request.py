@@ -28,11 +28,10 @@ class Plan:
     indices: Tensor
     n_atoms: Tensor
 
-    def batches(self, pairs: int) -> Iterator[Tensor]:
-        """Rows of equal size together, at most about ``pairs`` pairs of sites at once, so that caches hold them."""
-        for size in self.n_atoms.unique().tolist():
-            rows = (self.n_atoms == size).nonzero().flatten()
-            yield from rows.split(max(1, pairs // size**2))
+    def batches(self, rows: Tensor, pairs: int) -> Iterator[Tensor]:
+        """Parts of ``rows`` of equal size, of at most about ``pairs`` pairs of sites, so that caches hold them."""
+        for size in self.n_atoms[rows].unique().tolist():
+            yield from rows[self.n_atoms[rows] == size].split(max(1, pairs // size**2))
 
 
 @dataclass(frozen=True)
