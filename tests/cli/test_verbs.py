@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -86,14 +87,18 @@ def test_three_rows_and_a_column_train_a_model_that_designs(nucleate, reference,
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(reference, tmp_path):
-    arguments = ["design", "random", "-n", "12", *SYSTEM, "-o", "run", "--potential", EMT, "--reference", reference]
+    slow = "slow_emt:SlowEMT"
+    arguments = ["design", "random", "-n", "12", *SYSTEM, "-o", "run", "--potential", slow, "--reference", reference]
     command = [sys.executable, "-c", "from nucleate.cli.main import run; run()", *arguments]
-    child = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    child = subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment
+    )
     while child.poll() is None and not list(tmp_path.glob("run/journal/*.jsonl")):
         time.sleep(0.02)
     os.killpg(child.pid, signal.SIGINT)
     _, printed = child.communicate(timeout=120)
     assert child.returncode == 130
     assert "what is finished is kept in run" in printed
-    assert f"-o run --potential {EMT} --reference {reference} --resume" in printed
+    assert f"-o run --potential {slow} --reference {reference} --resume" in printed
     assert "Traceback" not in printed
