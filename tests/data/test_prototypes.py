@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nucleate.crystal.elements import SYMBOLS, parse_formula
+from nucleate.data.first_cells import touching_scale
 from nucleate.data.literature import load_literature
 from nucleate.data.prototypes import (
     IONIC_BINARIES,
@@ -20,7 +21,6 @@ from nucleate.data.prototypes import (
     formation_tendency,
     plan,
     sweep,
-    touching_scale,
 )
 from nucleate.data.templates import evaluate_coordinate, full_cell, lattice_vectors, load_templates, operations, orbit
 from nucleate.errors import UserError

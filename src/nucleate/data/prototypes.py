@@ -19,10 +19,10 @@ from math import exp, gcd, log, prod, sqrt
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import NOBLE_GASES, NUMBERS, SYMBOLS
+from nucleate.data.first_cells import touching_scale, unit_cell
 from nucleate.data.literature import load_literature, primitive
 from nucleate.data.templates import Template, load_templates
 from nucleate.errors import UserError
@@ -360,45 +360,3 @@ def atomic_volumes() -> dict[int, float]:
         # the table lists an element's ground state before its other forms
         volumes.setdefault(int(crystals.numbers[i, 0]), float(per_atom[i]))
     return {**volumes, **{NUMBERS[s]: 4.0 * sqrt(2.0) * r**3 for s, r in METALLIC_RADII.items()}}
-
-
-def unit_cell(template: Template) -> list[float]:
-    """Independent lattice parameters with a = 1 and the prototype's typical axis ratios (1 where it has none)."""
-    ratios = [template.defaults.get(name, 1.0) for name in ("b/a", "c/a")]
-    if template.space_group >= 195:
-        return [1.0]
-    if template.space_group >= 75:
-        return [1.0, ratios[1]]
-    if template.space_group >= 16:
-        return [1.0, *ratios]
-    raise UserError(f"prototype {template.name}", "a monoclinic or triclinic cell", "an orthogonal or hexagonal one")
-
-
-def touching_scale(
-    numbers: NDArray[np.int64],
-    frac: NDArray[np.float64],
-    lattice: NDArray[np.float64],
-    radii: Mapping[int, float],
-    overlap: float = 0.8,
-) -> float:
-    """Factor on the lattice at which the tightest cation and anion touch.
-
-    Anions may overlap a little; cations do not repel here.
-
-    Args:
-        numbers: Atomic numbers (n,).
-        frac: Fractional coordinates (n, 3).
-        lattice: Lattice vectors as rows (3, 3), in any unit of length.
-        radii: Ionic radius of each element in Å, negative for anions.
-        overlap: Smallest distance of two anions over the sum of their radii.
-    """
-    shifts = np.array(list(product((-1, 0, 1), repeat=3)), dtype=float)
-    distance = np.linalg.norm((frac[:, None, None] - frac[None, :, None] + shifts) @ lattice, axis=-1)
-    distance[distance < 1e-9] = np.inf
-    nearest = distance.min(axis=-1)
-    size = np.array([radii[int(z)] for z in numbers])
-    touching = np.abs(size)[:, None] + np.abs(size)[None]
-    both_anions = (size[:, None] < 0) & (size[None] < 0)
-    needed = np.where(both_anions, overlap, 1.0) * touching / nearest
-    needed[(size[:, None] > 0) & (size[None] > 0)] = 0.0
-    return float(needed.max())

@@ -56,7 +56,7 @@ def test_a_composition_gives_every_site():
 
 def test_batches_hold_every_row_once_and_one_size_each():
     plan = request().plan(0, 0, 300)
-    batches = list(plan.batches(pairs=200))
+    batches = list(plan.batches(torch.arange(300), pairs=200))
     assert sorted(torch.cat(batches).tolist()) == list(range(300))
     for rows in batches:
         size = plan.n_atoms[rows].unique()

@@ -162,7 +162,7 @@ class DiffCSP(nn.Module):
                 walks += len(batch)
                 if progress is not None:
                     progress(walks // settings.draws)
-            return Crystals.concatenate(parts)[torch.argsort(torch.cat(order))]
+            return Crystals.concatenate(parts)[torch.argsort(torch.cat([rows[:0], *order]))]
 
         crystals = redrawn(draw, n, settings.draws, settings.symmetrize)
         if progress is not None:
