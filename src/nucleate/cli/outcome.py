@@ -66,16 +66,17 @@ def show_run(run: Run, as_json: bool, top: int = 10) -> None:
 
 def _print_table(table: Any) -> None:
     import pandas as pd
-    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title="Best candidates", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown = Table(
+        title="Best candidates", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for head in ("rank", "id", "formula"):
         shown.add_column(head, no_wrap=True)
-    for head in ("eV/atom\nabove hull", "phases\ncompeting", "space group\nrelaxed", "stable", "unique", "novel"):
-        shown.add_column(head, justify="right")
-    shown.add_column("status")
+    for head in ("E hull\neV/atom", "phases", "space\ngroup", "stable", "unique", "novel"):
+        shown.add_column(head, justify="right", no_wrap=True)
+    shown.add_column("status", no_wrap=True)
     for row in table.itertuples():
         flags = (row.is_stable, row.is_unique, row.is_novel)
         shown.add_row(
