@@ -69,9 +69,7 @@ def _print_table(table: Any) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(
-        title="Best candidates", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
+    shown = Table(title="Best candidates", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("rank", "id", "formula"):
         shown.add_column(head, no_wrap=True)
     for head in ("E hull\neV/atom", "phases", "space\ngroup", "stable", "unique", "novel"):
