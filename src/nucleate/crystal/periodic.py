@@ -60,14 +60,19 @@ def minimum_distances(crystals: Crystals) -> Tensor:
     b, n = crystals.numbers.shape
     result = crystals.frac.new_full((b, n, n), torch.nan)
     index = usable.nonzero().flatten()
-    # Any pair lies within half the cell's longest path, so faces farther apart than that need no search.
     cells, change = reduced_cells(crystals.lattice[index])
     frac = crystals.frac[index] @ torch.linalg.inv(change)
-    reach = torch.ceil(0.5 * cells.norm(dim=-1).sum(-1, keepdim=True) / heights(cells) + 0.5)
-    reach = reach.clamp(1, MAX_IMAGES).amax(-1).to(torch.int64)
-    for k in reach.unique().tolist():  # a handful of values: crystals that need equally many cells go together
-        rows = reach == k
-        result[index[rows]] = _shortest(frac[rows], cells[rows], k)
+    # Crystals of equal size go together, so that no arithmetic is spent on padding.
+    for size in crystals.n_atoms[index].unique().tolist():
+        members = (crystals.n_atoms[index] == size).nonzero().flatten()
+        x, cell = frac[members, :size], cells[members]
+        distance = _shortest(x, cell, 1)
+        # An image farther than ``reach`` cells lies beyond (reach + 1/2) heights, so only long distances need more.
+        longest = distance.flatten(1).amax(1) if size else distance.new_zeros(len(members))
+        reach = torch.floor(longest[:, None] / heights(cell) + 0.5).amax(-1).clamp(1, MAX_IMAGES).to(torch.int64)
+        for k in reach[reach > 1].unique().tolist():
+            distance[reach == k] = _shortest(x[reach == k], cell[reach == k], k)
+        result[index[members], :size, :size] = distance
     pair = crystals.mask[:, :, None] & crystals.mask[:, None, :]
     return result.masked_fill(~pair, torch.inf)
 
