@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from nucleate.campaign.columns import CANDIDATE_COLUMNS, candidate_schema
-from nucleate.campaign.ranking import ranked
 from nucleate.campaign.run_store import Run, write_shard
 from nucleate.errors import UserError
+from nucleate.evaluation.ranking import ranked
 from nucleate.report import run_data
 from nucleate.report.run_data import read_run
 

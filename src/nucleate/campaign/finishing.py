@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nucleate.campaign.ranking import ranked
 from nucleate.campaign.run_store import Run, write_whole, writing
 from nucleate.crystal.elements import SYMBOLS, parse_formula
 from nucleate.errors import Status
+from nucleate.evaluation.ranking import ranked
 
 if TYPE_CHECKING:
     import pandas as pd

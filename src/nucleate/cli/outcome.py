@@ -47,8 +47,8 @@ def resume_command(arguments: list[str]) -> str:
 
 def show_run(run: Run, as_json: bool, top: int = 10) -> None:
     """The best candidates of a run and its rates."""
-    from nucleate.campaign.ranking import ranked
     from nucleate.campaign.summary import run_summary
+    from nucleate.evaluation.ranking import ranked
 
     summary = run_summary(run)
     table = ranked(run.candidates())

@@ -13,6 +13,7 @@ import pandas as pd
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import NUMBERS, SYMBOLS
 from nucleate.errors import Status, UserError
+from nucleate.evaluation.ranking import rank_order
 
 FORMAT_VERSION = 1
 
@@ -179,20 +180,10 @@ def _cell_formula(numbers: np.ndarray | None) -> str:
 
 
 def _ranked(table: pd.DataFrame) -> pd.DataFrame:
-    """Rank order; the index still names the rows of the table that was read.
-
-    Survivors first, then those that meet the request, then those stable, unique and novel at once, then
-    first occurrences before repeats, then the smaller energy above the hull, then the order of the rows.
-    """
+    """Rank order; the index still names the rows of the table that was read."""
     if "rank" in table:
         return table.sort_values("rank", kind="stable").drop(columns="rank")
-    keys = pd.DataFrame(index=table.index)
-    keys["failed"] = table["status"] != Status.OK
-    keys["misses"] = ~table["meets_request"].fillna(True).astype(bool)
-    keys["not_sun"] = ~sun(table)
-    keys["repeat"] = ~table["is_unique"].fillna(False).astype(bool)
-    keys["distance"] = table["energy_above_hull"].fillna(np.inf)
-    return table.loc[keys.sort_values(list(keys.columns), kind="stable").index]
+    return table.loc[rank_order(table)]
 
 
 def sun(table: pd.DataFrame) -> pd.Series:

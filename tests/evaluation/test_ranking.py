@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from nucleate.campaign.ranking import ranked
+from nucleate.evaluation.ranking import ranked
 
 
 def _rows(*rows):
