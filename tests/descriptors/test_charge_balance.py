@@ -1,9 +1,13 @@
 """Charge balance of known and of impossible compounds."""
 
+import math
+
 import pytest
 
 from nucleate.crystal.elements import parse_formula
-from nucleate.descriptors.charge_balance import charge_states, is_charge_balanced
+from nucleate.crystal.formula import compositions, reduced_formula
+from nucleate.data.dataset import load_dataset
+from nucleate.descriptors.charge_balance import charge_balance, charge_states, is_alloy, is_charge_balanced
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,38 @@ def test_states_sum_to_zero() -> None:
 def test_anions_are_the_electronegative_ones() -> None:
     states = charge_states(parse_formula("CS2"))
     assert states == {6: 4, 16: -2}
+
+
+@pytest.mark.parametrize("formula", ["TiGe", "SbRh2", "PmCdCu2", "BiPo", "Y5Ge4"])
+def test_alloys_need_no_charges(formula: str) -> None:
+    assert is_alloy(parse_formula(formula))
+    assert is_charge_balanced(parse_formula(formula))
+
+
+def test_a_rare_state_counts_for_what_exists_only() -> None:
+    ferrate = parse_formula("Na2FeO4")
+    assert not is_charge_balanced(ferrate)
+    assert is_charge_balanced(ferrate, rare_states=True)
+
+
+def test_noble_gases() -> None:
+    assert is_charge_balanced({54: 1}, rare_states=True)
+    assert not is_charge_balanced({2: 1, 11: 1}, rare_states=True)
+
+
+def test_of_crystals_and_of_none(samples) -> None:
+    crystals = samples.batch(
+        samples.ROCK_SALT, samples.BROKEN["no atom"], ([11, 8], [[0] * 3, [0.5] * 3], samples.ROCK_SALT[2])
+    )
+    values = charge_balance(crystals).tolist()
+    assert values[0] == 1
+    assert math.isnan(values[1])
+
+
+def test_agrees_with_smact_on_real_compounds(shared_data) -> None:
+    smact_validity = pytest.importorskip("smact.screening").smact_validity
+    found = {reduced_formula(c): c for c in compositions(load_dataset(shared_data / "mp" / "val.csv.gz").crystals)}
+    mine = {name: is_charge_balanced(counts, rare_states=True) for name, counts in found.items()}
+    same = sum(mine[name] == smact_validity(name) for name in found)
+    assert same >= 0.94 * len(found)
+    assert all(mine[name] for name, counts in found.items() if is_alloy(counts))

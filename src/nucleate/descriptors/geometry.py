@@ -1,0 +1,40 @@
+"""Density, closest contact and coordination of each crystal; NaN where the geometry does not define them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.periodic import usable_cells
+from nucleate.descriptors.bonds import bondable, bonds
+from nucleate.descriptors.validity import validity
+
+
+def density(crystals: Crystals) -> Tensor:
+    """Mass density in g/cm³, shape (B,), float64; NaN where an element has no mass in the table (beyond Z = 96)."""
+    return _defined(crystals, validity(crystals).mass_density)
+
+
+def number_density(crystals: Crystals) -> Tensor:
+    """Atoms per Å³, shape (B,), float64."""
+    exact = crystals.to(dtype=torch.float64)
+    return torch.where(usable_cells(exact) & (crystals.n_atoms > 0), crystals.n_atoms / exact.volume, torch.nan)
+
+
+def min_radii_fraction(crystals: Crystals) -> Tensor:
+    """Smallest distance over the sum of the two covalent radii (Cordero et al., 2008), shape (B,), float64.
+
+    Below 0.5 a crystal is not valid; known crystals lie mostly between 0.8 and 1.1.
+    """
+    return _defined(crystals, validity(crystals).min_radii_fraction)
+
+
+def coordination(crystals: Crystals) -> Tensor:
+    """Mean number of bonds of an atom by :func:`nucleate.descriptors.bonds.bonds`, shape (B,), float64."""
+    count = torch.bincount(bonds(crystals).crystal, minlength=len(crystals))
+    return torch.where(bondable(crystals), count / crystals.n_atoms.to(torch.float64), torch.nan)
+
+
+def _defined(crystals: Crystals, values: Tensor) -> Tensor:
+    return torch.where(bondable(crystals) & values.isfinite(), values, torch.nan)

@@ -1,0 +1,134 @@
+"""All descriptors by name: what a column, a condition or a filter may ask for.
+
+A descriptor lies in a module that is imported when its values are asked for, since some need heavy libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+
+from torch import Tensor
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.elements import SYMBOLS
+from nucleate.errors import UserError
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """One number of a structure.
+
+    Attributes:
+        name: Of the column.
+        unit: Of the values; empty where they have none.
+        path: Where the function lies, ``module:function`` below ``nucleate.descriptors``.
+        source: Where the definition was published; empty where it needs no reference.
+        cheap: Takes about a millisecond a crystal, and is computed where nothing else is asked for.
+        flags: Likewise a function that marks the sites (B, N) whose elements leave it undefined; empty for none.
+    """
+
+    name: str
+    unit: str
+    path: str
+    source: str
+    cheap: bool = True
+    flags: str = ""
+
+    @property
+    def function(self) -> Callable[[Crystals], Tensor]:
+        """From B crystals to values (B,), float64; NaN where undefined."""
+        return _values_of(_load(self.path))
+
+    def undefined_elements(self, crystals: Crystals) -> list[str]:
+        """For each crystal the symbols that leave the value undefined, joined by commas; empty where none does."""
+        if not self.flags:
+            return [""] * len(crystals)
+        marked = (crystals.numbers * _load(self.flags)(crystals)).tolist()
+        return [", ".join(SYMBOLS[z] for z in sorted(set(row) - {0})) for row in marked]
+
+
+_PIGEN = "A. Vasylenko et al., Physics-informed diffusion models (2025)"
+_GAULTOIS = "M. W. Gaultois et al., Chem. Mater. 25, 2911 (2013)"
+_CORDERO = "B. Cordero et al., Dalton Trans. 2832 (2008)"
+
+_ALL = (
+    Descriptor("compactness", "", "compactness:compactness", f"{_PIGEN}, Eq. 2", flags="compactness:without_radius"),
+    Descriptor(
+        "proxy_potential",
+        "",
+        "spp:proxy_potential",
+        "D. Antypov et al., ChemPhysChem 25, e202400254 (2024)",
+        cheap=False,
+    ),
+    Descriptor(
+        "local_environment_diversity",
+        "bits",
+        "local_environment_diversity:local_environment_diversity",
+        f"{_PIGEN}, Methods",
+        cheap=False,
+    ),
+    Descriptor("complexity", "bits/atom", "complexity:complexity", "S. V. Krivovichev, Acta Cryst. A 68, 393 (2012)"),
+    Descriptor("charge_balance", "", "charge_balance:charge_balance", "D. W. Davies et al., Chem 1, 617 (2016)"),
+    Descriptor("hhi_score", "", "hhi:hhi_reserve", _GAULTOIS, flags="hhi:without_hhi"),
+    Descriptor("hhi_production", "", "hhi:hhi_production", _GAULTOIS, flags="hhi:without_hhi"),
+    Descriptor("density", "g/cm³", "geometry:density", ""),
+    Descriptor("number_density", "1/Å³", "geometry:number_density", ""),
+    Descriptor("min_radii_fraction", "", "geometry:min_radii_fraction", _CORDERO),
+    Descriptor("coordination", "", "geometry:coordination", _CORDERO),
+    Descriptor(
+        "dimensionality", "", "dimensionality:dimensionality", "P. M. Larsen et al., Phys. Rev. Mater. 3, 034003 (2019)"
+    ),
+)
+
+DESCRIPTORS: Mapping[str, Descriptor] = MappingProxyType({descriptor.name: descriptor for descriptor in _ALL})
+"""Every descriptor by name, in the order of the columns."""
+
+CHEAP = tuple(name for name, descriptor in DESCRIPTORS.items() if descriptor.cheap)
+
+
+def select(text: str) -> tuple[str, ...]:
+    """The descriptors that a user asked for: ``all``, ``none``, ``cheap``, or names joined by commas.
+
+    Raises:
+        UserError: A name is not a descriptor's.
+    """
+    groups = {"all": tuple(DESCRIPTORS), "cheap": CHEAP, "none": ()}
+    if text in groups:
+        return groups[text]
+    asked = [name.strip() for name in text.split(",") if name.strip()]
+    for name in asked:
+        if name not in DESCRIPTORS:
+            raise UserError("descriptors", repr(name), f"all, cheap, none, or some of {', '.join(DESCRIPTORS)}")
+    return tuple(name for name in DESCRIPTORS if name in asked)
+
+
+def descriptor_table(crystals: Crystals, names: Sequence[str] | None = None) -> dict[str, Tensor]:
+    """Values of descriptors, each of shape (B,), float64, NaN where undefined.
+
+    Arguments:
+        crystals: B crystals, of any quality: one that is broken gets NaN and leaves the others alone.
+        names: Which; the cheap ones by default.
+
+    Raises:
+        UserError: A name is not a descriptor's.
+    """
+    chosen = CHEAP if names is None else select(",".join(names)) if names else ()
+    return {name: DESCRIPTORS[name].function(crystals) for name in chosen}
+
+
+def _load(path: str) -> Callable[..., Tensor]:
+    module, function = path.split(":")
+    return getattr(import_module(f"nucleate.descriptors.{module}"), function)
+
+
+def _values_of(function: Callable[..., object]) -> Callable[[Crystals], Tensor]:
+    """Functions that answer with flags beside the values have the values in front."""
+
+    def values(crystals: Crystals) -> Tensor:
+        found = function(crystals)
+        return found if isinstance(found, Tensor) else found[0]  # type: ignore[index]
+
+    return values

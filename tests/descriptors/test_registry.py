@@ -1,0 +1,76 @@
+"""The registry, and what every descriptor must obey."""
+
+import pytest
+import torch
+
+from nucleate.descriptors.registry import CHEAP, DESCRIPTORS, descriptor_table, select
+from nucleate.errors import UserError
+
+BROKEN = ["not a number", "infinite coordinate", "zero volume", "flat cell", "no atom"]
+NEEDS_NO_GEOMETRY = {"hhi_score", "hhi_production", "charge_balance"}
+SLOW = {"local_environment_diversity"}
+
+
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_a_descriptor_is_documented(name):
+    descriptor = DESCRIPTORS[name]
+    assert descriptor.name == name
+    assert callable(descriptor.function)
+
+
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_bad_crystals_are_undefined_and_leave_the_others_alone(samples, name):
+    good = [samples.ROCK_SALT, samples.PEROVSKITE]
+    cells = [*samples.BROKEN.values(), *good, *samples.STRANGE.values()]
+    function = DESCRIPTORS[name].function
+    found = function(samples.batch(*cells))
+    assert found.shape == (len(cells),)
+    assert found.dtype == torch.float64
+    assert not found.isinf().any()
+    if name not in NEEDS_NO_GEOMETRY:
+        assert found[: len(samples.BROKEN)].isnan().all()
+    assert found[samples_index("no atom")].isnan()
+    start = len(samples.BROKEN)
+    torch.testing.assert_close(found[start : start + 2], function(samples.batch(*good)))
+    assert found[start : start + 2].isfinite().all()
+
+
+def samples_index(name: str) -> int:
+    return BROKEN.index(name)
+
+
+@pytest.mark.parametrize("name", DESCRIPTORS)
+def test_no_crystals(samples, name):
+    assert DESCRIPTORS[name].function(samples.batch(samples.COPPER)[:0]).shape == (0,)
+
+
+@pytest.mark.parametrize("name", sorted(set(DESCRIPTORS) - SLOW))
+def test_batch_equals_single_and_rotations_change_nothing(samples, name):
+    crystals = samples.batch(samples.ROCK_SALT, samples.PEROVSKITE, samples.GRAPHITE, samples.SELENIUM, samples.COPPER)
+    function = DESCRIPTORS[name].function
+    values = function(crystals)
+    torch.testing.assert_close(torch.cat([function(one) for one in crystals]), values, equal_nan=True)
+    rotation = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))[0]
+    turned = type(crystals)(crystals.numbers, crystals.frac, crystals.lattice @ rotation, crystals.n_atoms)
+    torch.testing.assert_close(function(turned), values, equal_nan=True)
+
+
+def test_undefined_elements_are_named(samples):
+    crystals = samples.batch(samples.STRANGE["noble gases"], samples.ROCK_SALT, samples.STRANGE["beyond the tables"])
+    assert DESCRIPTORS["compactness"].undefined_elements(crystals) == ["He, Xe", "", "Md"]
+    assert DESCRIPTORS["density"].undefined_elements(crystals) == ["", "", ""]
+
+
+def test_the_table_has_what_was_asked_for(samples):
+    crystals = samples.batch(samples.ROCK_SALT)
+    assert list(descriptor_table(crystals, ["density", "compactness"])) == ["compactness", "density"]
+    assert tuple(descriptor_table(crystals)) == CHEAP
+    assert descriptor_table(crystals, []) == {}
+
+
+def test_selection():
+    assert select("none") == ()
+    assert select("all") == tuple(DESCRIPTORS)
+    assert select(" density ,compactness") == ("compactness", "density")
+    with pytest.raises(UserError, match="found 'speed'; expected all, cheap, none, or some of compactness"):
+        select("density,speed")
