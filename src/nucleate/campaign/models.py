@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
 SEARCHERS = {
+    "pseudo-random": "random elements at random places at least 1 Å apart: what any filter should refuse",
     "random": "random cells, positions and symmetric crystals with plausible distances and density",
     "substitution": "ionic and elemental substitution into the known structures of the bundled reference",
 }
@@ -92,6 +93,10 @@ def load_generator(name: str, device: str = "cpu") -> Generator:
     Raises:
         UserError: The name is unknown, or the weights are not what their configuration says.
     """
+    if name == "pseudo-random":
+        from nucleate.search.pseudo_random import PseudoRandom
+
+        return PseudoRandom()
     if name == "random":
         from nucleate.search.random_search import RandomSearch
 

@@ -57,3 +57,34 @@ def reference(
         f"scales differ by {error.mean_absolute:.3f} eV/atom on average on {error.shared:,} shared structures\n"
         f"use it with --reference {out}"
     )
+
+
+@app.command("potentials", epilog="Example: nucleate data potentials structures.csv.gz -o potentials.safetensors")
+def potentials(
+    path: options.Structures,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The table's file, for example potentials.safetensors.")],
+    origin: Annotated[str, typer.Option(help="Where the data come from and their licence, kept in the table.")] = "",
+    as_json: options.Json = False,
+) -> None:
+    """Derive statistical proxy potentials (SPP) and their thresholds from the distances in a data set."""
+    from nucleate.cli.outcome import note, print_json
+    from nucleate.cli.progress import shown_progress
+    from nucleate.data.dataset import load_dataset
+    from nucleate.descriptors.spp_derivation import derive_potentials
+
+    dataset = load_dataset(path)
+    details = {"source": path.name, "source_sha256": dataset.digest, "origin": origin}
+    with shown_progress() as progress:
+        table = derive_potentials(dataset.crystals, details, progress)
+    table.save(out)
+    own = len(table.rows)
+    seen = int((table.samples > 0).sum())
+    if as_json:
+        print_json({"table": str(out), "thresholds": table.thresholds, "pairs": own, "seen": seen, **table.details})
+        return
+    note(
+        f"{own:,} element pairs with a curve of their own, {seen - own:,} seen too rarely for one, in {out}\n"
+        + "\n".join(
+            f"95 % of held-out crystals score at most {value:.4f} ({name})" for name, value in table.thresholds.items()
+        )
+    )
