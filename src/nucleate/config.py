@@ -44,6 +44,7 @@ class ScreenSettings(Settings):
     rattle: bool = Field(default=True, description="displace by 0.03 Å and strain by 1 % first")
     stable_within: float = Field(default=0.1, ge=0, description="eV/atom above the hull")
     symprec: float = Field(default=0.1, gt=0, description="Å")
+    descriptors: str = Field(default="cheap", description="all, cheap, none, or names joined by commas")
     chunk_size: int = Field(default=32, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0, lt=2**63)
 

@@ -58,7 +58,7 @@ def test_a_chunk_plan_covers_the_request():
 def test_every_crystal_has_its_row_in_order(finished):
     settings, run, _ = finished
     table = run.candidates()
-    assert tuple(table.columns) == CANDIDATE_COLUMNS
+    assert tuple(table.columns)[: len(CANDIDATE_COLUMNS)] == CANDIDATE_COLUMNS
     assert table["id"].tolist() == [f"c{i:06d}" for i in range(settings.n)]
     assert table["meets_request"].all()
     good = table[table["status"] == "ok"]

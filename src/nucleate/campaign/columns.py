@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,15 +45,23 @@ _SCREENED = {
 INPUT_COLUMNS = tuple(_INPUT)
 CANDIDATE_COLUMNS = tuple(_INPUT | _SCREENED)
 
+WHY_UNDEFINED = "undefined_descriptors"
+"""Column beside the descriptors: those without a value, and the elements that are the cause where it is elements."""
+
 
 def input_schema() -> pa.Schema:
     """Schema of ``generated/*.parquet``: the structures as they came, or the reason why one did not."""
     return _schema(_INPUT)
 
 
-def candidate_schema() -> pa.Schema:
-    """Schema of ``candidates/*.parquet``: the same rows, screened. An unknown value is null, never 0."""
-    return _schema(_INPUT | _SCREENED)
+def candidate_schema(descriptors: Sequence[str] = ()) -> pa.Schema:
+    """Schema of ``candidates/*.parquet``: the same rows, screened. An unknown value is null, never 0.
+
+    Arguments:
+        descriptors: Names of the descriptors that follow the columns which every run has.
+    """
+    more = dict.fromkeys(descriptors, "double")
+    return _schema(_INPUT | _SCREENED | (more | {WHY_UNDEFINED: "string"} if more else {}))
 
 
 def _schema(columns: dict[str, str]) -> pa.Schema:

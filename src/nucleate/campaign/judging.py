@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from nucleate.campaign.columns import CANDIDATE_COLUMNS, INPUT_COLUMNS
+from nucleate.campaign.columns import CANDIDATE_COLUMNS, INPUT_COLUMNS, WHY_UNDEFINED
 from nucleate.campaign.rows import Row, crystals_of, final_crystals
 from nucleate.config import ScreenSettings
 from nucleate.crystal.conditions import Conditions, reduced
@@ -14,6 +14,7 @@ from nucleate.crystal.formula import compositions
 from nucleate.errors import Status
 
 if TYPE_CHECKING:
+    from nucleate.crystal.crystals import Crystals
     from nucleate.data.reference import Reference
 
 HAS_GEOMETRY = frozenset({Status.OK, Status.UNCONVERGED, Status.TIME_LIMIT, Status.NO_REFERENCE})
@@ -33,6 +34,7 @@ class Judge:
         from nucleate.evaluation.matching import StructureLibrary
 
         self.settings, self.reference, self.request = settings, reference, request
+        self.descriptors = asked_descriptors(settings)
         self._known = StructureLibrary.of(reference.structures)
         self._seen = StructureLibrary()
         self._seen_ids: list[str] = []
@@ -76,6 +78,21 @@ class Judge:
             row["is_valid"] = bool(verdict.is_valid[i])
             row["density"] = _known(float(verdict.mass_density[i]))
             row["space_group"] = groups[i] or None
+        self._describe(crystals, rows)
+
+    def _describe(self, crystals: Crystals, rows: list[Row]) -> None:
+        """Descriptors of the crystals as they came; one that is undefined is null, and the row says so."""
+        from nucleate.descriptors.registry import DESCRIPTORS, descriptor_table
+
+        undefined: list[list[str]] = [[] for _ in rows]
+        for name, values in descriptor_table(crystals, self.descriptors).items():
+            elements = DESCRIPTORS[name].undefined_elements(crystals)
+            for row, value, cause, why in zip(rows, values.tolist(), elements, undefined, strict=True):
+                row[name] = _known(value)
+                if row[name] is None:
+                    why.append(f"{name} ({cause})" if cause else name)
+        for row, why in zip(rows, undefined, strict=True):
+            row[WHY_UNDEFINED] = ", ".join(why)
 
     def _place_on_hull(self, row: Row) -> None:
         if row["energy_per_atom"] is None:
@@ -129,6 +146,17 @@ class Judge:
                 row["is_unique"] = True
                 self._seen.extend(crystals[i])
                 self._seen_ids.append(row["id"])
+
+
+def asked_descriptors(settings: ScreenSettings) -> tuple[str, ...]:
+    """Names of the descriptors that candidates get beside the columns that all of them have.
+
+    Raises:
+        UserError: One is not a descriptor.
+    """
+    from nucleate.descriptors.registry import select
+
+    return tuple(name for name in select(settings.descriptors) if name not in CANDIDATE_COLUMNS)
 
 
 def meets(request: Conditions, row: Mapping[str, Any]) -> bool:

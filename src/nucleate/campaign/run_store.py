@@ -106,14 +106,15 @@ class Run:
         return self.folder / "journal" / f"{chunk:05d}.jsonl"
 
     def candidates(self) -> pd.DataFrame:
-        """All screened rows so far, in order, with the columns of ``columns.CANDIDATE_COLUMNS``."""
+        """All screened rows so far, in order: ``columns.CANDIDATE_COLUMNS``, then the descriptors of the run."""
         import pyarrow as pa
 
         from nucleate.campaign.columns import candidate_schema
 
         paths = [self.candidates_path(k) for k in range(len(self.chunks))]
         tables = [read_shard(path) for path in paths if path.exists()]
-        return pa.concat_tables([candidate_schema().empty_table(), *tables]).to_pandas()
+        empty = candidate_schema(self.record.get("descriptors", ())).empty_table()
+        return pa.concat_tables([empty, *tables], promote_options="default").to_pandas()
 
 
 def _now() -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nucleate.campaign.columns import candidate_schema
-from nucleate.campaign.judging import Judge
+from nucleate.campaign.judging import Judge, asked_descriptors
 from nucleate.campaign.progress import Progress, silent
 from nucleate.campaign.provenance import reference_hash
 from nucleate.campaign.rows import Row, crystals_of, read_rows
@@ -129,7 +129,7 @@ def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> float:
         chunk = waiting.pop(0)
         began = time.perf_counter()
         rows = judge.judged(chunk.rows, chunk.relaxed)
-        write_shard(run.candidates_path(chunk.number), rows, candidate_schema())
+        write_shard(run.candidates_path(chunk.number), rows, candidate_schema(judge.descriptors))
         chunk.journal.remove()
         add_timing(run, "judge", time.perf_counter() - began, len(rows))
         total += time.perf_counter() - began
@@ -153,6 +153,7 @@ def screening_record(settings: ScreenSettings, reference: Reference, works: list
     potential = ["chgnet"] if settings.potential == "chgnet" else []
     return {
         "reference_sha256": reference_hash(settings.reference),
+        "descriptors": list(asked_descriptors(settings)),
         "protocol": {
             "potential": settings.potential,
             "reference": f"{reference.name} ({len(reference.phases):,} phases)",

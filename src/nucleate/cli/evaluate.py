@@ -22,6 +22,7 @@ def command(
     potential: options.Potential = "chgnet",
     reference: options.Reference = "bundled",
     stable_within: options.StableWithin = 0.1,
+    descriptors: options.Descriptors = "cheap",
 ) -> None:
     """Validity, uniqueness, novelty, stability and S.U.N. of a set, each with protocol and interval."""
     from nucleate import verbs
@@ -40,6 +41,7 @@ def command(
             potential=potential,
             reference=reference,
             stable_within=stable_within,
+            descriptors=descriptors,
         )
     if as_json:
         print_json(summary.to_dict())

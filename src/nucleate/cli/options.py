@@ -34,6 +34,14 @@ Reference = Annotated[
 StableWithin = Annotated[
     float, typer.Option(help="Stable up to this energy above the hull, eV/atom.", rich_help_panel="Screening")
 ]
+Descriptors = Annotated[
+    str,
+    typer.Option(
+        help="Columns that describe each structure as it came: all, cheap, none, or NAME,...",
+        metavar="all|cheap|none|NAME,...",
+        rich_help_panel="Screening",
+    ),
+]
 Fmax = Annotated[float, typer.Option(help="Largest force at convergence, eV/Å.", rich_help_panel="Screening")]
 MaxSteps = Annotated[int, typer.Option(help="Steps of a relaxation.", rich_help_panel="Screening")]
 MaxSeconds = Annotated[float, typer.Option(help="Seconds for a relaxation.", rich_help_panel="Screening")]

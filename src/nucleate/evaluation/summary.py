@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
+from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
 from nucleate.evaluation.intervals import Mean, Rate
 from nucleate.evaluation.matching import SAME_STRUCTURE
@@ -31,7 +32,9 @@ RATES = {
 MEANS = {
     "energy above hull (eV/atom)": "energy_above_hull",
     "RMSD to the relaxed structure (Å)": "rmsd_to_relaxed",
+    **{descriptor.label: name for name, descriptor in DESCRIPTORS.items()},
 }
+"""Name of a mean and its column; a column that is not there has no mean."""
 
 
 @dataclass(frozen=True)
