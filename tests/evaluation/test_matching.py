@@ -10,8 +10,9 @@ from pymatgen.core.structure_matcher import StructureMatcher
 
 from nucleate.crystal.convert import from_pymatgen, to_pymatgen
 from nucleate.crystal.crystals import Crystals
-from nucleate.evaluation import matching
-from nucleate.evaluation.matching import MatchError, StructureLibrary, composition_key, reduced_cell, time_limit
+from nucleate.evaluation import cell_fits, reduction
+from nucleate.evaluation.matching import StructureLibrary, composition_key
+from nucleate.evaluation.reduction import MatchError, reduced_cell, time_limit
 
 
 def test_find_agrees_with_the_plain_matcher(prototypes, disguised, noisy) -> None:
@@ -88,13 +89,16 @@ def test_failed_comparisons_are_named(monkeypatch, prototypes) -> None:
         def fit(self, *_args: object, **_options: object) -> bool:
             raise ValueError("no luck")
 
-    monkeypatch.setattr(matching.MatchSettings, "matcher", lambda self: Broken())
-    match = library.find(batch, 0)
-    assert match.index is None
-    assert "no luck" in match.reason
+    monkeypatch.setattr(reduction.MatchSettings, "matcher", lambda self, framework=False: Broken())
+    monkeypatch.setattr(cell_fits, "_fit_batch", lambda first, i, *_: np.full(len(i), 2))
+    for match in (library.find(batch, 0), *library.take(batch)):
+        assert match.index is None
+        assert match.is_known is None
+        assert "no luck" in match.reason
+    assert len(library) == 1
 
 
 def test_conversion_is_the_plain_one(prototypes) -> None:
     batch = from_pymatgen(prototypes())
     for i, plain in enumerate(to_pymatgen(batch)):
-        assert matching.structure(batch, i) == plain
+        assert reduction.structure(batch, i) == plain

@@ -10,8 +10,9 @@ import pandas as pd
 from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.validity import validity
 from nucleate.errors import UserError
-from nucleate.evaluation.matching import SAME_STRUCTURE, MatchSettings, StructureLibrary
+from nucleate.evaluation.matching import StructureLibrary
 from nucleate.evaluation.novelty import novelty
+from nucleate.evaluation.reduction import SAME_STRUCTURE, MatchSettings
 from nucleate.evaluation.rmsd import rmsd_to_relaxed
 from nucleate.evaluation.stability import STABLE_WITHIN, is_stable
 from nucleate.evaluation.uniqueness import uniqueness

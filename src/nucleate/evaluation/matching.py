@@ -1,79 +1,56 @@
-"""Guarded structure matching: cells reduced once, pairs bounded in time, failures as reasons.
+"""Libraries of structures: which known crystal is the same as this one; pymatgen's answers at many times its speed.
 
-The matcher is pymatgen's ``StructureMatcher`` (S. P. Ong et al., Comput. Mater. Sci. 68, 314 (2013)). Two
-crystals are compared only if their reduced formulas agree and their primitive cells hold equally many sites;
-without either the matcher answers no by construction, so nothing is lost.
+Two crystals are the same if pymatgen's ``StructureMatcher`` says so (S. P. Ong et al., Comput. Mater. Sci. 68, 314
+(2013)). They are compared only if their reduced formulas agree and their primitive cells hold equally many sites;
+without either the matcher answers no by construction. Cells are reduced once a crystal, and the comparisons of a
+crystal with all entries of its formula are made together (:mod:`nucleate.evaluation.cell_fits`).
 """
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from math import gcd
-from types import FrameType
-from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
-
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
-    from pymatgen.core.structure_matcher import StructureMatcher
-
-MAX_SITES = 200
-"""Larger cells are not matched: the search grows with the third power of the number of sites."""
-
-CELL_LENGTHS = (0.5, 300.0)
-"""Å; a reduced cell outside these is not a crystal, and searching its lattice could take hours."""
+from nucleate.evaluation.cell_fits import CellGroup, fits, site_key
+from nucleate.evaluation.reduction import (
+    SAME_STRUCTURE,
+    MatchError,
+    MatchSettings,
+    ReducedCell,
+    reduced_cells,
+    structure_fault,
+)
 
 CompositionKey = tuple[tuple[int, int], ...]
 """Sorted (atomic number, count) pairs without a common divisor."""
 
-
-@dataclass(frozen=True)
-class MatchSettings:
-    """Tolerances of a comparison, as in pymatgen's ``StructureMatcher``, and its time limit."""
-
-    ltol: float = 0.2
-    stol: float = 0.3
-    angle_tol: float = 5.0
-    seconds: float = 20.0
-
-    def matcher(self) -> StructureMatcher:
-        from pymatgen.core.structure_matcher import StructureMatcher
-
-        return StructureMatcher(ltol=self.ltol, stol=self.stol, angle_tol=self.angle_tol)
-
-    def __str__(self) -> str:
-        return f"StructureMatcher(ltol={self.ltol:g}, stol={self.stol:g}, angle_tol={self.angle_tol:g})"
-
-
-SAME_STRUCTURE = MatchSettings()
-"""When two crystals are the same one: for uniqueness and novelty (MatterGen's ordered matcher)."""
-
-
-class MatchError(Exception):
-    """A comparison that gave no answer; the text says why."""
+ENTRIES = 64
+"""Entries that all crystals are compared with before those with an answer are taken out."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """Answer of :meth:`StructureLibrary.find`.
+    """What a library says of one crystal.
 
     Attributes:
-        index: Number of the first entry that matches, or None.
-        reason: Why the answer may be incomplete; empty where every comparison was made.
+        index: Number of the first entry that is the same structure, or None.
+        reason: Why the answer is missing or may be incomplete; empty where every comparison was made.
     """
 
     index: int | None
-    reason: str
+    reason: str = ""
+
+    @property
+    def is_known(self) -> bool | None:
+        """Whether the library holds the crystal; None where that could not be found out."""
+        return True if self.index is not None else None if self.reason else False
 
 
 def composition_key(numbers: Tensor) -> CompositionKey:
@@ -84,100 +61,43 @@ def composition_key(numbers: Tensor) -> CompositionKey:
     return tuple((z, n // divisor) for z, n in pairs)
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise :class:`MatchError` in the body once ``seconds`` have passed.
-
-    It relies on the interval timer of POSIX, which only a main thread may set; elsewhere the limits on the
-    number of sites and on the shape of the cell are the only guard.
-    """
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise MatchError(f"stopped after {seconds:g} s")
-
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
-def structure(crystals: Crystals, i: int) -> Structure:
-    """Crystal i as a pymatgen ``Structure``.
-
-    Raises:
-        MatchError: It has no sites, too many, or values that are not finite.
-    """
-    from pymatgen.core import Lattice, Structure
-
-    numbers, frac, lattice = (value.detach().cpu().numpy() for value in crystals.sites(i))
-    if not 0 < len(numbers) <= MAX_SITES:
-        raise MatchError(f"{len(numbers)} sites; at most {MAX_SITES} are matched")
-    if not (np.isfinite(frac).all() and np.isfinite(lattice).all()):
-        raise MatchError("the cell or a coordinate is not finite")
-    if not abs(np.linalg.det(lattice)) > 0.1 * len(numbers):
-        raise MatchError("the cell holds less than 0.1 Å³ an atom")
-    return Structure(Lattice(lattice), numbers, frac)
-
-
-def reduced_cell(crystals: Crystals, i: int, seconds: float) -> Structure:
-    """Primitive and Niggli-reduced cell of crystal i, reduced the way ``StructureMatcher`` does by itself.
-
-    Raises:
-        MatchError: The cell cannot be reduced, or not in time.
-    """
-    original = structure(crystals, i)
-    try:
-        with time_limit(seconds):
-            cell = original.get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
-    except MatchError:
-        raise
-    except Exception as error:  # pymatgen raises many kinds on strange cells
-        raise MatchError(f"the cell cannot be reduced ({type(error).__name__}: {error})") from error
-    lengths = cell.lattice.abc
-    if min(lengths) < CELL_LENGTHS[0] or max(lengths) > CELL_LENGTHS[1]:
-        raise MatchError(f"reduced cell lengths {min(lengths):.2g}..{max(lengths):.3g} Å")
-    return cell
-
-
 @dataclass
 class _Entry:
     crystals: Crystals
     row: int
     index: int
-    cell: Structure | None = None
-    reason: str = ""
-
-    def reduced(self, seconds: float) -> Structure | None:
-        if self.cell is None and not self.reason:
-            try:
-                self.cell = reduced_cell(self.crystals, self.row, seconds)
-            except MatchError as error:
-                self.reason = str(error)
-        return self.cell
+    cell: ReducedCell | MatchError | None = None
 
 
 @dataclass
 class StructureLibrary:
-    """Crystals that others are compared with, grouped by reduced formula; cells are reduced when first needed.
+    """Crystals that others are compared with; cells are reduced when first needed and then kept.
 
     Attributes:
         settings: Tolerances and time limit of a comparison.
+        framework: Take all species for equal, so that structure types are compared instead of structures
+            (pymatgen's ``FrameworkComparator``).
+        workers: Processes for reducing cells where there are very many.
     """
 
     settings: MatchSettings = SAME_STRUCTURE
+    framework: bool = False
+    workers: int = 1
     _groups: dict[CompositionKey, list[_Entry]] = field(default_factory=lambda: defaultdict(list))
+    _stacks: dict[CompositionKey, tuple[int, list[tuple[CellGroup, list[_Entry]]], str]] = field(default_factory=dict)
+    _formulas: set[CompositionKey] = field(default_factory=set)
     _size: int = 0
 
     @classmethod
-    def of(cls, crystals: Crystals, settings: MatchSettings = SAME_STRUCTURE) -> StructureLibrary:
+    def of(
+        cls,
+        crystals: Crystals,
+        settings: MatchSettings = SAME_STRUCTURE,
+        framework: bool = False,
+        workers: int = 1,
+    ) -> StructureLibrary:
         """A library of all crystals of a batch, numbered as in the batch."""
-        library = cls(settings)
+        library = cls(settings, framework, workers)
         library.extend(crystals)
         return library
 
@@ -187,7 +107,7 @@ class StructureLibrary:
     @property
     def formulas(self) -> set[CompositionKey]:
         """Reduced formulas of all entries."""
-        return set(self._groups)
+        return set(self._formulas)
 
     def extend(self, crystals: Crystals) -> None:
         """Append every crystal of a batch, numbered on from the last entry."""
@@ -196,33 +116,171 @@ class StructureLibrary:
 
     def append(self, crystals: Crystals, row: int, index: int) -> None:
         """Append crystal ``row`` of a batch under a number of the caller's choice."""
-        self._groups[composition_key(crystals.numbers[row])].append(_Entry(crystals, row, index))
-        self._size += 1
+        self._append(_Entry(crystals, row, index))
 
     def find(self, crystals: Crystals, row: int) -> Match:
-        """The first entry that is the same structure as crystal ``row``.
+        """The first entry that is the same structure as crystal ``row``."""
+        return self.find_all(crystals[row])[0]
 
-        Entries that cannot be compared are left out and named in the reason.
+    def find_all(self, crystals: Crystals) -> list[Match]:
+        """The first entry that is the same structure as each crystal of a batch.
 
-        Raises:
-            MatchError: The crystal itself cannot be reduced.
+        Entries that cannot be compared are left out and named in the reason, and so is the fault of a crystal
+        that cannot be compared itself.
         """
-        group = self._groups.get(composition_key(crystals.numbers[row]))
-        if not group:
-            structure(crystals, row)  # only checks that the crystal is one
-            return Match(None, "")
-        cell = reduced_cell(crystals, row, self.settings.seconds)
-        matcher = self.settings.matcher()
-        failures = []
-        for entry in group:
-            other = entry.reduced(self.settings.seconds)
-            if other is None:
-                failures.append(f"entry {entry.index}: {entry.reason}")
-            elif len(other) == len(cell):  # else the matcher says no: it does not try supercells
-                try:
-                    with time_limit(self.settings.seconds):
-                        if matcher.fit(other, cell, skip_structure_reduction=True):
-                            return Match(entry.index, "")
-                except Exception as error:  # noqa: BLE001  pymatgen raises many kinds on strange cells
-                    failures.append(f"entry {entry.index}: {error}")
-        return Match(None, "not compared with " + "; ".join(failures) if failures else "")
+        return [match for match, _ in self._search(crystals)]
+
+    def take(self, crystals: Crystals, indices: Sequence[int] | None = None) -> list[Match]:
+        """Compare each crystal with the entries and the crystals before it, and append it if it is a new one.
+
+        This is the greedy rule of MatterGen (Zeni et al., 2025) and of pymatgen's ``group_structures``: each set of
+        equal crystals is represented by its first, and only representatives are compared with. A crystal whose
+        standing is unknown does not become one.
+
+        Arguments:
+            crystals: Batch of B crystals, in order.
+            indices: Numbers under which they are appended, shape (B,); by default counted on from the last entry.
+        """
+        numbers = list(range(self._size, self._size + len(crystals))) if indices is None else list(indices)
+        found = self._search(crystals)
+        answers = [match for match, _ in found]
+        groups: dict[CompositionKey, list[int]] = {}
+        for row, match in enumerate(answers):
+            if match.is_known is False:
+                groups.setdefault(self._key(crystals, row), []).append(row)
+        cells = {row: cell for row, (_, cell) in enumerate(found) if cell is not None}
+        for rows in self._by_sites(crystals, list(groups.values()), cells, answers):
+            self._group(rows, cells, numbers, answers)
+        for row, answer in enumerate(answers):
+            if answer.is_known is False:
+                self._append(_Entry(crystals, row, numbers[row], cells.get(row)))
+        return answers
+
+    def _by_sites(
+        self,
+        crystals: Crystals,
+        groups: list[list[int]],
+        cells: dict[int, ReducedCell],
+        answers: list[Match],
+    ) -> list[list[int]]:
+        """Split groups of one formula by the sites of their reduced cells; a lone crystal needs none."""
+        wanted = [rows for rows in groups if len(rows) > 1]
+        missing = [row for rows in wanted for row in rows if row not in cells]
+        for row, cell in zip(missing, self._reduce(crystals, missing), strict=True):
+            if isinstance(cell, MatchError):
+                answers[row] = Match(None, str(cell))
+            else:
+                cells[row] = cell
+        split: dict[object, list[int]] = {}
+        for number, rows in enumerate(wanted):
+            for row in rows:
+                if row in cells:
+                    split.setdefault((number, site_key(cells[row], self.framework)), []).append(row)
+        return list(split.values())
+
+    def _group(self, rows: list[int], cells: dict[int, ReducedCell], numbers: list[int], answers: list[Match]) -> None:
+        """The greedy rule within crystals of equal sites."""
+        group = CellGroup(tuple(cells[row] for row in rows), self.framework)
+        left = np.arange(len(rows))
+        while len(left):
+            leader, left = int(left[0]), left[1:]
+            if answers[rows[leader]].reason or not len(left):
+                continue
+            same, reasons = fits(group, np.full(len(left), leader), group, left, self.settings)
+            for position, reason in reasons.items():
+                row = rows[left[position]]
+                answers[row] = Match(None, _and(answers[row].reason, f"entry {numbers[rows[leader]]}: {reason}"))
+            for member in left[same == 1].tolist():
+                answers[rows[member]] = Match(numbers[rows[leader]])
+            left = left[same != 1]
+
+    def _search(self, crystals: Crystals) -> list[tuple[Match, ReducedCell | None]]:
+        answers: list[tuple[Match, ReducedCell | None]] = [(Match(None), None)] * len(crystals)
+        groups: dict[CompositionKey, list[int]] = {}
+        for row in range(len(crystals)):
+            fault = structure_fault(crystals, row)
+            if fault:
+                answers[row] = (Match(None, fault), None)
+                continue
+            key = self._key(crystals, row)
+            if self._groups.get(key):
+                groups.setdefault(key, []).append(row)
+        wanted = [row for rows in groups.values() for row in rows]
+        cells: dict[int, ReducedCell] = {}
+        for row, cell in zip(wanted, self._reduce(crystals, wanted), strict=True):
+            if isinstance(cell, MatchError):
+                answers[row] = (Match(None, str(cell)), None)
+            else:
+                cells[row] = cell
+        self._prepare(list(groups))
+        for key, rows in groups.items():
+            usable = [row for row in rows if row in cells]
+            for row, match in zip(usable, self._compare(key, [cells[row] for row in usable]), strict=True):
+                answers[row] = (match, cells[row])
+        return answers
+
+    def _compare(self, key: CompositionKey, cells: list[ReducedCell]) -> list[Match]:
+        """The first entry of one formula that each cell matches."""
+        _, stacks, faults = self._stacks[key]
+        answers = [Match(None, faults)] * len(cells)
+        positions: dict[object, list[int]] = {}
+        for position, cell in enumerate(cells):
+            positions.setdefault(site_key(cell, self.framework), []).append(position)
+        for known, entries in stacks:
+            rows = positions.get(site_key(known.members[0], self.framework), [])
+            group = CellGroup(tuple(cells[row] for row in rows), self.framework)
+            left = np.arange(len(rows))
+            for start in range(0, len(entries), ENTRIES):
+                if not len(left):
+                    break
+                block = np.arange(start, min(start + ENTRIES, len(entries)))
+                i, j = np.tile(block, len(left)), np.repeat(left, len(block))
+                same, reasons = fits(known, i, group, j, self.settings)
+                for position, reason in reasons.items():
+                    row, entry = rows[j[position]], entries[i[position]]
+                    answers[row] = Match(None, _and(answers[row].reason, f"entry {entry.index}: {reason}"))
+                table = same.reshape(len(left), len(block)) == 1
+                for member, place in zip(left[table.any(1)], table.argmax(1)[table.any(1)], strict=True):
+                    answers[rows[member]] = Match(entries[block[place]].index)
+                left = left[~table.any(1)]
+        return answers
+
+    def _prepare(self, keys: list[CompositionKey]) -> None:
+        """Reduce the entries of some formulas and stack those of equal sites."""
+        stale = [key for key in keys if self._stacks.get(key, (0,))[0] != len(self._groups[key])]
+        raw = [entry for key in stale for entry in self._groups[key] if entry.cell is None]
+        if len({id(entry.crystals) for entry in raw}) == 1:
+            cells = self._reduce(raw[0].crystals, [entry.row for entry in raw])
+        else:
+            cells = [self._reduce(entry.crystals, [entry.row])[0] for entry in raw]
+        for entry, cell in zip(raw, cells, strict=True):
+            entry.cell = cell
+        for key in stale:
+            split: dict[object, list[_Entry]] = {}
+            faults = ""
+            for entry in self._groups[key]:
+                if isinstance(entry.cell, ReducedCell):
+                    split.setdefault(site_key(entry.cell, self.framework), []).append(entry)
+                else:
+                    faults = _and(faults, f"entry {entry.index}: {entry.cell}")
+            stacks = [
+                (CellGroup(tuple(e.cell for e in part if isinstance(e.cell, ReducedCell)), self.framework), part)
+                for part in split.values()
+            ]
+            self._stacks[key] = (len(self._groups[key]), stacks, faults)
+
+    def _append(self, entry: _Entry) -> None:
+        self._groups[self._key(entry.crystals, entry.row)].append(entry)
+        self._formulas.add(composition_key(entry.crystals.numbers[entry.row]))
+        self._size += 1
+
+    def _key(self, crystals: Crystals, row: int) -> CompositionKey:
+        """What can match at all; every crystal where species are not told apart."""
+        return () if self.framework else composition_key(crystals.numbers[row])
+
+    def _reduce(self, crystals: Crystals, rows: list[int]) -> list[ReducedCell | MatchError]:
+        return reduced_cells(crystals, rows, self.settings.seconds, self.workers)
+
+
+def _and(reasons: str, reason: str) -> str:
+    return f"{reasons}; {reason}" if reasons else f"not compared with {reason}"

@@ -9,7 +9,9 @@ import pandas as pd
 from nucleate.crystal.conditions import reduced
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import parse_formula
-from nucleate.evaluation.matching import CompositionKey, MatchError, StructureLibrary, composition_key
+from nucleate.evaluation.matching import CompositionKey, Match, StructureLibrary, composition_key
+
+_NOTHING_KNOWN = Match(None, "no known structures to compare with")
 
 
 def novelty(crystals: Crystals, known: StructureLibrary | Crystals, known_formulas: Iterable[str] = ()) -> pd.DataFrame:
@@ -27,21 +29,14 @@ def novelty(crystals: Crystals, known: StructureLibrary | Crystals, known_formul
     """
     library = known if isinstance(known, StructureLibrary) else StructureLibrary.of(known)
     formulas = library.formulas | formula_keys(known_formulas)
-    novel: list[bool | None] = []
-    twin: list[int | None] = []
-    reasons: list[str] = []
+    matches = library.find_all(crystals) if len(library) else [_NOTHING_KNOWN] * len(crystals)
     keys = [composition_key(row) for row in crystals.numbers]
-    for row in range(len(crystals)):
-        answer, index, reason = _judge(crystals, row, library)
-        novel.append(answer)
-        twin.append(index)
-        reasons.append(reason)
     return pd.DataFrame(
         {
-            "is_novel": pd.array(novel, dtype="boolean"),
-            "known_as": pd.array(twin, dtype="Int64"),
+            "is_novel": pd.array([None if m.is_known is None else not m.is_known for m in matches], dtype="boolean"),
+            "known_as": pd.array([m.index for m in matches], dtype="Int64"),
             "formula_known": pd.array([key in formulas for key in keys], dtype="boolean"),
-            "novelty_reason": pd.array(reasons, dtype=object),
+            "novelty_reason": pd.array([m.reason for m in matches], dtype=object),
         }
     )
 
@@ -53,15 +48,3 @@ def formula_keys(formulas: Iterable[str]) -> set[CompositionKey]:
         UserError: A text is not a formula.
     """
     return {tuple(sorted(reduced(parse_formula(text, "known formula")).items())) for text in set(formulas)}
-
-
-def _judge(crystals: Crystals, row: int, library: StructureLibrary) -> tuple[bool | None, int | None, str]:
-    if not len(library):
-        return None, None, "no known structures to compare with"
-    try:
-        match = library.find(crystals, row)
-    except MatchError as error:
-        return None, None, str(error)
-    if match.index is not None:
-        return False, match.index, ""
-    return (None if match.reason else True), None, match.reason

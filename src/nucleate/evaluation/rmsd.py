@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.evaluation.matching import MatchError, structure, time_limit
+from nucleate.evaluation.reduction import MatchError, structure, time_limit
 
 if TYPE_CHECKING:
     from pymatgen.core import Lattice, Structure

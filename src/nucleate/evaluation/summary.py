@@ -11,7 +11,7 @@ import pandas as pd
 from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
 from nucleate.evaluation.intervals import Mean, Rate
-from nucleate.evaluation.matching import SAME_STRUCTURE
+from nucleate.evaluation.reduction import SAME_STRUCTURE
 from nucleate.evaluation.stability import STABLE_WITHIN
 
 ATOM_BINS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 20))

@@ -1,0 +1,132 @@
+"""Whether pairs of reduced cells are the same structure: pymatgen's ``StructureMatcher.fit``, many pairs at once.
+
+Two cells of equal sites match if on some common basis (:mod:`nucleate.evaluation.lattice_mappings`) the sites of one
+lie on those of the other (:mod:`nucleate.evaluation.site_mappings`). Where an answer hangs on rounding, the plain
+matcher is asked, so that answers are the plain matcher's for every pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nucleate.evaluation.lattice_mappings import (
+    LENGTH_SLACK,
+    REDUCTION_SLACK,
+    Floats,
+    Ints,
+    LatticeVectors,
+    candidate_bases,
+    lengths_and_angles,
+    may_map,
+)
+from nucleate.evaluation.reduction import MatchError, MatchSettings, ReducedCell, time_limit
+from nucleate.evaluation.site_mappings import NO, UNSURE, YES, Cells, judge, place
+
+if TYPE_CHECKING:
+    from pymatgen.core.structure_matcher import StructureMatcher
+
+PAIRS = 512
+"""Pairs compared together; bounds the memory."""
+
+SiteKey = tuple[tuple[int, int], ...]
+"""Sorted (species, count) pairs of a reduced cell; only equal ones can match. Any species is 0 for frameworks."""
+
+
+def site_key(cell: ReducedCell, framework: bool) -> SiteKey:
+    """What two cells must have in common to be compared at all."""
+    return ((0, len(cell.numbers)),) if framework else cell.counts
+
+
+@dataclass(frozen=True)
+class CellGroup:
+    """Reduced cells of one :func:`site_key`, stacked, with what a comparison needs of each computed once."""
+
+    members: tuple[ReducedCell, ...]
+    framework: bool
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The members scaled to one Å³ a site, their sites in the order of their species."""
+        lattice, frac, anchor, species = [], [], [], np.zeros(0, np.int64)
+        for cell in self.members:
+            numbers = np.zeros_like(cell.numbers) if self.framework else cell.numbers
+            order = np.argsort(numbers, kind="stable")
+            _, species, counts = np.unique(numbers, return_inverse=True, return_counts=True)
+            volume = abs(np.linalg.det(cell.lattice)) / len(numbers)
+            lattice.append(cell.lattice / volume ** (1 / 3))
+            frac.append(cell.frac[order])
+            anchor.append(int(np.flatnonzero(order == np.argmin(counts[species]))[0]))
+            species = species[order]
+        return Cells(np.array(lattice), np.array(frac), species, np.array(anchor))
+
+    @cached_property
+    def shapes(self) -> tuple[Floats, Floats]:
+        """Lengths and angles (degrees) of the scaled cells."""
+        return lengths_and_angles(self.cells.lattice)
+
+    def vectors(self, cutoff: Floats) -> LatticeVectors:
+        """The vectors of each member up to a length; kept until longer ones are asked for."""
+        known: tuple[Floats, LatticeVectors] | None = self.__dict__.get("_vectors")
+        if known is None or (known[0] < cutoff).any():
+            known = (cutoff, LatticeVectors(self.cells.lattice, cutoff))
+            self.__dict__["_vectors"] = known
+        return known[1]
+
+
+def fits(first: CellGroup, i: Ints, second: CellGroup, j: Ints, settings: MatchSettings) -> tuple[Ints, dict[int, str]]:
+    """Whether members ``i`` of one group match members ``j`` of another of the same key, in the order of ``fit``.
+
+    Returns:
+        Answer for each pair (1 or 0; 2 where there is none), and for each of the last the reason.
+    """
+    answers = np.full(len(i), NO)
+    lengths = second.shapes[0][j]
+    chosen = np.flatnonzero(may_map(first.shapes[0][i], lengths, settings.ltol))
+    if len(chosen):
+        longest = first.shapes[0].max(axis=1)
+        # A second cell that passes `may_map` is no longer than this: abc <= 2**0.5 V holds for both reduced cells.
+        bound = np.sqrt(2.0) * ((1 + settings.ltol) * REDUCTION_SLACK) ** 2 * longest
+        needed = np.minimum(bound, max(lengths.max(), longest.max()) * 1.001)
+        table = first.vectors(needed * (1 + settings.ltol) * (1 + LENGTH_SLACK) + 1e-6)
+        for start in range(0, len(chosen), PAIRS):
+            rows = chosen[start : start + PAIRS]
+            answers[rows] = _fit_batch(first, i[rows], second, j[rows], table, settings)
+            short = lengths[rows].max(axis=1) > needed[i[rows]]
+            answers[rows[short]] = UNSURE
+    reasons = {}
+    matcher = settings.matcher(first.framework)
+    for row in np.flatnonzero(answers == UNSURE).tolist():
+        try:
+            answers[row] = plain_fit(matcher, first.members[i[row]], second.members[j[row]], settings.seconds)
+        except MatchError as error:
+            reasons[row] = str(error)
+    return answers, reasons
+
+
+def _fit_batch(
+    first: CellGroup, i: Ints, second: CellGroup, j: Ints, table: LatticeVectors, settings: MatchSettings
+) -> Ints:
+    lengths, angles = second.shapes
+    bases = candidate_bases(table, i, lengths[j], angles[j], settings.ltol, settings.angle_tol)
+    places = place(first.cells, i, second.cells, j, bases.pair, bases.matrix, bases.sure, settings.stol)
+    answers = judge(first.cells, second.cells, places, len(i))
+    return np.where(bases.searched, answers, UNSURE)
+
+
+def plain_fit(matcher: StructureMatcher, first: ReducedCell, second: ReducedCell, seconds: float) -> int:
+    """The plain matcher's answer for two reduced cells.
+
+    Raises:
+        MatchError: It fails or takes too long.
+    """
+    try:
+        with time_limit(seconds):
+            return YES if matcher.fit(first.structure, second.structure, skip_structure_reduction=True) else NO
+    except MatchError:
+        raise
+    except Exception as error:  # pymatgen raises many kinds on strange cells
+        raise MatchError(f"{type(error).__name__}: {error}") from error
