@@ -1,6 +1,7 @@
 import math
 import time
 import warnings
+from functools import cache
 
 import numpy as np
 import pytest
@@ -29,14 +30,17 @@ def crystals(*structures):
     )
 
 
+@cache
 def rock_salt(first="Na", second="Cl", a=5.64):
     return Structure.from_spacegroup("Fm-3m", Lattice.cubic(a), [first, second], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
+@cache
 def zinc_blende():
     return Structure.from_spacegroup("F-43m", Lattice.cubic(5.41), ["Zn", "S"], [[0, 0, 0], [0.25, 0.25, 0.25]])
 
 
+@cache
 def copper():
     return Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.61), ["Cu"], [[0, 0, 0]])
 
@@ -45,6 +49,7 @@ def caesium_chloride():
     return Structure(Lattice.cubic(4.12), ["Cs", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 
 
+@cache
 def spinel():
     return Structure.from_spacegroup(
         "Fd-3m", Lattice.cubic(8.08), ["Mg", "Al", "O"], [[0.125] * 3, [0.5] * 3, [0.2624] * 3]

@@ -28,15 +28,15 @@ def library_peak(values):
 
 def test_peaks_are_those_of_the_histogram():
     rng = np.random.default_rng(0)
-    values = rng.uniform(-0.01, 1.01, (4000, 3))
-    values[:1000, 1] = values[:1000, 0]
-    values[500:1500, 2] = values[500:1500, 0] + rng.uniform(-0.003, 0.003, 1000)
-    values[1500:2000, 1:] = 0.0
-    values[2000:2500] = values[2000:2500].mean(1, keepdims=True) + rng.uniform(-0.002, 0.002, (500, 3))
-    values[2500:3000] = np.round(values[2500:3000], 3)
-    values[3000] = [0.0, 0.0, 0.0]
-    values[3001] = [-0.4, -0.2, -0.3]
-    values[3002] = [1.2, 1.3, 1.4]
+    values = rng.uniform(-0.01, 1.01, (900, 3))
+    values[:200, 1] = values[:200, 0]
+    values[100:300, 2] = values[100:300, 0] + rng.uniform(-0.003, 0.003, 200)
+    values[300:400, 1:] = 0.0
+    values[400:600] = values[400:600].mean(1, keepdims=True) + rng.uniform(-0.002, 0.002, (200, 3))
+    values[600:700] = np.round(values[600:700], 3)
+    values[700] = [0.0, 0.0, 0.0]
+    values[701] = [-0.4, -0.2, -0.3]
+    values[702] = [1.2, 1.3, 1.4]
     found = _peaks(torch.from_numpy(values)[None])[0].numpy()
     expected = np.array([library_peak(row) for row in values])
     np.testing.assert_array_equal(found[expected == 0], 0)

@@ -99,7 +99,7 @@ def local_environment_diversity(crystals: Crystals, variant: Variant = "publishe
     known = torch.zeros(len(crystals), dtype=torch.bool)
     known[found.crystal] = True
     count = _published if variant == "published" else _paper
-    return torch.where(known, count(crystals.to("cpu"), found), torch.nan)
+    return torch.where(known, count(crystals.to("cpu"), found), torch.nan).to(crystals.frac.device)
 
 
 def local_environments(crystals: Crystals) -> Environments:

@@ -147,6 +147,11 @@ def _poles(
 
 
 def _body_centred(angles: Angles, south: float = 2.5261129449194057 / math.pi, weight: float = 6.0) -> Tensor:
+    """Every pair of opposite neighbours as poles, and three waves of the others about their axis.
+
+    The library takes each pair once, with the neighbour that it happens to list first as the north pole, so that its
+    value depends on the order of the neighbours. Here both choices are averaged.
+    """
     polar, c = angles.polar, angles.polar.shape[1]
     is_south = polar >= south
     x = (polar - 0.5) * math.pi / math.asin(1 / 3)
@@ -154,8 +159,7 @@ def _body_centred(angles: Angles, south: float = 2.5261129449194057 / math.pi, w
     ring = ((3 * angles.azimuth).cos() * wave[:, :, None, :] * angles.turned).sum(-1)
     ring = torch.where(polar > 0.5, ring, -ring)
     total = torch.where(is_south, weight * _gauss(15.0, polar - 1.0), ring)
-    each_once = torch.ones(c, c, dtype=torch.bool, device=polar.device).triu(1)
-    return total[:, each_once].sum(1) / (0.5 * c * (6 + (c - 2) * (c - 3)))
+    return total[:, angles.distinct].sum(1) / (c * (6 + (c - 2) * (c - 3)))
 
 
 def _cuboctahedral(angles: Angles) -> Tensor:
