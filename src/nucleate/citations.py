@@ -156,6 +156,34 @@ _WORKS = (
         "SMACT: Semiconducting Materials by Analogy and Chemical Theory",
         "2019", doi="10.21105/joss.01361", journal="Journal of Open Source Software", volume="4", pages="1361",
     ),
+    # Descriptors.
+    _work(
+        "proxy_potentials", "statistical proxy potentials", "article",
+        "Dmytro Antypov; Christopher M. Collins; Andrij Vasylenko; Vladimir V. Gusev; Michael W. Gaultois; "
+        "George R. Darling; Matthew S. Dyer; Matthew J. Rosseinsky",
+        "Statistically Derived Proxy Potentials Accelerate Geometry Optimization of Crystal Structures",
+        "2024", doi="10.1002/cphc.202400254", journal="ChemPhysChem", volume="25", pages="e202400254",
+    ),
+    _work(
+        "complexity", "crystallographic complexity", "article",
+        "Sergey V. Krivovichev; Vladimir G. Krivovichev",
+        "The Fedorov-Groth law revisited: complexity analysis using mineralogical data",
+        "2020", journal="Acta Crystallographica Section A", volume="76", pages="429-431",
+    ),
+    _work(
+        "hhi", "concentration of the supply of elements", "article",
+        "Michael W. Gaultois; Taylor D. Sparks; Christopher K. H. Borg; Ram Seshadri; William D. Bonificio; "
+        "David R. Clarke",
+        "Data-Driven Review of Thermoelectric Materials: Performance and Resource Considerations",
+        "2013", doi="10.1021/cm400893e", journal="Chemistry of Materials", volume="25", pages="2911-2920",
+    ),
+    _work(
+        "dimensionality", "dimensionality of bonded networks", "article",
+        "Peter Mahler Larsen; Mohnish Pandey; Mikkel Strange; Karsten Wedel Jacobsen",
+        "Definition of a scoring parameter to identify low-dimensional materials components",
+        "2019", doi="10.1103/PhysRevMaterials.3.034003", journal="Physical Review Materials", volume="3",
+        pages="034003",
+    ),
     # Data and learning.
     _work(
         "materials_project", "training structures, known structures and energies (CC BY 4.0)", "article",

@@ -6,8 +6,10 @@ import torch
 from pymatgen.core import Lattice, Structure
 
 from nucleate.crystal.elements import COVALENT_RADII
+from nucleate.crystal.formula import ELECTRONEGATIVITIES
 from nucleate.crystal.periodic import Neighbors
-from nucleate.descriptors.bonds import bondable, bonds
+from nucleate.descriptors.bonds import bondable, bonds, cations
+from nucleate.descriptors.charge_balance import is_metal
 
 
 def rows(edges: Neighbors, crystal: int) -> list[tuple[int, ...]]:
@@ -24,10 +26,12 @@ def test_matches_pymatgen(samples):
         structure = Structure(Lattice(cell.numpy()), z.tolist(), x.numpy())
         first, second, image, distance = structure.get_neighbor_list(6.5)
         radii = [COVALENT_RADII[number] for number in z]
+        highest = max(ELECTRONEGATIVITIES[number] for number in z)
+        ions = [is_metal(int(number)) and highest - ELECTRONEGATIVITIES[number] >= 1.5 for number in z]
         expected = sorted(
             (int(a), int(b), *map(int, shift))
             for a, b, shift, d in zip(first, second, image, distance, strict=True)
-            if d <= 1.2 * (radii[a] + radii[b])
+            if d <= 1.2 * (radii[a] + radii[b]) and not (ions[a] and ions[b])
         )
         assert rows(edges, i) == expected
 
@@ -67,3 +71,10 @@ def test_broken_crystals_have_none_and_duplicates_touch(samples):
     edges = bonds(crystals)
     assert set(edges.crystal.tolist()) == {len(names)}
     assert float(edges.distance.min()) == 0.0
+
+
+def test_who_is_a_cation(samples):
+    crystals = samples.batch(samples.ROCK_SALT, samples.COPPER, samples.PEROVSKITE)
+    assert cations(crystals)[0].tolist()[:2] == [True, False]
+    assert not cations(crystals)[1].any()
+    assert cations(crystals)[2].tolist() == [True, True, False, False, False]

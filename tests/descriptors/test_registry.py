@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from nucleate.citations import CITATIONS
 from nucleate.descriptors.registry import CHEAP, DESCRIPTORS, descriptor_table, select
 from nucleate.errors import UserError
 
@@ -16,6 +17,7 @@ def test_a_descriptor_is_documented(name):
     descriptor = DESCRIPTORS[name]
     assert descriptor.name == name
     assert callable(descriptor.function)
+    assert descriptor.source == "" or descriptor.source in CITATIONS
 
 
 @pytest.mark.parametrize("name", DESCRIPTORS)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nucleate.data.reference import Reference
 
 CHUNKS_AT_ONCE = 64
+_ALWAYS_CITED = ("ase", "covalent_radii", "materials_project", "mattergen", "moyopy", "pymatgen")
 
 
 @dataclass
@@ -148,8 +149,10 @@ def add_timing(run: Run, stage: str, seconds: float, crystals: int, core_seconds
 
 def screening_record(settings: ScreenSettings, reference: Reference, works: list[str]) -> dict[str, object]:
     """The part of ``run.json`` that says how candidates were judged, and what to cite for it."""
+    from nucleate.descriptors.registry import DESCRIPTORS
     from nucleate.evaluation.matching import SAME_STRUCTURE
 
+    described = [DESCRIPTORS[name].source for name in asked_descriptors(settings) if DESCRIPTORS[name].source]
     potential = ["chgnet"] if settings.potential == "chgnet" else []
     return {
         "reference_sha256": reference_hash(settings.reference),
@@ -163,7 +166,5 @@ def screening_record(settings: ScreenSettings, reference: Reference, works: list
             "stability_threshold": settings.stable_within,
             "denominator": "all candidates of the run",
         },
-        "citations": sorted(
-            {*works, *potential, "ase", "covalent_radii", "materials_project", "mattergen", "moyopy", "pymatgen"}
-        ),
+        "citations": sorted({*works, *potential, *described, *_ALWAYS_CITED}),
     }

@@ -2,6 +2,10 @@
 
 The factor lies in the gap of most solids: the longest bonds of metals and salts are within 1.15 of the sum (Na 1.12,
 NaCl 1.05), contacts between molecules, chains and layers beyond 1.25 (selenium chains 1.43, MoS2 layers 1.6).
+
+Two cations are not bonded, however near: the covalent radius of an electropositive metal says nothing of its ion (Cs to
+Cs in CsCl is 0.84 of the sum). A cation here is a metal that is at least 1.5 less electronegative than the most
+electronegative element of the crystal; metals in alloys, carbides and sulfides of noble metals stay bonded.
 """
 
 from __future__ import annotations
@@ -10,7 +14,8 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.elements import COVALENT_RADII
+from nucleate.crystal.elements import COVALENT_RADII, SYMBOLS
+from nucleate.crystal.formula import ELECTRONEGATIVITIES
 from nucleate.crystal.lattice import heights
 from nucleate.crystal.periodic import (
     MAX_IMAGES,
@@ -20,7 +25,11 @@ from nucleate.crystal.periodic import (
     reduced_cells,
     usable_cells,
 )
+from nucleate.descriptors.charge_balance import is_metal
 from nucleate.descriptors.element_values import site_values
+
+IONIC_GAP = 1.5
+"""Difference in Pauling electronegativity from which a metal counts as a cation."""
 
 TOLERANCE = 1.2
 """Longest bond, as a multiple of the sum of covalent radii."""
@@ -47,7 +56,7 @@ def bonds(crystals: Crystals, tolerance: float = TOLERANCE) -> Neighbors:
     rows = bondable(crystals).nonzero().flatten()
     cells, changes = reduced_cells(crystals.lattice[rows])
     frac = crystals.frac[rows] @ torch.linalg.inv(changes)
-    radii = _radii(crystals)[rows]
+    radii, cation = _radii(crystals)[rows], cations(crystals)[rows]
     sizes = crystals.n_atoms[rows]
     cutoff = 2 * tolerance * radii.amax(-1) if len(rows) else radii.new_zeros(0)
     reach = torch.floor(cutoff[:, None] / heights(cells) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64)
@@ -58,7 +67,7 @@ def bonds(crystals: Crystals, tolerance: float = TOLERANCE) -> Neighbors:
         offsets = image_offsets((a, b, c), frac.device)
         step = max(1, _PAIRS_AT_ONCE // (n * n * len(offsets)))
         for part in (member == k).nonzero().flatten().split(step):
-            group = _within(frac[part, :n], cells[part], tolerance * radii[part, :n], offsets)
+            group = _within(frac[part, :n], cells[part], tolerance * radii[part, :n], cation[part, :n], offsets)
             image = torch.round(group.image.to(torch.float64)[:, None] @ changes[part][group.crystal])[:, 0]
             found.append(group._replace(crystal=rows[part[group.crystal]], image=image.to(torch.int64)))
     if not found:
@@ -69,15 +78,27 @@ def bonds(crystals: Crystals, tolerance: float = TOLERANCE) -> Neighbors:
     return Neighbors(*(part[order] for part in joined))
 
 
-def _within(frac: Tensor, cells: Tensor, reach: Tensor, offsets: Tensor) -> Neighbors:
-    """Pairs no farther apart than the sum of their ``reach`` (B, n); images in the basis of ``cells``."""
+def cations(crystals: Crystals) -> Tensor:
+    """True on the sites of metals far less electronegative than the crystal's most electronegative element, (B, N)."""
+    metal = site_values(crystals, [float(is_metal(z)) for z in range(len(SYMBOLS))]) == 1
+    attraction = site_values(crystals, ELECTRONEGATIVITIES)
+    highest = attraction.amax(-1, keepdim=True) if attraction.shape[1] else attraction
+    return metal & (highest - attraction >= IONIC_GAP)
+
+
+def _within(frac: Tensor, cells: Tensor, reach: Tensor, cation: Tensor, offsets: Tensor) -> Neighbors:
+    """Pairs no farther apart than the sum of their ``reach`` (B, n), save those of two of ``cation`` (B, n).
+
+    Images are in the basis of ``cells``.
+    """
     raw = frac[:, None, :, :] - frac[:, :, None, :]
     near = minimum_image(raw)
     shifts = offsets.to(frac) @ cells
     squared = ((near @ cells[:, None])[:, :, :, None] + shifts[:, None, None]).square().sum(-1)
     itself = torch.eye(frac.shape[1], dtype=torch.bool, device=frac.device)[:, :, None] & (offsets == 0).all(-1)
     longest = (reach[:, :, None] + reach[:, None, :]).square()[..., None]
-    b, i, j, k = ((squared <= longest) & ~itself).nonzero().unbind(1)
+    repelled = (cation[:, :, None] & cation[:, None, :])[..., None]
+    b, i, j, k = ((squared <= longest) & ~itself & ~repelled).nonzero().unbind(1)
     image = offsets[k] + torch.round(near - raw)[b, i, j].to(torch.int64)
     return Neighbors(b, i, j, image, squared[b, i, j, k].sqrt())
 

@@ -5,6 +5,9 @@ is the mean over its elements weighted by mass. Under 1,500 a market counts as u
 Values by element are those of pymatgen, for production and for known reserves; 26 elements up to lawrencium, hydrogen
 among them, have none.
 
+The column ``hhi_score`` is the index of reserves: MatterGen asks for an ``hhi_score`` of 1,200 and answers with
+compounds such as MnFe3O4 and Fe8Au, whose indices are 1,276 and 1,278 by reserves, 1,822 and 2,002 by production.
+
 Source: M. W. Gaultois et al., Chem. Mater. 25, 2911 (2013), doi:10.1021/cm400893e.
 """
 

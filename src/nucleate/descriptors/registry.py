@@ -25,15 +25,15 @@ class Descriptor:
         name: Of the column.
         unit: Of the values; empty where they have none.
         path: Where the function lies, ``module:function`` below ``nucleate.descriptors``.
-        source: Where the definition was published; empty where it needs no reference.
-        cheap: Takes about a millisecond a crystal, and is computed where nothing else is asked for.
+        source: Key of the work to cite in ``citations.CITATIONS``; empty where it needs none.
+        cheap: Takes a few milliseconds a crystal at most, and is computed where nothing else is asked for.
         flags: Likewise a function that marks the sites (B, N) whose elements leave it undefined; empty for none.
     """
 
     name: str
     unit: str
     path: str
-    source: str
+    source: str = ""
     cheap: bool = True
     flags: str = ""
 
@@ -55,37 +55,27 @@ class Descriptor:
         return [", ".join(SYMBOLS[z] for z in sorted(set(row) - {0})) for row in marked]
 
 
-_PIGEN = "A. Vasylenko et al., Physics-informed diffusion models (2025)"
-_GAULTOIS = "M. W. Gaultois et al., Chem. Mater. 25, 2911 (2013)"
-_CORDERO = "B. Cordero et al., Dalton Trans. 2832 (2008)"
+_LACKS_RADIUS, _LACKS_HHI = "compactness:without_radius", "hhi:without_hhi"
 
 _ALL = (
-    Descriptor("compactness", "", "compactness:compactness", f"{_PIGEN}, Eq. 2", flags="compactness:without_radius"),
-    Descriptor(
-        "proxy_potential",
-        "",
-        "spp:proxy_potential",
-        "D. Antypov et al., ChemPhysChem 25, e202400254 (2024)",
-        cheap=False,
-    ),
+    Descriptor("compactness", "", "compactness:compactness", "pigen", flags=_LACKS_RADIUS),
+    Descriptor("proxy_potential", "kT", "spp:proxy_potential", "proxy_potentials"),
     Descriptor(
         "local_environment_diversity",
         "bits",
         "local_environment_diversity:local_environment_diversity",
-        f"{_PIGEN}, Methods",
+        "pigen",
         cheap=False,
     ),
-    Descriptor("complexity", "bits/atom", "complexity:complexity", "S. V. Krivovichev, Acta Cryst. A 68, 393 (2012)"),
-    Descriptor("charge_balance", "", "charge_balance:charge_balance", "D. W. Davies et al., Chem 1, 617 (2016)"),
-    Descriptor("hhi_score", "", "hhi:hhi_reserve", _GAULTOIS, flags="hhi:without_hhi"),
-    Descriptor("hhi_production", "", "hhi:hhi_production", _GAULTOIS, flags="hhi:without_hhi"),
-    Descriptor("density", "g/cm³", "geometry:density", ""),
-    Descriptor("number_density", "1/Å³", "geometry:number_density", ""),
-    Descriptor("min_radii_fraction", "", "geometry:min_radii_fraction", _CORDERO),
-    Descriptor("coordination", "", "geometry:coordination", _CORDERO),
-    Descriptor(
-        "dimensionality", "", "dimensionality:dimensionality", "P. M. Larsen et al., Phys. Rev. Mater. 3, 034003 (2019)"
-    ),
+    Descriptor("complexity", "bits/atom", "complexity:complexity", "complexity"),
+    Descriptor("charge_balance", "", "charge_balance:charge_balance", "smact"),
+    Descriptor("hhi_score", "", "hhi:hhi_reserve", "hhi", flags=_LACKS_HHI),
+    Descriptor("hhi_production", "", "hhi:hhi_production", "hhi", flags=_LACKS_HHI),
+    Descriptor("density", "g/cm³", "density:density"),
+    Descriptor("number_density", "1/Å³", "density:number_density"),
+    Descriptor("min_radii_fraction", "", "contacts:min_radii_fraction", "covalent_radii"),
+    Descriptor("coordination", "", "contacts:coordination", "covalent_radii"),
+    Descriptor("dimensionality", "", "dimensionality:dimensionality", "dimensionality"),
 )
 
 DESCRIPTORS: Mapping[str, Descriptor] = MappingProxyType({descriptor.name: descriptor for descriptor in _ALL})

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.elements import COVALENT_RADII, MASSES, SYMBOLS
+from nucleate.crystal.elements import COVALENT_RADII, SYMBOLS
 from nucleate.crystal.periodic import minimum_distances
+from nucleate.descriptors.density import density, number_density
 
 MIN_RADII_FRACTION = 0.5
 """Smallest distance allowed, as a fraction of the sum of covalent radii (LeMat-GenBench's scaling factor)."""
@@ -25,9 +26,6 @@ LAX_MIN_DISTANCE = 0.5
 
 LAX_MIN_VOLUME = 0.1
 
-GRAMS_PER_CM3 = 1.66053906660
-"""One atomic mass unit per Å³ in g/cm³."""
-
 
 @dataclass(frozen=True)
 class Validity:
@@ -38,8 +36,8 @@ class Validity:
         is_valid_lax: Only "every distance over 0.5 Å and volume over 0.1 Å³", as older tables ask, shape (B,), bool.
         min_distance: Shortest periodic distance in Å, shape (B,).
         min_radii_fraction: Smallest distance over the sum of the two covalent radii, shape (B,).
-        atom_density: Atoms per Å³, shape (B,).
-        mass_density: g/cm³, shape (B,).
+        atom_density: Atoms per Å³, shape (B,); NaN where undefined.
+        mass_density: g/cm³, shape (B,); NaN where undefined.
         reasons: What is wrong with each crystal in words; empty where it is valid.
     """
 
@@ -62,7 +60,6 @@ def validity(crystals: Crystals) -> Validity:
     numbers = torch.where(known, crystals.numbers, 0)
     device, dtype = crystals.frac.device, torch.float64
     radii = torch.tensor(COVALENT_RADII, dtype=dtype, device=device)[numbers]
-    masses = torch.tensor(MASSES, dtype=dtype, device=device)[numbers].sum(-1)
 
     if crystals.numbers.shape[1]:
         distances = minimum_distances(crystals.to(dtype=dtype))
@@ -73,8 +70,7 @@ def validity(crystals: Crystals) -> Validity:
         min_distance = torch.full((len(crystals),), torch.inf, dtype=dtype)
         min_fraction, pair = min_distance.clone(), torch.zeros(len(crystals), dtype=torch.int64)
     volume = crystals.volume.to(dtype)
-    atom_density = crystals.n_atoms / volume
-    mass_density = masses / volume * GRAMS_PER_CM3
+    atom_density, mass_density = number_density(crystals), density(crystals)
 
     real = (crystals.n_atoms > 0) & volume.isfinite() & (volume > 0)
     finite = real & crystals.frac.isfinite().flatten(1).all(1) & crystals.lattice.isfinite().flatten(1).all(1)
