@@ -124,10 +124,17 @@ def _shortest(frac: Tensor, lattice: Tensor, reach: int) -> Tensor:
         cell = lattice[start : start + step]
         pairs = pair_differences(frac[start : start + step]) @ cell[:, None]
         shifts = offsets @ cell
-        squared = ((pairs[:, :, :, None, :] + shifts[:, None, None, :, :]) ** 2).sum(-1)
+        squared = squared_lengths(pairs, shifts)
         squared = squared.masked_fill(itself[:, :, None] & home, torch.inf)
         parts.append(squared.amin(-1).sqrt())
     return torch.cat(parts) if parts else frac.new_zeros(0, n, n)
+
+
+def squared_lengths(pairs: Tensor, shifts: Tensor) -> Tensor:
+    """Squared length of every pair's vector (B, N, N, 3) moved by every shift (B, K, 3), shape (B, N, N, K)."""
+    # Component by component: a sum over an axis of three is several times slower than three additions.
+    x, y, z = ((pairs[..., a, None] + shifts[:, None, None, :, a]).square() for a in range(3))
+    return x.add_(y).add_(z)
 
 
 def neighbors(crystals: Crystals, cutoff: float) -> Neighbors:

@@ -23,6 +23,7 @@ from nucleate.crystal.periodic import (
     image_offsets,
     minimum_image,
     reduced_cells,
+    squared_lengths,
     usable_cells,
 )
 from nucleate.descriptors.charge_balance import is_metal
@@ -94,7 +95,7 @@ def _within(frac: Tensor, cells: Tensor, reach: Tensor, cation: Tensor, offsets:
     raw = frac[:, None, :, :] - frac[:, :, None, :]
     near = minimum_image(raw)
     shifts = offsets.to(frac) @ cells
-    squared = ((near @ cells[:, None])[:, :, :, None] + shifts[:, None, None]).square().sum(-1)
+    squared = squared_lengths(near @ cells[:, None], shifts)
     itself = torch.eye(frac.shape[1], dtype=torch.bool, device=frac.device)[:, :, None] & (offsets == 0).all(-1)
     longest = (reach[:, :, None] + reach[:, None, :]).square()[..., None]
     repelled = (cation[:, :, None] & cation[:, None, :])[..., None]
