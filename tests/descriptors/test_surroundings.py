@@ -23,3 +23,12 @@ def test_every_image_within_the_radius(seed):
 
 def test_too_many_images_are_refused():
     assert surroundings(np.zeros((1, 3)), np.eye(3) * 0.01, np.arange(1), 12.0) is None
+
+
+def test_slices_change_nothing(monkeypatch):
+    rng = np.random.default_rng(0)
+    frac, cell = rng.random((6, 3)), np.eye(3) * 4
+    whole = surroundings(frac, cell, np.arange(6), 6.0)
+    monkeypatch.setattr("nucleate.descriptors.surroundings.SLICE_POINTS", 1000)
+    for one, other in zip(whole, surroundings(frac, cell, np.arange(6), 6.0), strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -69,10 +69,10 @@ def _hull_angles(points: NDArray[np.float64], known: float) -> NDArray[np.float6
     if depth <= 1e-9 * scale or (known and 1.0 / depth > known):
         return None
     corners = dual[hull.simplices]  # (facets, 3, 3)
-    along = np.roll(corners, -1, 1) - corners
-    back = np.roll(corners, 1, 1) - corners
-    cross = np.linalg.norm(np.cross(along, back), axis=-1)
-    inner = np.arctan2(cross, (along * back).sum(-1))
+    along = corners[:, (1, 2, 0)] - corners
+    back = -along[:, (2, 0, 1)]
+    doubled = np.linalg.norm(np.cross(along[:, 0], back[:, 0]), axis=-1)  # the triangle's area, twice
+    inner = np.arctan2(doubled[:, None], (along * back).sum(-1))
     total = np.bincount(hull.simplices.ravel(), inner.ravel(), minlength=len(points))
     on_hull = np.bincount(hull.simplices.ravel(), minlength=len(points)) > 0
     return np.where(on_hull, np.maximum(2 * math.pi - total, 0.0), 0.0)

@@ -28,7 +28,7 @@ ALIGNED = 1e-12
 TETRAHEDRAL = 0.6081734479693927
 """The tetrahedral angle in units of π."""
 
-MAX_TERMS = 4_000_000
+MAX_TERMS = 1_000_000
 """Angles held at once."""
 
 

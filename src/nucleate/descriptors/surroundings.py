@@ -7,8 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_POINTS = 4_000_000
-"""Images looked at for one crystal; what needs more is no crystal."""
+MAX_POINTS = 200_000_000
+"""Images looked at for one crystal, a few seconds; what needs more is no crystal."""
+
+SLICE_POINTS = 1_000_000
+"""Images held at once."""
 
 
 class Surroundings(NamedTuple):
@@ -44,15 +47,20 @@ def surroundings(
         return None
     axes = [np.arange(-k, k + 1) for k in reach.astype(int)]
     images = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3) @ cell
-    difference = frac[None, :, :] - frac[chosen][:, None, :]
-    home = (difference - np.floor(difference + 0.5)) @ cell
-    vectors = home[:, :, None, :] + images
-    squared = np.einsum("rnkx,rnkx->rnk", vectors, vectors)
-    squared[np.arange(len(chosen)), chosen, len(images) // 2] = np.inf  # the site itself
-    rows, seconds, which = np.nonzero(squared <= radius**2)
-    distances = np.sqrt(squared[rows, seconds, which])
+    parts = []
+    step = max(1, SLICE_POINTS // (len(frac) * len(images)))
+    for start in range(0, len(chosen), step):
+        some = chosen[start : start + step]
+        difference = frac[None, :, :] - frac[some][:, None, :]
+        home = (difference - np.floor(difference + 0.5)) @ cell
+        shifted = home[:, :, None, :] + images
+        squared = np.einsum("rnkx,rnkx->rnk", shifted, shifted)
+        squared[np.arange(len(some)), some, len(images) // 2] = np.inf  # the site itself
+        near = np.nonzero(squared <= radius**2)
+        parts.append((near[0] + start, near[1], shifted[near], np.sqrt(squared[near])))
+    rows, seconds, vectors, distances = (np.concatenate(values) for values in zip(*parts, strict=True))
     order = np.lexsort((distances, rows))
-    rows, seconds, which, distances = rows[order], seconds[order], which[order], distances[order]
+    rows, seconds, vectors, distances = rows[order], seconds[order], vectors[order], distances[order]
     counts = np.bincount(rows, minlength=len(chosen))
     place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     width = int(counts.max(initial=0))
@@ -62,7 +70,7 @@ def surroundings(
         np.full((len(chosen), width), -1),
         radius,
     )
-    found.vectors[rows, place] = vectors[rows, seconds, which]
+    found.vectors[rows, place] = vectors
     found.distances[rows, place] = distances
     found.sites[rows, place] = seconds
     return found
