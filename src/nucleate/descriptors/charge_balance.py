@@ -85,8 +85,9 @@ def is_charge_balanced(counts: Mapping[int, int], rare_states: bool = False) -> 
 def charge_balance(crystals: Crystals) -> Tensor:
     """1 where oxidation states, rare ones included, balance the crystal or none are needed, else 0, shape (B,).
 
-    NaN without atoms. Of 1,200 formulas of the Materials Project, 96 % get the answer of SMACT 4's ``smact_validity``;
-    where the two differ it is mostly promethium, which SMACT does not count as a metal, and borides and silicides.
+    NaN without atoms. Of 9,137 formulas of the Materials Project, 95 % get the answer of SMACT 4's ``smact_validity``;
+    both call 91 to 92 % of them valid. Where they differ it is over the states of metalloids in borides and silicides,
+    and over promethium, which SMACT does not count as a metal.
     """
     values = [
         float(is_charge_balanced(counts, rare_states=True)) if counts else torch.nan
