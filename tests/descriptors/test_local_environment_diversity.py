@@ -129,7 +129,8 @@ def test_invariances_and_batching(variant):
     s = spinel()
     moved = s.copy()
     moved.translate_sites(range(len(s)), [0.13, 0.27, 0.31])
-    turned = Structure(s.lattice, s.species[::-1], s.frac_coords[::-1])
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    turned = Structure(Lattice(s.lattice.matrix @ rotation), s.species[::-1], s.frac_coords[::-1])
     large = rock_salt().make_supercell([2, 1, 1], in_place=False)
     batch = crystals(s, moved, turned, s.make_supercell([1, 1, 2], in_place=False), rock_salt(), large)
     values = local_environment_diversity(batch, variant)
