@@ -11,8 +11,8 @@ index once however many sites have it, S is not smoothed, motifs take every seco
 the list of elements (its sites are skipped), and both entropies are rounded to four decimals.
 
 References:
-    | Generative modelling of crystal structures beyond known frameworks (PIGEN), Methods "Local Environment Diversity",
-      Eqs. 4 to 6
+    | Physics-informed diffusion models for extrapolating crystal structures beyond known motifs (Vasylenko, Ottomano,
+      Collins, Savani, Dyer, Rosseinsky), Methods "Local Environment Diversity", Eqs. 4 to 6
 """
 
 from __future__ import annotations
