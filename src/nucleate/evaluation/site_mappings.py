@@ -6,9 +6,10 @@ is taken out, leaves no site further than stol (V/N)^(1/3) from its partner.
 
 What makes it fast. Let R = 2 stol (V/N)^(1/3). In a match every displacement is within R/2 of the mean, so that any
 two differ by less than R. Shifted so that the first site lies exactly on its partner, every site therefore has a
-partner closer than R. If no choice of partner for the first site brings that about on a given cell, the cell holds no
-match, whatever the assignment would have been; nearly all cells end there. Where an assignment is solved, entries
-beyond R are given the cost R², which is not above their own: a solution that uses none of them is the true optimum.
+partner of its own closer than R. If no choice of partner for the first site brings that about on a given cell, the
+cell holds no match, whatever the assignment would have been; nearly all cells end there. Where an assignment is
+solved, it is first among the distances below R, then with all longer ones at the cost R², which is not above their
+own: if both give the same, it is the true optimum.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from scipy.optimize import linear_sum_assignment
 
 from nucleate.evaluation.lattice_mappings import Bools, Floats, Ints
 
-NO, YES, UNSURE = 0, 1, 2
+NO, YES, UNSURE, APART = 0, 1, 2, 3
 
 SLACK = 1e-9
 """Relative; distances this close to a bound, and assignments this close to each other, are not decided here."""
@@ -131,10 +132,14 @@ def judge(first: Cells, second: Cells, places: Placements, pairs: int) -> Ints:
         return answer
     flat = (places.reach.max(axis=1) >= WIDE) | ~np.isfinite(places.radius)
     answer[places.pair[flat]] = UNSURE
-    partners = np.flatnonzero(first.species == first.species[second.anchor[0]])
+    sizes = np.bincount(first.species)
+    starts = np.cumsum(sizes) - sizes
+    rarest = sizes.min()  # equally rare species may differ in which of them comes first
     lines = np.flatnonzero(~flat)
-    line, partner = np.repeat(lines, len(partners)), np.tile(partners, len(lines))
-    shift = places.first[line, partner] - second.frac[places.second[line], second.anchor[places.second[line]]]
+    line, partner = np.repeat(lines, rarest), np.tile(np.arange(rarest), len(lines))
+    anchor = second.anchor[places.second[line]]
+    partner += starts[first.species[anchor]]
+    shift = places.first[line, partner] - second.frac[places.second[line], anchor]
     wide: Bools = np.asarray((places.reach >= HALF).any(axis=1))
     alive = np.zeros(len(line), bool)
     for kind in (False, True):
@@ -143,12 +148,17 @@ def judge(first: Cells, second: Cells, places: Placements, pairs: int) -> Ints:
         for start in range(0, len(chosen), step):
             rows = chosen[start : start + step]
             alive[rows[_have_partners(second, places, line[rows], shift[rows], first.species, kind)]] = True
-    if alive.any():
-        _decide(second, places, line[alive], shift[alive], wide, answer, first.species)
-    # A cell with such a placement may hold a match at another one, whose assignment then uses a distance over R.
+    held = np.zeros(len(line), bool)
+    pairs_left, begin, count = np.unique(places.pair[line[alive]], return_index=True, return_counts=True)
+    candidates = np.flatnonzero(alive)
+    for pair, start, rows in zip(pairs_left, begin, count, strict=True):
+        mine = candidates[start : start + rows]
+        found, held[mine] = _decide_pair(second, places, line[mine], shift[mine], wide, first.species)
+        answer[pair] = max(answer[pair], found) if found != YES else YES
+    # A basis with a placement on which all sites pair up may hold a match at a placement on which they do not.
     hopeful = np.zeros(len(places.pair), bool)
-    hopeful[line[alive]] = True
-    others = np.flatnonzero(hopeful[line] & ~alive & (answer[places.pair[line]] == NO))
+    hopeful[line[held]] = True
+    others = np.flatnonzero(hopeful[line] & ~held & (answer[places.pair[line]] == NO))
     if len(others):
         kept = _in_boxes(second, places, line[others], shift[others], first.species)
         answer[places.pair[line[others[kept]]]] = UNSURE
@@ -218,26 +228,19 @@ def _cartesian(delta: Floats, cell: Floats) -> Floats:
     )
 
 
-def _decide(
-    second: Cells,
-    places: Placements,
-    line: Ints,
-    shift: Floats,
-    wide: Bools,
-    answer: Ints,
-    species: Ints,
-) -> None:
-    """Solve assignments pair by pair, the most promising placement first, until one is a match for sure."""
-    pairs, start, count = np.unique(places.pair[line], return_index=True, return_counts=True)
-    for pair, begin, rows in zip(pairs, start, count, strict=True):
-        rows = np.arange(begin, begin + rows)
-        answer[pair] = max(answer[pair], _decide_pair(second, places, line[rows], shift[rows], wide, species))
+def _decide_pair(
+    second: Cells, places: Placements, line: Ints, shift: Floats, wide: Bools, species: Ints
+) -> tuple[int, Bools]:
+    """Solve the assignments of one pair, the most promising first, until one is a match for sure.
 
-
-def _decide_pair(second: Cells, places: Placements, line: Ints, shift: Floats, wide: Bools, species: Ints) -> int:
+    Returns:
+        YES, NO or UNSURE, and for each placement whether all sites pair up closer than R on it (placements after the
+        match are not looked at).
+    """
     same = species[:, None] == species[None, :]
     n = len(species)
     step = max(1, ROWS // (n * n))
+    held = np.zeros(len(line), bool)
     doubtful = False
     for start in range(0, len(line), step):
         at, by = line[start : start + step], shift[start : start + step]
@@ -246,18 +249,26 @@ def _decide_pair(second: Cells, places: Placements, line: Ints, shift: Floats, w
         parts = _squares(delta, places.cell[at], bool(wide[at].any()))
         squares, vectors, nexts = parts[0].reshape(-1, n, n), parts[1].reshape(-1, n, n, 3), parts[2].reshape(-1, n, n)
         limit = places.radius[at] ** 2
-        cost = np.where(same, np.minimum(squares, limit[:, None, None]), BLOCKED)
-        for row in np.argsort(cost.min(axis=2).sum(axis=1), kind="stable"):
-            found = _solve(cost[row], squares[row], vectors[row], nexts[row], float(limit[row]))
+        close = same & (squares <= limit[:, None, None] * (1 + SLACK))
+        possible = np.flatnonzero(close.any(axis=1).all(axis=1) & close.any(axis=2).all(axis=1))
+        cost = np.where(close, squares, BLOCKED)
+        for row in possible[np.argsort(cost[possible].min(axis=2).sum(axis=1), kind="stable")]:
+            parts_of_row = cost[row], close[row], same, squares[row], vectors[row], nexts[row]
+            found = _solve(*parts_of_row, float(limit[row]))
             if found == YES and places.sure[at[row]]:
-                return YES
-            doubtful |= found != NO
-    return UNSURE if doubtful else NO
+                return YES, held
+            held[start + row] = found != APART
+            doubtful |= found in (YES, UNSURE)
+    return UNSURE if doubtful else NO, held
 
 
-def _solve(cost: Floats, squares: Floats, vectors: Floats, nexts: Floats, limit: float) -> int:
-    """Whether the best assignment of one placement is a match."""
+def _solve(
+    cost: Floats, close: Bools, same: Bools, squares: Floats, vectors: Floats, nexts: Floats, limit: float
+) -> int:
+    """Whether the best assignment of one placement is a match; APART if its sites do not all pair up."""
     rows, columns = linear_sum_assignment(cost)
+    if not close[rows, columns].all():
+        return APART
     used = squares[rows, columns]
     if (used > limit * (1 - SLACK)).any() or (nexts[rows, columns] <= used * (1 + SLACK)).any():
         return UNSURE
@@ -265,6 +276,13 @@ def _solve(cost: Floats, squares: Floats, vectors: Floats, nexts: Floats, limit:
     residual = np.sqrt(((moves - moves.mean(axis=0)) ** 2).sum(axis=1).max())
     ratio = 2 * residual / np.sqrt(limit)
     if abs(ratio - 1) < SLACK or _has_rival(cost, rows, columns, limit):
+        return UNSURE
+    if ratio > 1 and used.mean() < limit / 4 * (1 - SLACK):
+        # An assignment that costs no more has a mean below R/2, so that one with a distance over R is no match.
+        return NO
+    relaxed = np.where(same, np.minimum(squares, limit), BLOCKED)
+    best = linear_sum_assignment(relaxed)[1]
+    if not np.array_equal(best, columns):
         return UNSURE
     return YES if ratio < 1 else NO
 
