@@ -66,12 +66,14 @@ def minimum_distances(crystals: Crystals) -> Tensor:
     for size in crystals.n_atoms[index].unique().tolist():
         members = (crystals.n_atoms[index] == size).nonzero().flatten()
         x, cell = frac[members, :size], cells[members]
-        distance = _shortest(x, cell, 1)
-        # An image farther than ``reach`` cells lies beyond (reach + 1/2) heights, so only long distances need more.
+        distance = _shortest(x, cell, (1, 1, 1))
+        # An image k cells away lies beyond k - 1/2 heights, so only long distances need more, and along short axes.
         longest = distance.flatten(1).amax(1) if size else distance.new_zeros(len(members))
-        reach = torch.floor(longest[:, None] / heights(cell) + 0.5).amax(-1).clamp(1, MAX_IMAGES).to(torch.int64)
-        for k in reach[reach > 1].unique().tolist():
-            distance[reach == k] = _shortest(x[reach == k], cell[reach == k], k)
+        reach = torch.floor(longest[:, None] / heights(cell) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64)
+        kinds, kind = torch.unique(reach, dim=0, return_inverse=True)
+        for k, (along_a, along_b, along_c) in enumerate(kinds.tolist()):
+            if max(along_a, along_b, along_c) > 1:
+                distance[kind == k] = _shortest(x[kind == k], cell[kind == k], (along_a, along_b, along_c))
         result[index[members], :size, :size] = distance
     pair = crystals.mask[:, :, None] & crystals.mask[:, None, :]
     return result.masked_fill(~pair, torch.inf)
@@ -112,8 +114,8 @@ def usable_cells(crystals: Crystals) -> Tensor:
     return finite & ~flat & (heights(safe).amin(-1) > 1e-3)
 
 
-def _shortest(frac: Tensor, lattice: Tensor, reach: int) -> Tensor:
-    """Minimum over all cells within ``reach``, in slices that keep memory near 100 MB."""
+def _shortest(frac: Tensor, lattice: Tensor, reach: tuple[int, int, int]) -> Tensor:
+    """Minimum over all cells within ``reach`` along each vector, in slices that keep memory near 100 MB."""
     b, n, _ = frac.shape
     offsets = image_offsets(reach, frac.device).to(frac.dtype)
     home = (offsets == 0).all(-1)

@@ -11,6 +11,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import COVALENT_RADII, SYMBOLS
 from nucleate.crystal.periodic import minimum_distances
 from nucleate.descriptors.density import density, number_density
+from nucleate.descriptors.element_values import site_values
 
 MIN_RADII_FRACTION = 0.5
 """Smallest distance allowed, as a fraction of the sum of covalent radii (LeMat-GenBench's scaling factor)."""
@@ -25,6 +26,9 @@ LAX_MIN_DISTANCE = 0.5
 """Å; the older rule of CDVAE and DiffCSP, together with a volume of at least 0.1 Å³."""
 
 LAX_MIN_VOLUME = 0.1
+
+
+_PAIRS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,8 @@ def validity(crystals: Crystals) -> Validity:
     reach = len(COVALENT_RADII)
     known = ((crystals.numbers > 0) & (crystals.numbers < reach)) | ~crystals.mask
     numbers = torch.where(known, crystals.numbers, 0)
-    device, dtype = crystals.frac.device, torch.float64
-    radii = torch.tensor(COVALENT_RADII, dtype=dtype, device=device)[numbers]
-
-    if crystals.numbers.shape[1]:
-        distances = minimum_distances(crystals.to(dtype=dtype))
-        fractions = distances / (radii[:, :, None] + radii[:, None, :]).clamp_min(1e-9)
-        min_distance = distances.flatten(1).amin(1)
-        min_fraction, pair = fractions.flatten(1).min(1)
-    else:
-        min_distance = torch.full((len(crystals),), torch.inf, dtype=dtype)
-        min_fraction, pair = min_distance.clone(), torch.zeros(len(crystals), dtype=torch.int64)
-    volume = crystals.volume.to(dtype)
+    min_distance, min_fraction, pair, contact = _closest(crystals, known)
+    volume = crystals.volume.to(torch.float64)
     atom_density, mass_density = number_density(crystals), density(crystals)
 
     real = (crystals.n_atoms > 0) & volume.isfinite() & (volume > 0)
@@ -86,15 +80,36 @@ def validity(crystals: Crystals) -> Validity:
         elif not known[i].all():
             reasons[i] = "an element outside Z = 1..96"
         elif not apart[i]:
-            first, second = divmod(int(pair[i]), crystals.numbers.shape[1])
+            first, second = pair[i].tolist()
             names = f"{SYMBOLS[int(numbers[i, first])]}{first + 1}-{SYMBOLS[int(numbers[i, second])]}{second + 1}"
-            reasons[i] = _too_close(names, float(distances[i, first, second]), float(min_fraction[i]))
+            reasons[i] = _too_close(names, float(contact[i]), float(min_fraction[i]))
         else:
             reasons[i] = (
                 f"density {float(atom_density[i]):.3g} atoms/Å³, {float(mass_density[i]):.3g} g/cm³ outside "
                 f"{_range(ATOM_DENSITY_BOUNDS)} atoms/Å³, {_range(MASS_DENSITY_BOUNDS)} g/cm³"
             )
     return Validity(is_valid, is_lax, min_distance, min_fraction, atom_density, mass_density, tuple(reasons))
+
+
+def _closest(crystals: Crystals, known: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Shortest distance (B,), smallest fraction of the radii (B,), its two sites (B, 2) and their distance (B,)."""
+    b = len(crystals)
+    distance = torch.full((b,), torch.inf, dtype=torch.float64, device=crystals.frac.device)
+    fraction, contact = distance.clone(), distance.clone()
+    pair = torch.zeros(b, 2, dtype=torch.int64, device=crystals.frac.device)
+    # Crystals of one size together and not too many at once: padded to the largest, a few large ones would fill memory.
+    for size in crystals.n_atoms[crystals.n_atoms > 0].unique().tolist():
+        members = (crystals.n_atoms == size).nonzero().flatten()
+        for part in members.split(max(1, _PAIRS_AT_ONCE // size**2)):
+            group = crystals[part].to(dtype=torch.float64)
+            distances = minimum_distances(group)
+            radii = torch.where(known[part, :size], site_values(group, COVALENT_RADII), 0.0)
+            fractions = distances / (radii[:, :, None] + radii[:, None, :]).clamp_min(1e-9)
+            distance[part] = distances.flatten(1).amin(1)
+            fraction[part], nearest = fractions.flatten(1).min(1)
+            contact[part] = distances.flatten(1).gather(1, nearest[:, None])[:, 0]
+            pair[part] = torch.stack([nearest // size, nearest % size], 1)
+    return distance, fraction, pair, contact
 
 
 def _within(value: Tensor, bounds: tuple[float, float]) -> Tensor:
