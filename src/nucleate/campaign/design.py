@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nucleate.campaign.models import Generator
     from nucleate.data.reference import Reference
 
-SEARCHER_CITATIONS = {"random": ["pyxtal"], "substitution": ["materials_project"]}
+SEARCHER_CITATIONS = {"pseudo-random": ["pigen"], "random": ["pyxtal"], "substitution": ["materials_project"]}
 
 
 def design(

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.periodic import neighbors, usable_cells
+from nucleate.crystal.periodic import neighbors
 from nucleate.descriptors.element_pairs import MAX_Z, N_CLASSES, N_PAIRS, pair_classes, pair_lengths, pair_rows
 from nucleate.descriptors.potential_table import (
     CUTOFF,
@@ -28,7 +28,7 @@ from nucleate.descriptors.potential_table import (
     class_curves,
     nodes,
 )
-from nucleate.descriptors.spp import proxy_potential
+from nucleate.descriptors.spp import countable_chunks, proxy_potential
 from nucleate.errors import UserError
 
 BIN = 0.05
@@ -36,7 +36,10 @@ BIN = 0.05
 
 N_BINS = round(CUTOFF / BIN)
 SMOOTHING = 0.1
-"""Å; standard deviation of the Gaussian that counts are smoothed with."""
+"""Å; standard deviation of the Gaussian that counts are smoothed with, at least."""
+
+SMOOTHING_SHARE = 0.02
+"""The same as a share of the distance: shells far away are known less sharply, since every bond on the way varies."""
 
 SCALED_SMOOTHING = 0.04
 """The same for class averages, in sums of covalent radii."""
@@ -50,7 +53,7 @@ FLOOR = 0.02
 CORE_LEVEL = 0.2
 """The core ends at the first node at which g is this large."""
 
-CLASS_WEIGHT = 4.0
+CLASS_WEIGHT = 3.0
 """Crystals that the average of a class counts as."""
 
 MIN_SAMPLES = 3
@@ -58,7 +61,6 @@ MIN_SAMPLES = 3
 
 FOLDS = 10
 QUANTILE = 0.95
-CHUNK = 128
 
 
 @dataclass(frozen=True)
@@ -82,20 +84,14 @@ class PairCounts:
 
 
 def count_pairs(crystals: Crystals) -> PairCounts:
-    """Radial distribution functions of all element pairs, summed over crystals whose cell is usable.
-
-    Arguments:
-        crystals: Crystals; those with elements beyond Z = 96 are left out.
-    """
+    """Radial distribution functions of all element pairs, summed over the crystals whose pairs can be counted."""
     crystals = crystals.to("cpu", torch.float64)
     density = torch.zeros(N_PAIRS * N_BINS, dtype=torch.float64)
     samples = torch.zeros(N_PAIRS, dtype=torch.int64)
     edges = BIN * torch.arange(N_BINS + 1, dtype=torch.float64)
     shells = 4 / 3 * torch.pi * edges.pow(3).diff()
-    for start in range(0, len(crystals), CHUNK):
-        part = crystals[start : start + CHUNK]
-        known = ((part.numbers > 0) & (part.numbers <= MAX_Z) | ~part.mask).all(1)
-        part = part[known & usable_cells(part)]
+    for index in countable_chunks(crystals):
+        part = crystals[index]
         z = part.numbers
         counts = torch.zeros(len(part), MAX_Z + 1, dtype=torch.float64).scatter_add(1, z, part.mask.double())
         found = neighbors(part, CUTOFF)
@@ -174,7 +170,7 @@ def derive_potentials(
             scores[images].append(proxy_potential(crystals[fold], table, images).score)
         if progress is not None:
             progress("scoring", (k + 1) * len(crystals) // FOLDS, len(crystals))
-    thresholds = {}
+    thresholds: dict[str, float] = {}
     for images in IMAGES:
         found = torch.cat(scores[images])
         found = found[found.isfinite()]
@@ -188,6 +184,7 @@ def derive_potentials(
         "cutoff": CUTOFF,
         "bin": BIN,
         "smoothing": SMOOTHING,
+        "smoothing_share": SMOOTHING_SHARE,
         "class_weight": CLASS_WEIGHT,
         "min_samples": MIN_SAMPLES,
         "quantile": QUANTILE,
@@ -202,7 +199,8 @@ def _centres() -> Tensor:
 
 def _kernel(places: Tensor) -> Tensor:
     """Gaussian weights of the bins at each place in Å, shape (places, N_BINS), rows add up to 1."""
-    weights = torch.exp(-0.5 * ((places[:, None] - _centres()) / SMOOTHING) ** 2)
+    width = (SMOOTHING_SHARE * places[:, None]).clamp_min(SMOOTHING)
+    weights = torch.exp(-0.5 * ((places[:, None] - _centres()) / width) ** 2)
     return weights / weights.sum(1, keepdim=True)
 
 
