@@ -10,6 +10,7 @@ from nucleate.evaluation.lattice_mappings import (
     determinant,
     lengths_and_angles,
     may_map,
+    slices,
     spans,
 )
 
@@ -65,3 +66,11 @@ def test_spans_number_within_rows() -> None:
     row, place = spans(np.array([2, 0, 3]))
     assert row.tolist() == [0, 0, 2, 2, 2]
     assert place.tolist() == [0, 1, 0, 1, 2]
+
+
+def test_slices_hold_at_most_the_limit() -> None:
+    weights = np.array([3, 0, 4, 9, 1, 1, 5])
+    parts = slices(weights, 6)
+    assert np.concatenate([weights[part] for part in parts]).tolist() == weights.tolist()
+    assert all(weights[part].sum() <= 6 or part.stop - part.start == 1 for part in parts)
+    assert slices(np.zeros(0, np.int64), 6) == [slice(0, 0)]

@@ -2,7 +2,8 @@
 
 Two cells of equal sites match if on some common basis (:mod:`nucleate.evaluation.lattice_mappings`) the sites of one
 lie on those of the other (:mod:`nucleate.evaluation.site_mappings`). Where an answer hangs on rounding, the plain
-matcher is asked, so that answers are the plain matcher's for every pair.
+matcher is asked, so that answers are the plain matcher's for every pair. Only cells so elongated that the search would
+take minutes get no answer, but a reason.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from nucleate.evaluation.lattice_mappings import (
     LENGTH_SLACK,
     REDUCTION_SLACK,
+    Bools,
     Floats,
     Ints,
     LatticeVectors,
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
     from pymatgen.core.structure_matcher import StructureMatcher
 
 PAIRS = 512
-"""Pairs compared together; bounds the memory."""
+"""Pairs compared together, fewer where they have many sites to try; bounds the memory."""
+SITES = 40_000
+"""Sites times choices of a partner for the first of them, summed over the pairs compared together."""
+TOO_LONG = "the cells are too elongated: more common cells than are searched"
 
 SiteKey = tuple[tuple[int, int], ...]
 """Sorted (species, count) pairs of a reduced cell; only equal ones can match. Any species is 0 for frameworks."""
@@ -84,6 +89,7 @@ def fits(first: CellGroup, i: Ints, second: CellGroup, j: Ints, settings: MatchS
         Answer for each pair (1 or 0; 2 where there is none), and for each of the last the reason.
     """
     answers = np.full(len(i), NO)
+    reasons: dict[int, str] = {}
     lengths = second.shapes[0][j]
     chosen = np.flatnonzero(may_map(first.shapes[0][i], lengths, settings.ltol))
     if len(chosen):
@@ -92,14 +98,16 @@ def fits(first: CellGroup, i: Ints, second: CellGroup, j: Ints, settings: MatchS
         bound = np.sqrt(2.0) * ((1 + settings.ltol) * REDUCTION_SLACK) ** 2 * longest
         needed = np.minimum(bound, max(lengths.max(), longest.max()) * 1.001)
         table = first.vectors(needed * (1 + settings.ltol) * (1 + LENGTH_SLACK) + 1e-6)
-        for start in range(0, len(chosen), PAIRS):
-            rows = chosen[start : start + PAIRS]
-            answers[rows] = _fit_batch(first, i[rows], second, j[rows], table, settings)
-            short = lengths[rows].max(axis=1) > needed[i[rows]]
-            answers[rows[short]] = UNSURE
-    reasons = {}
+        species = first.cells.species
+        step = max(1, min(PAIRS, SITES // (len(species) * np.bincount(species).min())))
+        for start in range(0, len(chosen), step):
+            rows = chosen[start : start + step]
+            answers[rows], searched = _fit_batch(first, i[rows], second, j[rows], table, settings)
+            searched &= lengths[rows].max(axis=1) <= needed[i[rows]]
+            answers[rows[~searched]] = UNSURE
+            reasons |= dict.fromkeys(rows[~searched].tolist(), TOO_LONG)
     matcher = settings.matcher(first.framework)
-    for row in np.flatnonzero(answers == UNSURE).tolist():
+    for row in sorted(set(np.flatnonzero(answers == UNSURE).tolist()) - set(reasons)):
         try:
             answers[row] = plain_fit(matcher, first.members[i[row]], second.members[j[row]], settings.seconds)
         except MatchError as error:
@@ -109,12 +117,12 @@ def fits(first: CellGroup, i: Ints, second: CellGroup, j: Ints, settings: MatchS
 
 def _fit_batch(
     first: CellGroup, i: Ints, second: CellGroup, j: Ints, table: LatticeVectors, settings: MatchSettings
-) -> Ints:
+) -> tuple[Ints, Bools]:
     lengths, angles = second.shapes
     bases = candidate_bases(table, i, lengths[j], angles[j], settings.ltol, settings.angle_tol)
     places = place(first.cells, i, second.cells, j, bases.pair, bases.matrix, bases.sure, settings.stol)
     answers = judge(first.cells, second.cells, places, len(i))
-    return np.where(bases.searched, answers, UNSURE)
+    return answers, bases.searched.copy()
 
 
 def plain_fit(matcher: StructureMatcher, first: ReducedCell, second: ReducedCell, seconds: float) -> int:

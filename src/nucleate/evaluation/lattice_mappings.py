@@ -8,6 +8,7 @@ factor 1 + ltol, its angles within angle_tol, and it spans a primitive cell. The
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ MAX_VECTORS = 20000
 """Lattice vectors of one cell; cells that need more are too elongated to be searched in batch."""
 MAX_TRIPLES = 2_000_000
 """Combinations of vectors looked at for one pair."""
+JOINED = 1_000_000
+"""Combinations looked at together; bounds the memory."""
 
 SEGMENT = 4096.0
 """Distance between the sort keys of two cells; longer than any vector of a cell of unit volume an atom."""
@@ -123,7 +126,7 @@ def candidate_bases(
     low[:, 0] = np.searchsorted(table.half_keys, base[:, 0] + lengths[:, 0] * inner)
     high[:, 0] = np.searchsorted(table.half_keys, base[:, 0] + lengths[:, 0] * outer)
     counts = high - low
-    searched = table.complete[first] & (np.prod(counts.astype(np.float64), axis=1) <= MAX_TRIPLES)
+    searched = table.complete[first] & (counts[:, 0] * counts[:, 1] <= MAX_TRIPLES)
     counts = np.where(searched[:, None], counts, 0)
     cos_low = np.cos(np.radians(np.minimum(angles + angle_tol + ANGLE_SLACK, 180.0)))
     cos_high = np.cos(np.radians(np.maximum(angles - angle_tol - ANGLE_SLACK, 0.0)))
@@ -133,22 +136,34 @@ def candidate_bases(
         cosine = units[one, 0] * units[two, 0] + units[one, 1] * units[two, 1] + units[one, 2] * units[two, 2]
         return np.asarray((cosine >= cos_low[pair, axis]) & (cosine <= cos_high[pair, axis]))
 
-    pair, place = spans(counts[:, 0] * counts[:, 1])
-    width = np.maximum(counts[pair, 1], 1)
-    a = table.half[low[pair, 0] + place // width]
-    b = low[pair, 1] + place % width
-    kept = close(a, b, pair, 2)
-    pair, a, b = pair[kept], a[kept], b[kept]
-    row, place = spans(counts[pair, 2])
-    c = low[pair[row], 2] + place
-    kept = close(b[row], c, pair[row], 0)
-    row, c = row[kept], c[kept]
-    kept = close(a[row], c, pair[row], 1)
-    row, c = row[kept], c[kept]
+    joined = []
+    for part in slices(counts[:, 0] * counts[:, 1], JOINED):
+        pair, place = spans(counts[part, 0] * counts[part, 1])
+        pair += part.start
+        width = np.maximum(counts[pair, 1], 1)
+        a = table.half[low[pair, 0] + place // width]
+        b = low[pair, 1] + place % width
+        kept = close(a, b, pair, 2)
+        joined.append((pair[kept], a[kept], b[kept]))
+    pair, a, b = (np.concatenate([part[k] for part in joined]) for k in range(3))
+    triples = np.bincount(pair, counts[pair, 2], minlength=len(first))
+    searched &= triples <= MAX_TRIPLES
+    few = searched[pair]
+    pair, a, b = pair[few], a[few], b[few]
+    found = []
+    for part in slices(counts[pair, 2], JOINED):
+        row, place = spans(counts[pair[part], 2])
+        row += part.start
+        c = low[pair[row], 2] + place
+        kept = close(b[row], c, pair[row], 0)
+        row, c = row[kept], c[kept]
+        kept = close(a[row], c, pair[row], 1)
+        row, c = row[kept], c[kept]
+        matrix = np.stack([table.vectors[a[row]], table.vectors[b[row]], table.vectors[c]], axis=1)
+        kept = np.abs(determinant(matrix)) == 1
+        found.append((row[kept], c[kept], matrix[kept]))
+    row, c, matrix = (np.concatenate([part[k] for part in found]) for k in range(3))
     pair, a, b = pair[row], a[row], b[row]
-    matrix = np.stack([table.vectors[a], table.vectors[b], table.vectors[c]], axis=1)
-    kept = np.abs(determinant(matrix)) == 1
-    pair, a, b, c, matrix = pair[kept], a[kept], b[kept], c[kept], matrix[kept]
     sure = _sure(table, pair, (a, b, c), lengths, angles, ltol, angle_tol)
     both = np.repeat(np.arange(len(pair)), 2)
     signs = np.tile(np.array([1, -1]), len(pair))
@@ -187,3 +202,13 @@ def spans(counts: Ints) -> tuple[Ints, Ints]:
     row = np.repeat(np.arange(len(counts)), counts)
     start = np.cumsum(counts) - counts
     return row, np.arange(len(row)) - start[row]
+
+
+def slices(weights: Ints, limit: int) -> list[slice]:
+    """Consecutive slices of rows whose weights add up to at most ``limit``, or of one row; at least one slice."""
+    total = np.cumsum(weights)
+    cuts = [0]
+    while cuts[-1] < len(weights):
+        before = total[cuts[-1] - 1] if cuts[-1] else 0
+        cuts.append(max(cuts[-1] + 1, int(np.searchsorted(total, before + limit, side="right"))))
+    return [slice(a, b) for a, b in pairwise(cuts)] or [slice(0, 0)]

@@ -257,7 +257,11 @@ def _decide_pair(
             found = _solve(*parts_of_row, float(limit[row]))
             if found == YES and places.sure[at[row]]:
                 return YES, held
-            held[start + row] = found != APART
+            anchor = int(second.anchor[places.second[at[row]]])
+            narrow = found == NO and not wide[at[row]]
+            held[start + row] = found != APART and not (
+                narrow and _contradictory(close[row], vectors[row], squares[row, anchor], anchor, float(limit[row]))
+            )
             doubtful |= found in (YES, UNSURE)
     return UNSURE if doubtful else NO, held
 
@@ -285,6 +289,28 @@ def _solve(
     if not np.array_equal(best, columns):
         return UNSURE
     return YES if ratio < 1 else NO
+
+
+def _contradictory(close: Bools, vectors: Floats, squares: Floats, anchor: int, limit: float) -> bool:
+    """Whether no choice of partners can have all displacements within R of each other, so that none is a match.
+
+    A choice for one site is struck out if some other site, or some partner, has none left that agrees with it.
+    """
+    partner = int(squares.argmin())
+    second, first = np.nonzero(close)
+    left = (second == anchor) == (first == partner)  # the anchor lies on its partner
+    second, first = second[left], first[left]
+    moves = vectors[second, first]
+    agree = ((moves[:, None] - moves[None]) ** 2).sum(-1) <= limit * (1 + SLACK)
+    sites = np.arange(len(close))
+    belongs = np.concatenate([second[:, None] == sites, first[:, None] == sites], axis=1)
+    alive = np.ones(len(second), bool)
+    while alive.any():
+        supported = alive & ((agree * alive) @ belongs).all(axis=1)
+        if (supported == alive).all():
+            return False
+        alive = supported
+    return True
 
 
 def _has_rival(cost: Floats, rows: Ints, columns: Ints, limit: float) -> bool:
