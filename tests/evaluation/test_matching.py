@@ -90,12 +90,26 @@ def test_failed_comparisons_are_named(monkeypatch, prototypes) -> None:
             raise ValueError("no luck")
 
     monkeypatch.setattr(reduction.MatchSettings, "matcher", lambda self, framework=False: Broken())
-    monkeypatch.setattr(cell_fits, "_fit_batch", lambda first, i, *_: np.full(len(i), 2))
+    monkeypatch.setattr(cell_fits, "_fit_batch", lambda first, i, *_: (np.full(len(i), 2), i >= 0))
     for match in (library.find(batch, 0), *library.take(batch)):
         assert match.index is None
         assert match.is_known is None
         assert "no luck" in match.reason
     assert len(library) == 1
+
+
+def test_cells_are_left_as_they_are_only_where_the_plain_search_does_so(prototypes, disguised, noisy) -> None:
+    structures = prototypes() + [noisy(p, i, 0.05) for i, p in enumerate(prototypes())]
+    structures += [disguised(p, i) for i, p in enumerate(structures)] + [p * (2, 1, 1) for p in structures]
+    skipped = 0
+    for structure in structures:
+        cell = structure.get_reduced_structure(reduction_algo="niggli")
+        plain = cell.get_primitive_structure()
+        if reduction._is_primitive(cell):
+            skipped += 1
+            assert np.array_equal(plain.frac_coords, cell.frac_coords)
+            assert np.array_equal(plain.lattice.matrix, cell.lattice.matrix)
+    assert 5 < skipped < len(structures)
 
 
 def test_conversion_is_the_plain_one(prototypes) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from math import gcd
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.elements import NUMBERS, SYMBOLS
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -25,6 +27,9 @@ MAX_SITES = 200
 
 CELL_LENGTHS = (0.5, 300.0)
 """Å; a reduced cell outside these is not a crystal, and searching its lattice could take hours."""
+
+PRIMITIVE_TOLERANCE = 0.25
+"""Å; tolerance of pymatgen's search for a primitive cell."""
 
 
 class MatchError(Exception):
@@ -142,7 +147,9 @@ def reduced_structure(crystals: Crystals, i: int, seconds: float) -> Structure:
     original = structure(crystals, i)
     try:
         with time_limit(seconds):
-            cell = original.get_reduced_structure(reduction_algo="niggli").get_primitive_structure()
+            cell = original.get_reduced_structure(reduction_algo="niggli")
+            if not _is_primitive(cell):
+                cell = cell.get_primitive_structure()
     except MatchError:
         raise
     except Exception as error:  # pymatgen raises many kinds on strange cells
@@ -151,6 +158,28 @@ def reduced_structure(crystals: Crystals, i: int, seconds: float) -> Structure:
     if min(lengths) < CELL_LENGTHS[0] or max(lengths) > CELL_LENGTHS[1]:
         raise MatchError(f"reduced cell lengths {min(lengths):.2g}..{max(lengths):.3g} Å")
     return cell
+
+
+def _is_primitive(cell: Structure) -> bool:
+    """Whether the search for a smaller cell would find none, because no translation nearly maps the sites.
+
+    The search takes its translations from the first of the rarest species and drops those that do not bring every
+    site within twice its tolerance of a like one; here with a little more, so that none is missed.
+    """
+    numbers, frac = np.array(cell.atomic_numbers), cell.frac_coords
+    sizes = {SYMBOLS[z]: int((numbers == z).sum()) for z in set(numbers.tolist())}
+    if gcd(*sizes.values()) == 1:
+        return True
+    rarest = frac[numbers == NUMBERS[min(sorted(sizes), key=sizes.__getitem__)]]
+    moves = rarest[1:] - rarest[0]
+    like = numbers[:, None] == numbers[None, :]
+    reach = 2 * PRIMITIVE_TOLERANCE / np.array(cell.lattice.abc) * (1 + 1e-6)
+    for move in moves:
+        away = frac[:, None, :] + move - frac[None, :, :]
+        near = (np.abs(away - np.rint(away)) <= reach).all(axis=2) & like
+        if near.any(axis=1).all():
+            return False
+    return True
 
 
 def reduced_cell(crystals: Crystals, i: int, seconds: float) -> ReducedCell:
