@@ -23,7 +23,7 @@ from nucleate.evaluation.prototypes import (
 
 def renamed(structure: Structure, names: dict[str, str]) -> Structure:
     copy = structure.copy()
-    copy.replace_species(names)
+    copy.replace_species({old: new for old, new in names.items() if old in copy.symbol_set})
     return copy
 
 
