@@ -42,8 +42,10 @@ class Judge:
     def remember(self, candidates: Sequence[Row]) -> None:
         """Take in rows that were judged before, so that later ones are compared with them."""
         unique = [row for row in candidates if row["is_unique"]]
-        self._seen.extend(final_crystals(unique))
-        self._seen_ids.extend(row["id"] for row in unique)
+        crystals = final_crystals(unique)
+        for i, row in enumerate(unique):
+            self._seen.append(crystals, i, len(self._seen_ids))
+            self._seen_ids.append(row["id"])
 
     def judged(self, rows: Sequence[Row], relaxed: Mapping[int, Row]) -> list[Row]:
         """The rows of ``candidates`` for one chunk: ``rows`` as generated, ``relaxed`` by row number."""
@@ -125,27 +127,21 @@ class Judge:
             row["rmsd_matched"] = _flag(moved["rmsd_matched"].iloc[i])
 
     def _compare(self, rows: list[Row]) -> None:
-        from nucleate.evaluation.matching import MatchError
         from nucleate.evaluation.novelty import novelty
 
         if not rows:
             return
         crystals = final_crystals(rows)
         news = novelty(crystals, self._known, self.reference.phases["formula"])
-        for i, row in enumerate(rows):  # greedy: each answer depends on those before
+        first = len(self._seen_ids)
+        twins = self._seen.take(crystals, [first + i for i in range(len(rows))])
+        self._seen_ids.extend(row["id"] for row in rows)
+        for i, (row, twin) in enumerate(zip(rows, twins, strict=True)):
             row["is_novel"] = _flag(news["is_novel"].iloc[i])
             row["formula_known"] = _flag(news["formula_known"].iloc[i])
-            try:
-                match = self._seen.find(crystals, i)
-            except MatchError:
-                continue
-            if match.index is not None:
-                row["is_unique"] = False
-                row["duplicate_of"] = self._seen_ids[match.index]
-            elif not match.reason:
-                row["is_unique"] = True
-                self._seen.extend(crystals[i])
-                self._seen_ids.append(row["id"])
+            row["is_unique"] = None if twin.is_known is None else not twin.is_known
+            if twin.index is not None:
+                row["duplicate_of"] = self._seen_ids[twin.index]
 
 
 def asked_descriptors(settings: ScreenSettings) -> tuple[str, ...]:
