@@ -150,7 +150,7 @@ def add_timing(run: Run, stage: str, seconds: float, crystals: int, core_seconds
 def screening_record(settings: ScreenSettings, reference: Reference, works: list[str]) -> dict[str, object]:
     """The part of ``run.json`` that says how candidates were judged, and what to cite for it."""
     from nucleate.descriptors.registry import DESCRIPTORS
-    from nucleate.evaluation.matching import SAME_STRUCTURE
+    from nucleate.evaluation.reduction import SAME_STRUCTURE
 
     described = [DESCRIPTORS[name].source for name in asked_descriptors(settings) if DESCRIPTORS[name].source]
     potential = ["chgnet"] if settings.potential == "chgnet" else []
