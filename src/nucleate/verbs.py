@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Where = Iterable[str] | Mapping[str, object]
 
 
-def load(model: str, device: str = "auto") -> Generator:
+def load(model: str, device: str = "auto", sampler: str = "default") -> Generator:
     """A generator by name or folder, ready for ``sample(n, where, seed)``.
 
     Raises:
@@ -29,7 +29,7 @@ def load(model: str, device: str = "auto") -> Generator:
     """
     from nucleate.campaign.models import load_generator
 
-    return load_generator(model, resolve_device(device))
+    return load_generator(model, resolve_device(device), sampler)
 
 
 def generate(
@@ -39,12 +39,13 @@ def generate(
     *,
     seed: int = 0,
     allow_subsystems: bool = False,
+    sampler: str = "default",
     device: str = "auto",
 ) -> Crystals:
     """Crystals that answer a request, as generated."""
     from nucleate.crystal.conditions import Conditions
 
-    return load(model, device).sample(n, Conditions.parse(where, allow_subsystems), seed)
+    return load(model, device, sampler).sample(n, Conditions.parse(where, allow_subsystems), seed)
 
 
 def design(
@@ -54,6 +55,7 @@ def design(
     out: str | Path = "runs/design",
     *,
     allow_subsystems: bool = False,
+    sampler: str = "default",
     device: str = "auto",
     resume: bool = False,
     workers: int | None = None,
@@ -68,6 +70,7 @@ def design(
         where: Conditions such as ``["chemical_system=Li-O"]`` or ``{"chemical_system": "Li-O"}``.
         out: The run's folder.
         allow_subsystems: Elements of the chemical system may be missing.
+        sampler: "default", "paper", or settings to change in the default, such as "steps=50".
         device: Where to generate.
         resume: Go on with an interrupted run.
         workers: Worker processes for relaxation.
@@ -80,8 +83,17 @@ def design(
     from nucleate.campaign.design import design as run_design
 
     texts = tuple(f"{k}={v}" for k, v in where.items()) if isinstance(where, Mapping) else tuple(where)
-    values = {"model": model, "n": n, "where": texts, "allow_subsystems": allow_subsystems, "device": device}
-    settings = DesignSettings.checked({**values, "screen": ScreenSettings.checked(screening)})
+    settings = DesignSettings.checked(
+        {
+            "model": model,
+            "n": n,
+            "where": texts,
+            "allow_subsystems": allow_subsystems,
+            "sampler": sampler,
+            "device": device,
+            "screen": ScreenSettings.checked(screening),
+        }
+    )
     run = run_design(settings, Path(out), resume, workers, progress)
     write_report(out)
     return run

@@ -8,7 +8,18 @@ import pytest
 
 from nucleate.cli.main import run
 
-VERBS = ["design", "generate", "screen", "evaluate", "train", "models", "convert", "report", "data inspect"]
+VERBS = [
+    "design",
+    "generate",
+    "screen",
+    "evaluate",
+    "train",
+    "models",
+    "convert",
+    "report",
+    "data inspect",
+    "data potentials",
+]
 HEAVY = {"torch", "pandas", "pymatgen", "ase", "chgnet", "pyarrow", "plotly", "scipy", "pydantic", "numpy"}
 
 

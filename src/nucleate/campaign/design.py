@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from nucleate.campaign.models import Generator
     from nucleate.data.reference import Reference
 
+SAMPLED_TOGETHER = 256
+"""Candidates that a generator is asked for at once."""
+
 SEARCHER_CITATIONS = {"pseudo-random": ["pigen"], "random": ["pyxtal"], "substitution": ["materials_project"]}
 
 
@@ -55,7 +58,7 @@ def design(
         run = open_or_create(folder, resume, _record(settings, entry.folder, reference))
         if not all(run.generated_path(k).exists() for k in range(len(run.chunks))):
             try:
-                generator = load_generator(settings.model, device)
+                generator = load_generator(settings.model, device, settings.sampler)
                 _generate(run, generator, request, settings, progress)
             except UserError:
                 run.discard_if_empty()
@@ -68,22 +71,27 @@ def design(
 def _generate(
     run: Run, generator: Generator, request: Conditions, settings: DesignSettings, progress: Progress
 ) -> None:
-    """Fill ``generated/``, one shard a chunk; crystal i depends on the seed and i alone."""
+    """Fill ``generated/``, one shard a chunk; crystal i depends on the seed and i alone.
+
+    Chunks are sampled several at a time, since a generator that batches crystals of equal size wants many. Which
+    ones go together does not depend on what is there already: rounding may differ between batches, and a run that
+    goes on after a kill ends in the same bytes.
+    """
+    chunks = list(enumerate(run.chunks))
+    width = max(1, SAMPLED_TOGETHER // settings.screen.chunk_size)
     progress("generate", 0, settings.n)
-    for k, (start, stop) in enumerate(run.chunks):
-        if not run.generated_path(k).exists():
+    for group in (chunks[k : k + width] for k in range(0, len(chunks), width)):
+        (_, (first, _)), (_, (_, last)) = group[0], group[-1]
+        if not all(run.generated_path(k).exists() for k, _ in group):
             began = time.perf_counter()
-            crystals = generator.sample(
-                stop - start,
-                request,
-                settings.screen.seed,
-                start,
-                counted(progress, "generate", start, settings.n),
-            )
-            rows = structure_rows(crystals, [candidate_id(i) for i in range(start, stop)], generator.name)
-            write_shard(run.generated_path(k), rows, input_schema())
-            add_timing(run, "generate", time.perf_counter() - began, stop - start)
-        progress("generate", stop, settings.n)
+            told = counted(progress, "generate", first, settings.n)
+            crystals = generator.sample(last - first, request, settings.screen.seed, first, told)
+            for k, (start, stop) in group:
+                ids = [candidate_id(i) for i in range(start, stop)]
+                rows = structure_rows(crystals[start - first : stop - first], ids, generator.name)
+                write_shard(run.generated_path(k), rows, input_schema())
+            add_timing(run, "generate", time.perf_counter() - began, last - first)
+        progress("generate", last, settings.n)
 
 
 def candidate_id(i: int) -> str:

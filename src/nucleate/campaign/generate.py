@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from nucleate.campaign.design import candidate_id, chunk_plan
+from nucleate.campaign.design import SAMPLED_TOGETHER, candidate_id, chunk_plan
 from nucleate.campaign.models import load_generator
 from nucleate.campaign.progress import Progress, counted, silent
 from nucleate.campaign.run_store import writing
@@ -24,10 +24,10 @@ def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent
     """
     request = Conditions.parse(settings.where, settings.allow_subsystems)
     _rehearse(out)
-    generator = load_generator(settings.model, resolve_device(settings.device))
+    generator = load_generator(settings.model, resolve_device(settings.device), settings.sampler)
     progress("generate", 0, settings.n)
     parts = []
-    for start, stop in chunk_plan(settings.n, settings.screen.chunk_size):
+    for start, stop in chunk_plan(settings.n, SAMPLED_TOGETHER):
         parts.append(
             generator.sample(
                 stop - start,

@@ -87,12 +87,19 @@ def find_model(name: str) -> ModelEntry:
     raise UserError("model", repr(name), f"one of {', '.join(entries)}, or the folder of a model")
 
 
-def load_generator(name: str, device: str = "cpu") -> Generator:
+def load_generator(name: str, device: str = "cpu", sampler: str = "default") -> Generator:
     """Make the generator of a name or model folder ready to sample.
 
+    Arguments:
+        name: Of the model or searcher, or its folder.
+        device: To compute on.
+        sampler: "default", "paper", or settings of the model's family as NAME=VALUE,...
+
     Raises:
-        UserError: The name is unknown, or the weights are not what their configuration says.
+        UserError: The name is unknown, the weights are not what their configuration says, or there is no such sampler.
     """
+    if name in SEARCHERS and sampler != "default":
+        raise UserError("--sampler", repr(sampler), f"no sampler, since {name} walks nothing back")
     if name == "pseudo-random":
         from nucleate.search.pseudo_random import PseudoRandom
 
@@ -116,7 +123,7 @@ def load_generator(name: str, device: str = "cpu") -> Generator:
         module = importlib.import_module(f"nucleate.families.{family}")
     except ModuleNotFoundError:
         raise UserError(str(entry.folder / CONFIG), f"family {family!r}", "a family of this Nucleate") from None
-    generator = module.load(entry.folder)
+    generator = module.load(entry.folder, sampler)
     if device != "cpu":
         generator.to(device)
     return generator

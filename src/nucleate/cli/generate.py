@@ -20,6 +20,7 @@ def command(
     where: options.Where = None,
     allow_subsystems: options.AllowSubsystems = False,
     seed: options.Seed = 0,
+    sampler: options.Sampler = "default",
     device: options.Device = "auto",
     as_json: options.Json = False,
 ) -> None:
@@ -35,6 +36,7 @@ def command(
             "n": n,
             "where": tuple(where or ()),
             "allow_subsystems": allow_subsystems,
+            "sampler": sampler,
             "device": device,
             "screen": ScreenSettings.checked({"seed": seed}),
         }

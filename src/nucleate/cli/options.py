@@ -9,6 +9,13 @@ import typer
 
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal crystals.", min=0)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", metavar="DEVICE")]
+Sampler = Annotated[
+    str,
+    typer.Option(
+        help="default, paper (the published one), or settings to change, such as steps=50,temperature=1.",
+        metavar="default|paper|NAME=VALUE,...",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")]
 Workers = Annotated[int | None, typer.Option(help="Worker processes for relaxation; all cores by default.", min=1)]

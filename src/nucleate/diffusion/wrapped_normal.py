@@ -109,6 +109,10 @@ class WrappedNormalProcess:
         """The score itself from a network's answer."""
         return centred(answer, mask) * rms_score(expand_to(self.schedule.sigma(t), answer))
 
+    def drawn(self, stream: str, noisy: Tensor, mask: Tensor, noise: Noise) -> Tensor:
+        """Fresh noise of a step of the walk, shaped as ``noisy``, of unit variance."""
+        return centred(noise.normal(stream, tuple(noisy.shape)), mask)
+
     def step(
         self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, churn: float = 1.0
     ) -> Tensor:
@@ -123,14 +127,14 @@ class WrappedNormalProcess:
         # With x_0 = x + σ² score and ε = -σ score, keep of ε what the fresh noise leaves room for.
         drift = high - (high * (low - fresh)).sqrt()
         moved = noisy + drift * self.score(answer, t, mask)
-        drawn = centred(noise.normal("coordinates/step", tuple(noisy.shape)), mask)
+        drawn = self.drawn("coordinates/step", noisy, mask, noise)
         return torch.remainder(moved + fresh.sqrt() * drawn, 1.0)
 
     def correct(self, noisy: Tensor, answer: Tensor, t: Tensor, mask: Tensor, noise: Noise, step_size: float) -> Tensor:
         """Langevin step at constant t; the step is ``step_size`` (σ(t)/σ(0))², DiffCSP's choice."""
         sigma = self.schedule.sigma(t)
         step = expand_to(step_size * (sigma / self.schedule.low) ** 2, noisy)
-        drawn = centred(noise.normal("coordinates/correct", tuple(noisy.shape)), mask)
+        drawn = self.drawn("coordinates/correct", noisy, mask, noise)
         return torch.remainder(noisy + step * self.score(answer, t, mask) + torch.sqrt(2 * step) * drawn, 1.0)
 
 

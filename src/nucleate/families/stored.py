@@ -47,8 +47,12 @@ def load_weights(model: nn.Module, folder: Path) -> None:
         raise UserError(str(path), str(error.strerror or error), "the weights of a model") from None
     except SafetensorError as error:
         raise UserError(str(path), f"a damaged file ({error})", "a complete safetensors file") from None
-    expected = model.state_dict()
-    wrong = sorted(set(weights) ^ set(expected)) or [k for k in expected if weights[k].shape != expected[k].shape]
+    described = f"those that {CONFIG} beside them describes"
+    wrong = sorted(set(weights) ^ set(model.state_dict()))
     if wrong:
-        raise UserError(str(path), f"other weights ({wrong[0]})", f"those that {CONFIG} beside them describes")
-    model.load_state_dict(weights)
+        raise UserError(str(path), f"other weights ({wrong[0]})", described)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:  # sizes differ, other than those of tables that a module takes from the file
+        found = str(error).splitlines()[-1].strip()
+        raise UserError(str(path), f"other weights ({found})", described) from None

@@ -67,7 +67,7 @@ def write_model(folder: Path, weights: Mapping[str, Tensor], facts: ModelFacts) 
     """
     data = save({name: value.detach().cpu().contiguous() for name, value in sorted(weights.items())})
     digest = hashlib.sha256(data).hexdigest()
-    count = sum(value.numel() for value in weights.values())
+    count = sum(value.numel() for value in weights.values() if value.is_floating_point())
     stored = "bfloat16" if any(value.dtype == torch.bfloat16 for value in weights.values()) else "float32"
     config = {"format": 1, "sha256": digest, "parameters": count, "precision": stored, **asdict(facts)}
     write_whole(folder / WEIGHTS, data)

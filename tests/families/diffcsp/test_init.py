@@ -8,6 +8,7 @@ import torch
 from nucleate.campaign.models import load_generator
 from nucleate.errors import UserError
 from nucleate.families.diffcsp import build, load
+from nucleate.families.diffcsp.config import PAPER_SAMPLER
 from nucleate.training.export import ModelFacts, halved, write_model
 
 
@@ -76,3 +77,21 @@ def test_settings_reach_the_configuration():
 def test_wrong_settings_are_named(settings):
     with pytest.raises(UserError, match=next(iter(settings)).partition(".")[0]):
         build(settings)
+
+
+def test_a_sampler_is_named_or_changed(folder):
+    assert load(folder, "paper").config.sampler == PAPER_SAMPLER
+    changed = load(folder, "steps=3, temperature=0.7,symmetry=free").config.sampler
+    assert (changed.steps, changed.temperature, changed.symmetry) == (3, 0.7, "free")
+    assert changed.draws == load(folder).config.sampler.draws
+
+
+@pytest.mark.parametrize("text", ["slow", "steps", "steps=0", "steps=many", "speed=3", "steps=3,"])
+def test_a_sampler_that_is_none_is_named(folder, text):
+    with pytest.raises(UserError, match="sampler"):
+        load(folder, text)
+
+
+def test_searchers_have_no_sampler():
+    with pytest.raises(UserError, match="random"):
+        load_generator("random", sampler="paper")

@@ -154,3 +154,40 @@ def test_training_in_half_precision_keeps_targets_in_single(default_model, data)
     with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
         losses = default_model(default_model.prepared(data), noise())
     assert all(value.dtype == torch.float32 and bool(value.isfinite().all()) for value in losses.values())
+
+
+def by_template(model, n, *texts, seed=0, **conditions):
+    walk = SamplerConfig(steps=6, corrector_steps=0, symmetry="templates")
+    return model.sample(n, Conditions.parse(texts, **conditions), seed, sampler=walk)
+
+
+def test_a_space_group_is_met_on_its_templates(default_model):
+    from nucleate.symmetry.space_group import space_groups
+
+    crystals = by_template(default_model, 12, "space_group=221")
+    assert set(space_groups(crystals, 0.01).tolist()) == {221}
+    with pytest.raises(UserError, match="space group 62"):
+        by_template(default_model, 2, "space_group=62")
+
+
+def test_templates_keep_composition_and_system(default_model):
+    for i in range(4):
+        numbers = by_template(default_model, 4, "composition=MgO", seed=1).sites(i)[0].tolist()
+        assert numbers.count(12) == numbers.count(8) == len(numbers) / 2
+        numbers = by_template(default_model, 4, "chemical_system=Li-F", seed=1).sites(i)[0].tolist()
+        assert set(numbers) == {3, 9}
+
+
+def test_a_request_without_a_template_walks_freely(default_model):
+    crystals = by_template(default_model, 3, "composition=LiNaO2")
+    for i in range(3):
+        assert sorted(crystals.sites(i)[0].tolist()) in ([3, 8, 8, 11], [3, 3, 8, 8, 8, 8, 11, 11])
+
+
+def test_a_template_walk_does_not_depend_on_batch_mates(default_model):
+    whole = by_template(default_model, 12, seed=4)
+    walk = SamplerConfig(steps=6, corrector_steps=0, symmetry="templates")
+    part = default_model.sample(3, None, 4, start=5, sampler=walk)
+    for i in range(3):
+        for a, b in zip(part.sites(i), whole.sites(5 + i), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)

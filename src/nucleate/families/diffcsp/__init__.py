@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nucleate.errors import UserError
-from nucleate.families.diffcsp.config import DiffCSPConfig
+from nucleate.families.diffcsp.config import DiffCSPConfig, sampler_from
 from nucleate.families.diffcsp.model import DiffCSP
 from nucleate.families.stored import CONFIG, load_weights, stored_config
 
@@ -16,14 +16,20 @@ SETTINGS = ("preset", *DiffCSPConfig.model_fields)
 """Names that :func:`build` takes; ``sampler.steps`` and the like reach inside a setting."""
 
 
-def load(folder: Path) -> DiffCSP:
+def load(folder: Path, sampler: str = "default") -> DiffCSP:
     """The model of a folder, ready to sample.
 
+    Arguments:
+        folder: With weights and configuration.
+        sampler: See :func:`~nucleate.families.diffcsp.config.sampler_from`.
+
     Raises:
-        UserError: Configuration or weights are missing or damaged, or do not fit each other.
+        UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
     """
     stored = stored_config(folder, FAMILY)
     config = DiffCSPConfig.checked(stored.get("config", {}), where=str(folder / CONFIG))
+    walk = sampler_from(sampler, config.sampler)
+    config = DiffCSPConfig.checked(config.model_dump() | {"sampler": walk.model_dump()}, where="--sampler")
     model = DiffCSP(config, str(stored.get("name", folder.name)))
     load_weights(model, folder)
     return model.eval()

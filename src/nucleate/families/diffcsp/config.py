@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from nucleate.config import Settings
+from nucleate.errors import UserError
 from nucleate.networks.cspnet import CSPNetConfig
 
 
@@ -14,6 +15,9 @@ class SamplerConfig(Settings):
     """A walk back (see :class:`nucleate.diffusion.joint.Sampler`) and what follows it.
 
     Attributes:
+        symmetry: "free" walks in all coordinates; "templates" draws for each crystal the symmetry, the orbits and
+            the stoichiometry of a training crystal and keeps to them, where the model masks species and has a
+            template that fits the request.
         symmetrize: Tolerance in Å within which a finished crystal is moved onto the symmetry it nearly has; 0
             leaves it as it came.
         draws: Most walks for a crystal. One that has atoms too close, or no symmetry within the tolerance, is
@@ -26,12 +30,38 @@ class SamplerConfig(Settings):
     corrector_below: float = Field(default=1.0, ge=0)
     churn: float = Field(default=1.0, ge=0, le=1)
     temperature: float = Field(default=1.0, gt=0)
+    symmetry: Literal["free", "templates"] = "free"
     symmetrize: float = Field(default=0.0, ge=0)
     draws: int = Field(default=1, ge=1, le=100)
 
 
 PAPER_SAMPLER = SamplerConfig(steps=1000)
 """DiffCSP, Algorithm 1 with T = 1000; γ = 5e-6 is the public code's for MP-20 without a given composition."""
+
+FAST_SAMPLER = SamplerConfig(corrector_steps=0, symmetry="templates", draws=4)
+"""A tenth of the steps, no corrector; symmetry and stoichiometry of known crystals."""
+
+
+def sampler_from(text: str, default: SamplerConfig) -> SamplerConfig:
+    """The sampler that a user names.
+
+    Arguments:
+        text: "default", "paper", or settings to change in the default, as "steps=50,temperature=1".
+        default: What the model brings.
+
+    Raises:
+        UserError: It is none of these.
+    """
+    if text in ("default", "paper"):
+        return PAPER_SAMPLER if text == "paper" else default
+    values = default.model_dump()
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or name not in values:
+            expected = "default, paper, or NAME=VALUE,... with names " + ", ".join(values)
+            raise UserError("--sampler", repr(part), expected)
+        values[name] = value
+    return SamplerConfig.checked(values, where="--sampler")
 
 
 class DiffCSPConfig(Settings):
@@ -48,6 +78,7 @@ class DiffCSPConfig(Settings):
             fixed compositions.
         partly_known_species: Share of those whose species run on a clock of their own.
         augment: Train on every setting of the reduced cell that its metric allows.
+        templates: Keep the templates of the training crystals with the weights.
         max_atoms: Largest crystal that the model is trained on.
         sampler: Default walk.
     """
@@ -64,8 +95,9 @@ class DiffCSPConfig(Settings):
     known_species: float = Field(default=0.15, ge=0, le=1)
     partly_known_species: float = Field(default=0.15, ge=0, le=1)
     augment: bool = True
+    templates: bool = True
     max_atoms: int = Field(default=20, ge=1, le=200)
-    sampler: SamplerConfig = SamplerConfig()
+    sampler: SamplerConfig = FAST_SAMPLER
 
     @classmethod
     def paper(cls) -> DiffCSPConfig:
@@ -82,6 +114,7 @@ class DiffCSPConfig(Settings):
             known_species=0.0,
             partly_known_species=0.0,
             augment=False,
+            templates=False,
             sampler=PAPER_SAMPLER,
         )
 

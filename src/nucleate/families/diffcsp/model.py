@@ -15,17 +15,21 @@ from torch import Tensor, nn
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.lattice import automorphisms
+from nucleate.crystal.orbits import SiteOrbits
 from nucleate.diffusion.joint import Answer, JointProcess, Sampler, State
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.diffusion.schedule import GeometricSchedule
 from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies, SpeciesProcess
+from nucleate.diffusion.symmetric import ClassSpecies, OrbitCoordinates, SymmetricCells
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 from nucleate.families.diffcsp.cells import CellVectors, LogShapeCells, MatrixCells
 from nucleate.families.diffcsp.config import DiffCSPConfig, SamplerConfig
 from nucleate.families.diffcsp.redraw import redrawn
-from nucleate.families.diffcsp.request import Request
+from nucleate.families.diffcsp.request import Plan, Request
+from nucleate.families.diffcsp.stoichiometry import SHARES, leaning, species_by_share
 from nucleate.networks.cspnet import CSPNet
+from nucleate.symmetry.templates import OrbitTemplates
 
 N_SPECIES = 100
 EARLIEST = 1e-3
@@ -38,10 +42,13 @@ class DiffCSP(nn.Module):
     Attributes:
         size_weights: Share of training crystals with n atoms at index n, shape (max_atoms + 1,).
         element_seen: 1 where the training data hold the atomic number z at index z - 1, shape (100,).
+        share_logits: How much a share of the sites speaks for a species, shape (100, shares).
+        templates: Symmetries of the training crystals; empty where the configuration keeps none.
     """
 
     size_weights: Tensor
     element_seen: Tensor
+    share_logits: Tensor
 
     def __init__(self, config: DiffCSPConfig, name: str = "diffcsp") -> None:
         super().__init__()
@@ -57,6 +64,8 @@ class DiffCSP(nn.Module):
         self.network = CSPNet(config.network(species.n_inputs, N_SPECIES, self.cells.width))
         self.register_buffer("size_weights", torch.zeros(config.max_atoms + 1))
         self.register_buffer("element_seen", torch.zeros(N_SPECIES))
+        self.register_buffer("share_logits", torch.zeros(N_SPECIES, SHARES))
+        self.templates = OrbitTemplates()
 
     def fit(self, crystals: Crystals) -> Crystals:
         """Take statistics from training crystals and return those crystals ready for a call.
@@ -69,6 +78,9 @@ class DiffCSP(nn.Module):
         self.size_weights.copy_(sizes / sizes.sum())
         seen = torch.bincount(crystals.numbers[crystals.mask] - 1, minlength=N_SPECIES)
         self.element_seen.copy_((seen > 0).float())
+        self.share_logits.copy_(species_by_share(crystals.numbers, crystals.mask, N_SPECIES))
+        if self.config.templates:
+            self.templates.fit(crystals)
         return self.prepared(crystals)
 
     def prepared(self, crystals: Crystals) -> Crystals:
@@ -137,7 +149,8 @@ class DiffCSP(nn.Module):
 
         Arguments:
             n: How many.
-            where: Conditions; ``chemical_system``, ``composition`` and ``n_atoms`` are understood.
+            where: Conditions; ``chemical_system``, ``composition`` and ``n_atoms`` are understood, and
+                ``space_group`` by a walk by templates.
             seed: Of the request.
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done, a walk of several draws counting as a part.
@@ -147,8 +160,10 @@ class DiffCSP(nn.Module):
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet.
         """
         settings = sampler or self.config.sampler
-        walk = Sampler(**settings.model_dump(exclude={"symmetrize", "draws"}))
-        request = Request.of(where or Conditions(), self.size_weights.cpu(), self.element_seen.cpu())
+        walk = Sampler(**settings.model_dump(exclude={"symmetry", "symmetrize", "draws"}))
+        by_template = settings.symmetry == "templates" and self.config.species == "masked" and len(self.templates) > 0
+        templates = self.templates if by_template else None
+        request = Request.of(where or Conditions(), self.size_weights.cpu(), self.element_seen.cpu(), templates)
         plan = request.plan(seed, start, n)
 
         walks = 0
@@ -157,7 +172,7 @@ class DiffCSP(nn.Module):
             nonlocal walks
             parts, order = [], []
             for batch in plan.batches(rows, pairs=12_000):
-                parts.append(self._walk(walk, request, plan.n_atoms[batch], plan.indices[batch], seed, number))
+                parts.append(self._walk(walk, request, plan, batch, seed, number))
                 order.append(batch)
                 walks += len(batch)
                 if progress is not None:
@@ -170,27 +185,46 @@ class DiffCSP(nn.Module):
         return crystals
 
     @torch.inference_mode()
-    def _walk(
-        self, walk: Sampler, request: Request, n_atoms: Tensor, indices: Tensor, seed: int, draw: int
-    ) -> Crystals:
-        size, width, device = len(n_atoms), int(n_atoms.max()), self.element_seen.device
-        noise = KeyedNoise(seed, indices.to(device), dtype=self.element_seen.dtype, draw=draw)
-        n_atoms = n_atoms.to(device)
+    def _walk(self, walk: Sampler, request: Request, plan: Plan, rows: Tensor, seed: int, draw: int) -> Crystals:
+        device = self.element_seen.device
+        noise = KeyedNoise(seed, plan.indices[rows].to(device), dtype=self.element_seen.dtype, draw=draw)
+        n_atoms = plan.n_atoms[rows].to(device)
+        size, width = len(n_atoms), int(n_atoms.max())
         mask = torch.arange(width, device=device) < n_atoms[:, None]
-        pinned_numbers = request.pinned(n_atoms, width)
+        orbits: SiteOrbits | None = None
+        if plan.templates is None:
+            process, pinned_numbers = self.process, request.pinned(n_atoms, width)
+        else:
+            orbits, classes = self.templates.rows(plan.templates[rows], self.element_seen.dtype)
+            process = self._constrained(orbits, classes, n_atoms)
+            pinned_numbers = request.pinned_classes(classes, noise)
         pinned = pinned_numbers > 0
-        species = self.process.species.prior(noise, (size, width))
-        known = self.process.species.known(pinned_numbers)
+        species = process.species.prior(noise, (size, width))
+        known = process.species.known(pinned_numbers)
         keep = pinned.reshape(size, width, *([1] * (species.dim() - 2)))
         begin = State(
             torch.where(keep, known, species),
-            self.process.frac.prior(noise, (size, width, 3)),
-            self.process.cell.prior(noise, (size, self.cells.width)),
+            process.frac.prior(noise, (size, width, 3)),
+            process.cell.prior(noise, (size, self.cells.width)),
             mask,
         )
         allowed = request.allowed.to(device).expand(size, -1)
-        end = walk.walk(self.process, self.denoise, begin, pinned, allowed, noise)
-        numbers = self.process.species.decode(end.species, mask, allowed)
+        end = walk.walk(process, self.denoise, begin, pinned, allowed, noise)
+        numbers = process.species.decode(end.species, mask, allowed)
         lattice = self.cells.decode(end.cell, n_atoms)
-        frac = wrap(end.frac.double()) * mask[..., None]
-        return Crystals(numbers, frac, lattice.double(), n_atoms).to("cpu")
+        frac = end.frac if orbits is None else orbits.tied(end.frac)
+        return Crystals(numbers, wrap(frac.double()) * mask[..., None], lattice.double(), n_atoms).to("cpu")
+
+    def _constrained(self, orbits: SiteOrbits, classes: Tensor, n_atoms: Tensor) -> JointProcess:
+        """The processes of crystals that keep to their templates."""
+        frac, cell = self.process.frac, self.process.cell
+
+        def project(vector: Tensor) -> Tensor:
+            metric = orbits.metrics(self.cells.decode(vector, n_atoms))
+            return self.cells.encode(torch.linalg.cholesky(metric), n_atoms)
+
+        return JointProcess(
+            ClassSpecies(classes, leaning(self.share_logits, classes)),
+            OrbitCoordinates(frac.schedule, orbits=orbits),
+            SymmetricCells(cell.stream, cell.answer, cell.schedule, project=project),
+        )

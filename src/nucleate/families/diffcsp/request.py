@@ -1,4 +1,4 @@
-"""From conditions to what the walk is told: sizes, allowed species, species given from the start."""
+"""From conditions to what the walk is told: sizes, templates, allowed species, species given from the start."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
+from nucleate.symmetry.templates import OrbitTemplates
 
 CONDITIONS = ("chemical_system", "composition", "n_atoms")
 
@@ -23,10 +24,12 @@ class Plan:
     Attributes:
         indices: Numbers in the request, shape (n,).
         n_atoms: Sites of each, shape (n,).
+        templates: Template of each, shape (n,); None where the walk is free.
     """
 
     indices: Tensor
     n_atoms: Tensor
+    templates: Tensor | None
 
     def batches(self, rows: Tensor, pairs: int) -> Iterator[Tensor]:
         """Parts of ``rows`` of equal size, of at most about ``pairs`` pairs of sites, so that caches hold them."""
@@ -38,29 +41,44 @@ class Plan:
 class Request:
     """A request that a model can meet.
 
-    A chemical system asks for each of its elements at least once: since sites have no order, one site for
-    each element is given from the start and the network fills the others from the allowed species.
+    In a free walk a chemical system asks for each of its elements at least once: since sites have no order, one
+    site for each element is given from the start and the network fills the others from the allowed species.
+    In a walk by templates each element gets a class of sites.
 
     Attributes:
         conditions: As asked for.
         sizes: Weight of n atoms at index n, zero where the conditions rule n out.
+        templates: Weight of each template, zero where the conditions rule it out; all zero for a free walk.
+        template_sizes: Sites of each template.
         allowed: Species that may be drawn, bool, shape (100,).
     """
 
     conditions: Conditions
     sizes: Tensor
+    templates: Tensor
+    template_sizes: Tensor
     allowed: Tensor
 
     @classmethod
-    def of(cls, where: Conditions, size_weights: Tensor, element_seen: Tensor) -> Request:
+    def of(
+        cls, where: Conditions, size_weights: Tensor, element_seen: Tensor, templates: OrbitTemplates | None = None
+    ) -> Request:
         """Check conditions against what a model was trained on.
+
+        Arguments:
+            where: Conditions.
+            size_weights: Share of the sizes in the training data, shape (max_atoms + 1,).
+            element_seen: 1 where the training data hold an element, shape (100,).
+            templates: To draw from; None for a free walk.
 
         Raises:
             UserError: See :meth:`DiffCSP.sample`.
         """
+        known = CONDITIONS if templates is None else (*CONDITIONS, "space_group")
         asked = set(where.targets) | ({"space_group"} if where.space_group is not None else set())
-        if asked:
-            raise UserError("--where", ", ".join(sorted(asked)), "conditions of this model: " + ", ".join(CONDITIONS))
+        if asked - set(known):
+            unknown = ", ".join(sorted(asked - set(known)))
+            raise UserError("--where", unknown, "conditions of this model: " + ", ".join(known))
         wanted = set(where.composition or where.chemical_system or ())
         unseen = [SYMBOLS[z] for z in sorted(wanted) if z > len(element_seen) or not element_seen[z - 1]]
         if unseen:
@@ -70,22 +88,28 @@ class Request:
         if not sizes.sum() > 0:
             largest = int(size_weights.nonzero().max())
             raise UserError("--where", "a request that no crystal size of this model meets", f"at most {largest} atoms")
+        weights = torch.zeros(0) if templates is None else _fitting(templates, where)
+        if where.space_group is not None and not weights.sum() > 0:
+            found = f"space group {where.space_group}" + (" with the other conditions" if len(wanted) else "")
+            raise UserError("--where", found, "a space group that training crystals of such a request have")
         allowed = element_seen > 0
         if wanted:
             allowed = torch.zeros_like(allowed)
             allowed[torch.tensor(sorted(wanted)) - 1] = True
-        return cls(where, sizes, allowed)
+        own_sizes = torch.zeros(0, dtype=torch.int64) if templates is None else templates.n_sites.long().cpu()
+        return cls(where, sizes, weights, own_sizes, allowed)
 
     def plan(self, seed: int, start: int, n: int) -> Plan:
-        """Draw the sizes of crystals start .. start + n - 1."""
+        """Draw templates, or sizes alone, of crystals start .. start + n - 1."""
         indices = torch.arange(start, start + n)
-        u = KeyedNoise(seed, indices, dtype=torch.float64).uniform("size", (n,))
-        cumulative = torch.cumsum(self.sizes.double() / self.sizes.double().sum(), 0)
-        n_atoms = torch.searchsorted(cumulative, u, right=True).clamp_max(len(self.sizes) - 1)
-        return Plan(indices, n_atoms)
+        noise = KeyedNoise(seed, indices, dtype=torch.float64)
+        if self.templates.sum() > 0:
+            which = _drawn(self.templates, noise.uniform("template", (n,)))
+            return Plan(indices, self.template_sizes[which], which)
+        return Plan(indices, _drawn(self.sizes, noise.uniform("size", (n,))), None)
 
     def pinned(self, n_atoms: Tensor, width: int) -> Tensor:
-        """Atomic numbers given from the start, 0 elsewhere, shape (B, width)."""
+        """Atomic numbers given from the start of a free walk, 0 elsewhere, shape (B, width)."""
         given = torch.zeros(len(n_atoms), width, dtype=torch.int64, device=n_atoms.device)
         if self.conditions.composition is not None:
             unit = [z for z, count in self.conditions.composition.items() for _ in range(count)]
@@ -94,3 +118,47 @@ class Request:
         elif self.conditions.chemical_system and not self.conditions.allow_subsystems:
             given[:, : len(self.conditions.chemical_system)] = given.new_tensor(self.conditions.chemical_system)
         return given
+
+    def pinned_classes(self, classes: Tensor, noise: KeyedNoise) -> Tensor:
+        """Atomic numbers given from the start of a walk by templates, 0 elsewhere, shape (B, N).
+
+        Elements of equal counts are dealt to the classes of that size at random.
+
+        Arguments:
+            classes: Class of each site, larger ones first, -1 at padding, shape (B, N).
+            noise: Random numbers of these crystals.
+        """
+        composition = self.conditions.composition
+        if composition is None:
+            return torch.zeros_like(classes)
+        elements = torch.tensor(list(composition), device=classes.device)
+        counts = torch.tensor(list(composition.values()), device=classes.device, dtype=noise.dtype)
+        order = (noise.uniform("assignment", (len(classes), len(elements))) - counts).argsort(1)
+        return torch.where(classes < 0, 0, elements[order].gather(1, classes.clamp_min(0)))
+
+
+def _drawn(weights: Tensor, u: Tensor) -> Tensor:
+    """Indices drawn by weight, one for each uniform number."""
+    cumulative = torch.cumsum(weights.double() / weights.double().sum(), 0)
+    return torch.searchsorted(cumulative, u.cpu(), right=True).clamp_max(len(weights) - 1)
+
+
+def _fitting(templates: OrbitTemplates, where: Conditions) -> Tensor:
+    """Weight of each template, zero where the conditions rule it out, shape (T,)."""
+    sizes, n_sites = templates.class_sizes.cpu(), templates.n_sites.long().cpu()
+    classes = (sizes > 0).sum(1)
+    most = int(n_sites.max())
+    fits = torch.tensor([n > 0 and where.allows_size(n) for n in range(most + 1)])[n_sites]
+    if where.space_group is not None:
+        fits &= templates.groups.long().cpu() == where.space_group
+    if where.composition is not None:
+        counts = sorted(where.composition.values(), reverse=True)
+        unit = torch.zeros(1, max(sizes.shape[1], len(counts)), dtype=torch.int64)
+        unit[0, : len(counts)] = torch.tensor(counts)
+        scaled = unit * (n_sites // sum(counts))[:, None]
+        padded = torch.nn.functional.pad(sizes, (0, unit.shape[1] - sizes.shape[1]))
+        fits &= (padded == scaled).all(1)
+    elif where.chemical_system:
+        n_elements = len(where.chemical_system)
+        fits &= classes <= n_elements if where.allow_subsystems else classes == n_elements
+    return templates.weights.cpu() * fits

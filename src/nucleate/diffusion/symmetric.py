@@ -1,0 +1,114 @@
+"""Processes that keep a walk within a symmetry: the same steps, with what would break it averaged out.
+
+The processes of a crystal whose sites are tied (:class:`nucleate.crystal.orbits.SiteOrbits`): coordinates move as
+orbits, the metric stays invariant under the point group, and sites of one class carry one species, different from
+that of any other class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nucleate.crystal.orbits import SiteOrbits
+from nucleate.diffusion.masked import MASK
+from nucleate.diffusion.noise import Noise
+from nucleate.diffusion.species import FORBIDDEN, MaskedSpecies
+from nucleate.diffusion.variance_preserving import VariancePreservingProcess
+from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
+
+
+@dataclass(frozen=True)
+class OrbitCoordinates(WrappedNormalProcess):
+    """Wrapped normal noise on the free coordinates of orbits; the origin is that of the operations."""
+
+    orbits: SiteOrbits = field(kw_only=True)
+
+    def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
+        return torch.remainder(self.orbits.positions(super().prior(noise, shape)), 1.0)
+
+    def score(self, answer: Tensor, t: Tensor, mask: Tensor) -> Tensor:
+        return self.orbits.averaged(super().score(answer, t, mask)) * mask[..., None]
+
+    def drawn(self, stream: str, noisy: Tensor, mask: Tensor, noise: Noise) -> Tensor:
+        # Not centred: where the group fixes the origin, a shift of all sites is no symmetry of the walk.
+        return self.orbits.vectors(noise.normal(stream, tuple(noisy.shape))) * mask[..., None]
+
+
+@dataclass(frozen=True)
+class SymmetricCells(VariancePreservingProcess):
+    """Cells as vectors, moved after every step onto the nearest invariant ones.
+
+    Attributes:
+        project: Cell vectors (B, F) to those of invariant cells.
+    """
+
+    project: Callable[[Tensor], Tensor] = field(kw_only=True)
+
+    def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
+        return self.project(super().prior(noise, shape))
+
+    def step(self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, noise: Noise, churn: float = 1.0) -> Tensor:
+        return self.project(super().step(noisy, answer, t, s, noise, churn))
+
+
+class ClassSpecies(MaskedSpecies):
+    """Masking of whole classes of sites.
+
+    Arguments:
+        classes: Class 0 .. K - 1 of each site, -1 at padding, shape (B, N).
+        leaning: Logits (B, K, n_species) that the share of a class among the sites gives its species, for as
+            long as no species around says more.
+    """
+
+    def __init__(self, classes: Tensor, leaning: Tensor) -> None:
+        super().__init__(leaning.shape[-1])
+        # Padding counts as a class of its own behind the others, and is cut off again.
+        member = F.one_hot(torch.where(classes < 0, leaning.shape[1], classes), leaning.shape[1] + 1)[..., :-1]
+        self._member = member.to(leaning.dtype)
+        self._size = self._member.sum(1)
+        self._site = torch.where(classes < 0, 0, classes)
+        self._leaning = leaning
+
+    def step(
+        self,
+        state: Tensor,
+        answer: Tensor,
+        t: Tensor,
+        s: Tensor,
+        mask: Tensor,
+        noise: Noise,
+        allowed: Tensor,
+        temperature: float,
+    ) -> Tensor:
+        there = self._size > 0
+        now = (self._member * state[..., None].to(self._member.dtype)).amax(1).long()
+        log_p = torch.log_softmax(answer.to(self._member.dtype), -1)
+        mean = (self._member.mT @ log_p) / self._size.clamp_min(1.0)[..., None]
+        hidden = ((state == MASK) & mask).sum(1).to(mean.dtype) / mask.sum(1)
+        logits = mean + hidden[:, None, None] * self._leaning
+        chosen = now
+        for _ in range(now.shape[1]):  # each pass settles at least one class
+            free = allowed[:, None] & ~_taken(chosen, allowed.shape[1])[:, None]
+            drawn = self.process.step(chosen, logits.masked_fill(~free, FORBIDDEN), t, s, there, noise, temperature)
+            twin = (drawn[:, :, None] == drawn[:, None, :]) & (drawn != MASK)[:, :, None]
+            clash = (chosen == MASK) & (twin & _earlier(twin, chosen)).any(-1)
+            chosen = torch.where(clash, chosen, drawn)
+            if not clash.any():
+                break
+        return torch.where(mask, chosen.gather(1, self._site), state)
+
+
+def _taken(chosen: Tensor, n_species: int) -> Tensor:
+    """Species that some class carries, shape (B, n_species)."""
+    return F.one_hot(chosen, n_species + 1).any(1)[:, 1:]
+
+
+def _earlier(twin: Tensor, chosen: Tensor) -> Tensor:
+    """True where the second of two classes had its species before, or comes first of two drawn together."""
+    order = torch.ones_like(twin).tril(-1)
+    return order | (chosen != MASK)[:, None, :]
