@@ -157,7 +157,7 @@ def _sites(
     near = surroundings(frac, cell, chosen, FIRST_RADIUS)
     if near is None or near.distances.min(initial=np.inf) < NEAREST:
         return None
-    shells = _shells(near, frac, cell, chosen)
+    shells = neighbour_shells(near, frac, cell, chosen)
     if shells is None:
         return None
     angles = []
@@ -172,7 +172,7 @@ def _sites(
     return _Sites(*shells, angles)
 
 
-def _shells(
+def neighbour_shells(
     near: Surroundings, frac: NDArray[np.float64], cell: NDArray[np.float64], chosen: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Distances and vectors within the smallest radius 7, 8, ... Å that holds twelve neighbours of the site."""
