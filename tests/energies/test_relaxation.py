@@ -32,7 +32,7 @@ def rough_argon(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_gradient_in_the_unknowns_is_that_of_the_energy() -> None:
     numbers, frac, lattice = rough_argon()
-    potential, coordinates = CalculatorPotential("argon", Argon()), FrechetCoordinates(frac, lattice)
+    potential, coordinates = CalculatorPotential(Argon()), FrechetCoordinates(frac, lattice)
 
     def energy(x: np.ndarray) -> tuple[float, np.ndarray]:
         here, cell = coordinates.crystal(x)
@@ -67,7 +67,7 @@ def test_relaxed_argon_is_what_ase_relaxes_it_to() -> None:
     from ase.optimize import FIRE
 
     numbers, frac, lattice = rough_argon()
-    found = relax(numbers, frac, lattice, CalculatorPotential("argon", Argon()), RelaxProtocol(fmax=0.001))
+    found = relax(numbers, frac, lattice, CalculatorPotential(Argon()), RelaxProtocol(fmax=0.001))
     atoms = Atoms(numbers=numbers, scaled_positions=frac, cell=lattice, pbc=True, calculator=Argon())
     FIRE(FrechetCellFilter(atoms), logfile=None).run(fmax=0.001, steps=1000)
     assert found.status is Status.OK
@@ -98,14 +98,14 @@ def test_spring_hessian_is_positive_and_knows_no_position_in_space() -> None:
     ],
 )
 def test_bad_geometry_is_an_outcome(frac: object, lattice: np.ndarray, status: Status) -> None:
-    found = relax(np.full(len(frac), 18), np.array(frac, float), lattice, CalculatorPotential("argon", Argon()))  # type: ignore[arg-type]
+    found = relax(np.full(len(frac), 18), np.array(frac, float), lattice, CalculatorPotential(Argon()))  # type: ignore[arg-type]
     assert found.status is status
     assert found.reason
     assert np.isnan(found.energy_per_atom)
 
 
 def test_limits_and_explosions_are_outcomes() -> None:
-    argon, gas = CalculatorPotential("argon", Argon()), CalculatorPotential("gas", Gas())
+    argon, gas = CalculatorPotential(Argon()), CalculatorPotential(Gas())
     assert relax(*rough_argon(), argon, RelaxProtocol(max_steps=3)).status is Status.UNCONVERGED
     slow = relax(*rough_argon(), argon, RelaxProtocol(max_seconds=0.0))
     assert slow.status is Status.TIME_LIMIT
@@ -115,7 +115,7 @@ def test_limits_and_explosions_are_outcomes() -> None:
 
 def test_rattle_breaks_symmetry_and_depends_on_seed_and_index_only() -> None:
     numbers, lattice = np.full(4, 18), 5.3 * np.eye(3)
-    argon, once = CalculatorPotential("argon", Argon()), RelaxProtocol(max_steps=1)
+    argon, once = CalculatorPotential(Argon()), RelaxProtocol(max_steps=1)
     still, first, again, other = (relax(numbers, FCC, lattice, argon, once, r) for r in (None, (5, 0), (5, 0), (5, 1)))
     np.testing.assert_array_equal(still.frac, FCC)
     np.testing.assert_array_equal(first.frac, again.frac)

@@ -41,7 +41,7 @@ class CHGNetPotential:
         UserError: The ``chgnet`` package, which brings the weights, is missing.
     """
 
-    name = "chgnet"
+    outside_seconds = 0.0
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)

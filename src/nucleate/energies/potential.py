@@ -1,9 +1,18 @@
-"""What every potential offers, and how one is found by its name."""
+"""What every potential offers, and how one is found by its name.
+
+A choice of potential is one string: a name, and keyword arguments behind commas, such as ``chgnet``, ``ase:emt``,
+``mace,model=medium`` or ``package.module:factory,cutoff=6``. Values are JSON where they can be read as such, else text.
+"""
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+import json
+import platform
+import re
+import sys
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +20,13 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
+from nucleate.energies import calculator_server as server
 from nucleate.errors import UserError
+
+CHGNET = "chgnet"
+CHGNET_SCALE = "CHGNet 0.3.0"
+HERE = "in this environment"
+_NEXT_KEYWORD = re.compile(r",(?=[A-Za-z_]\w*=)")
 
 
 @dataclass(frozen=True)
@@ -32,9 +47,13 @@ class Evaluation:
 
 
 class Potential(Protocol):
-    """A source of energies and their derivatives."""
+    """A source of energies and their derivatives.
 
-    name: str
+    Attributes:
+        outside_seconds: Processor time that evaluations have taken in other processes.
+    """
+
+    outside_seconds: float
 
     def evaluate(self, crystals: Crystals) -> Evaluation:
         """Energies, forces, stresses and moments of a batch.
@@ -45,55 +64,143 @@ class Potential(Protocol):
         ...
 
 
-def load_potential(name: str) -> Potential:
-    """The potential called ``name``: ``chgnet``, or an ASE calculator as ``module:Class``.
+@dataclass(frozen=True)
+class Provenance:
+    """Where a potential's numbers come from.
+
+    Attributes:
+        scale: Energies of one scale can be compared; what references are marked with.
+        version: Package and version.
+        place: Where it runs.
+    """
+
+    scale: str
+    version: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.scale} ({self.version}), {self.place}"
+
+
+def parse_choice(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and keyword arguments of a choice.
 
     Raises:
-        UserError: There is no such name, module or class, or it is no ASE calculator.
+        UserError: There is no name, or something behind a comma is no keyword argument.
     """
-    if name == "chgnet":
+    name, *rest = _NEXT_KEYWORD.split(text.strip())
+    if not name or "," in name or "=" in name:
+        raise UserError("potential", repr(text), "a name, and keyword arguments as in 'ase:lj,sigma=3.4,rc=8.0'")
+    keywords: dict[str, Any] = {}
+    for item in rest:
+        key, _, value = item.partition("=")
+        try:
+            keywords[key] = json.loads(value)
+        except ValueError:
+            keywords[key] = {"True": True, "False": False, "None": None}.get(value, value)
+    return name, keywords
+
+
+def scale_of(choice: str) -> str:
+    """The scale of a potential's energies: what it is and its keyword arguments, wherever it computes."""
+    name, keywords = parse_choice(choice)
+    if name == CHGNET:
+        return CHGNET_SCALE
+    told = (f"{key}={json.dumps(value)}" for key, value in sorted(keywords.items()) if key != "device")
+    return ",".join([name, *told])
+
+
+def load_potential(choice: str, python: str | None = None) -> Potential:
+    """The potential of a choice, ready to evaluate.
+
+    Arguments:
+        choice: ``chgnet``; an ASE calculator as ``ase:emt`` or ``module:Class``; a force field by its short name.
+        python: Path of the interpreter that runs it, where this environment cannot.
+
+    Raises:
+        UserError: There is no such potential or interpreter, a package is missing, or the calculator cannot be made.
+    """
+    name, keywords = parse_choice(choice)
+    if name == CHGNET:
         from nucleate.energies.chgnet import CHGNetPotential
 
+        _refuse_for_chgnet(keywords, python)
         return CHGNetPotential()
-    module_name, separator, attribute = name.partition(":")
-    expected = "'chgnet', or an ASE calculator as 'module:Class'"
-    if not separator:
-        raise UserError("potential", repr(name), expected)
-    try:
-        made = getattr(importlib.import_module(module_name), attribute)()
-    except (ImportError, AttributeError, TypeError) as fault:
-        raise UserError("potential", f"{name!r} ({fault})", expected) from fault
-    if not hasattr(made, "get_property"):
-        raise UserError("potential", f"{name!r}, which makes a {type(made).__name__}", expected)
-    return CalculatorPotential(name, made)
+    if python is not None:
+        from nucleate.energies.other_interpreter import InterpreterPotential
+
+        return InterpreterPotential(name, keywords, python)
+    with contextlib.redirect_stdout(sys.stderr):  # some force fields greet; standard output is for results
+        return CalculatorPotential(_made_here(name, keywords))
+
+
+def provenance_of(choice: str, python: str | None = None) -> Provenance:
+    """What the potential of a choice is and where it runs; it is made once to find out.
+
+    Raises:
+        UserError: As `load_potential`.
+    """
+    name, keywords = parse_choice(choice)
+    scale = scale_of(choice)
+    if name == CHGNET:
+        _refuse_for_chgnet(keywords, python)
+        try:
+            return Provenance(scale, f"chgnet {version('chgnet')}", HERE)
+        except PackageNotFoundError:
+            raise UserError("potential chgnet", "no chgnet package", "pip install chgnet") from None
+    if python is not None:
+        from nucleate.energies.other_interpreter import InterpreterPotential
+
+        with InterpreterPotential(name, keywords, python) as potential:
+            return Provenance(scale, potential.version, potential.place)
+    load_potential(choice)
+    return Provenance(scale, server.version_of(name), f"{HERE} (Python {platform.python_version()})")
 
 
 class CalculatorPotential:
     """Any ASE calculator as a potential; its crystals are evaluated one by one.
 
     Arguments:
-        name: What the potential is called in reports.
         calculator: An ASE calculator with energies, forces and stresses.
     """
 
-    def __init__(self, name: str, calculator: Any) -> None:
-        self.name = name
+    outside_seconds = 0.0
+
+    def __init__(self, calculator: Any) -> None:
         self.calculator = calculator
 
     def evaluate(self, crystals: Crystals) -> Evaluation:
         """See `Potential.evaluate`."""
-        from ase import Atoms
-
-        b, n_max = crystals.numbers.shape
-        energy, forces = np.zeros(b), np.zeros((b, n_max, 3))
-        stress, magmoms = np.zeros((b, 3, 3)), np.zeros((b, n_max))
-        for i in range(b):
+        found = []
+        for i in range(len(crystals)):
             numbers, frac, lattice = (part.cpu().numpy() for part in crystals.sites(i))
-            n = len(numbers)
-            atoms = Atoms(numbers=numbers, scaled_positions=frac, cell=lattice, pbc=True, calculator=self.calculator)
-            energy[i] = atoms.get_potential_energy()
-            forces[i, :n] = atoms.get_forces()
-            stress[i] = atoms.get_stress(voigt=False)
-            moments = self.calculator.results.get("magmoms")
-            magmoms[i, :n] = np.nan if moments is None else np.abs(moments)
-        return Evaluation(*(torch.from_numpy(part) for part in (energy, forces, stress, magmoms)))
+            found.append(server.evaluate(self.calculator, numbers, frac, lattice))
+        return gathered(crystals, found)
+
+
+def gathered(crystals: Crystals, found: list[dict[str, Any]]) -> Evaluation:
+    """One evaluation from those of single crystals, as `calculator_server.evaluate` gives them."""
+    b, n_max = crystals.numbers.shape
+    energy, forces = np.zeros(b), np.zeros((b, n_max, 3))
+    stress, magmoms = np.zeros((b, 3, 3)), np.zeros((b, n_max))
+    for i, (n, one) in enumerate(zip(crystals.n_atoms.tolist(), found, strict=True)):
+        energy[i], forces[i, :n], stress[i] = one["energy"], one["forces"], one["stress"]
+        magmoms[i, :n] = np.nan if one["magmoms"] is None else one["magmoms"]
+    return Evaluation(*(torch.from_numpy(part) for part in (energy, forces, stress, magmoms)))
+
+
+def _made_here(name: str, keywords: dict[str, Any]) -> Any:
+    try:
+        return server.make_calculator(name, keywords)
+    except server.CalculatorError as mistake:
+        missing = isinstance(mistake.__cause__, ModuleNotFoundError)
+        elsewhere = ", or --python with the interpreter of an environment that has it" if missing else ""
+        raise UserError(f"potential {name!r}", mistake.found, mistake.expected + elsewhere) from mistake
+
+
+def _refuse_for_chgnet(keywords: dict[str, Any], python: str | None) -> None:
+    """CHGNet is built in: it takes no arguments and runs in this interpreter."""
+    if keywords:
+        raise UserError("potential 'chgnet'", f"keyword argument {next(iter(keywords))!r}", "none")
+    if python is not None:
+        raise UserError("--python", f"{python} for chgnet, which is built in", "--potential with one that runs there")

@@ -88,6 +88,7 @@ def relax_many(
     workers: int | None = None,
     rattle_seed: int | None = None,
     indices: Sequence[int] | None = None,
+    python: str | None = None,
 ) -> Iterator[tuple[int, Relaxed]]:
     """Relax crystals in worker processes and yield (index, outcome) as they finish.
 
@@ -96,14 +97,15 @@ def relax_many(
 
     Arguments:
         crystals: What to relax.
-        potential: Name of the potential, see `load_potential`.
+        potential: Choice of the potential, see `load_potential`.
         protocol: When a relaxation ends.
         workers: Processes of one thread each; by default one a core.
         rattle_seed: Displace atoms by 0.03 Å and strain cells by 1 % first; crystal i draws from (seed, i).
         indices: What crystal i is numbered for its draws, where the batch is a part of a request; 0, 1, ... by default.
+        python: Path of the interpreter that runs the potential, where this environment cannot.
 
     Raises:
-        UserError: There is no such potential.
+        UserError: There is no such potential or interpreter.
     """
     tasks: list[Task] = []
     for i in range(len(crystals)):
@@ -114,7 +116,8 @@ def relax_many(
     order = sorted(range(len(tasks)), key=lambda i: -len(tasks[i][0]))
     count = min(workers or usable_cores(), max(len(tasks), 1))
     allowed = PATIENCE * protocol.max_seconds + GRACE_SECONDS
-    for position, result in map_unordered(_relaxer, (potential, protocol), [tasks[i] for i in order], count, allowed):
+    made_of = (potential, protocol, python)
+    for position, result in map_unordered(_relaxer, made_of, [tasks[i] for i in order], count, allowed):
         i = order[position]
         if isinstance(result, Lost):
             status = Status.TIME_LIMIT if result.hung else Status.ERROR
@@ -140,7 +143,11 @@ def relax(
         protocol: When to end.
         rattle: Seed and number of the crystal, to displace it first.
     """
-    begun = time.process_time()
+
+    def clock() -> float:
+        return time.process_time() + potential.outside_seconds
+
+    begun = clock()
     fault = _fault_of(frac, lattice)
     if fault is not None:
         return Relaxed(*fault, numbers, frac, lattice)
@@ -165,7 +172,7 @@ def relax(
     def outcome(status: Status, reason: str, x: Array, energy: float) -> Relaxed:
         here, cell = coordinates.crystal(x)
         n = len(numbers)
-        elapsed = time.process_time() - begun
+        elapsed = clock() - begun
         return Relaxed(status, reason, numbers, here % 1.0 % 1.0, cell, energy / n, initial / n, steps, elapsed)
 
     start = coordinates.initial()
@@ -191,14 +198,14 @@ def relax(
         reason = f"{largest:.3f} eV/Å after {steps} steps"
         if steps >= protocol.max_steps:
             return outcome(Status.UNCONVERGED, reason, state.x, state.energy)
-        if time.process_time() - begun > protocol.max_seconds:
+        if clock() - begun > protocol.max_seconds:
             return outcome(Status.TIME_LIMIT, reason, state.x, state.energy)
         state = minimiser.step()
 
 
-def _relaxer(potential: str, protocol: RelaxProtocol) -> Callable[[Task], Relaxed]:
+def _relaxer(potential: str, protocol: RelaxProtocol, python: str | None) -> Callable[[Task], Relaxed]:
     torch.set_num_threads(1)
-    loaded = load_potential(potential)
+    loaded = load_potential(potential, python)
     return lambda task: relax(task[0], task[1], task[2], loaded, protocol, task[3])
 
 
