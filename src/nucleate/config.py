@@ -37,6 +37,7 @@ class ScreenSettings(Settings):
     """How structures are relaxed, placed on the hull and compared."""
 
     potential: str = Field(default="chgnet", min_length=1)
+    python: str | None = Field(default=None, min_length=1, description="interpreter that runs the potential")
     reference: str = Field(default="bundled", min_length=1)
     fmax: float = Field(default=0.05, gt=0, description="largest force at convergence, eV/Å")
     max_steps: int = Field(default=500, ge=1)
@@ -45,6 +46,8 @@ class ScreenSettings(Settings):
     stable_within: float = Field(default=0.1, ge=0, description="eV/atom above the hull")
     symprec: float = Field(default=0.1, gt=0, description="Å")
     descriptors: str = Field(default="cheap", description="all, cheap, none, or names joined by commas")
+    funnel: str = Field(default="none", min_length=1, description="none, pigen, sun, or a TOML or JSON file of filters")
+    thresholds: tuple[str, ...] = Field(default=(), description="name=value for filters of the funnel")
     chunk_size: int = Field(default=32, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0, lt=2**63)
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nucleate.campaign.columns import candidate_schema
+from nucleate.campaign.filtering import asked_funnel
 from nucleate.campaign.judging import Judge, asked_descriptors
 from nucleate.campaign.progress import Progress, silent
 from nucleate.campaign.provenance import reference_hash
 from nucleate.campaign.rows import Row, crystals_of, read_rows
 from nucleate.campaign.run_store import Journal, Run, write_shard
+from nucleate.citations import CITATIONS
 from nucleate.config import ScreenSettings
 from nucleate.errors import Status
 
@@ -107,7 +109,8 @@ def _relaxations(
     crystals = crystals_of(chunk.rows[i] for chunk, i in todo)
     rattle_seed = settings.seed if settings.rattle else None
     numbers = [run.chunks[chunk.number][0] + i for chunk, i in todo]
-    for position, relaxed in relax_many(crystals, settings.potential, protocol, workers, rattle_seed, numbers):
+    outcomes = relax_many(crystals, settings.potential, protocol, workers, rattle_seed, numbers, settings.python)
+    for position, relaxed in outcomes:
         chunk, i = todo[position]
         yield (
             chunk,
@@ -130,7 +133,7 @@ def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> float:
         chunk = waiting.pop(0)
         began = time.perf_counter()
         rows = judge.judged(chunk.rows, chunk.relaxed)
-        write_shard(run.candidates_path(chunk.number), rows, candidate_schema(judge.descriptors))
+        write_shard(run.candidates_path(chunk.number), rows, candidate_schema(judge.descriptors, judge.extra_columns))
         chunk.journal.remove()
         add_timing(run, "judge", time.perf_counter() - began, len(rows))
         total += time.perf_counter() - began
@@ -153,10 +156,13 @@ def screening_record(settings: ScreenSettings, reference: Reference, works: list
     from nucleate.evaluation.reduction import SAME_STRUCTURE
 
     described = [DESCRIPTORS[name].source for name in asked_descriptors(settings) if DESCRIPTORS[name].source]
+    funnel = asked_funnel(settings)
+    followed = [funnel.source] if funnel and funnel.source in CITATIONS else []
     potential = ["chgnet"] if settings.potential == "chgnet" else []
     return {
         "reference_sha256": reference_hash(settings.reference),
         "descriptors": list(asked_descriptors(settings)),
+        "funnel": None if funnel is None else funnel.to_dict(),
         "protocol": {
             "potential": settings.potential,
             "reference": f"{reference.name} ({len(reference.phases):,} phases)",
@@ -166,5 +172,5 @@ def screening_record(settings: ScreenSettings, reference: Reference, works: list
             "stability_threshold": settings.stable_within,
             "denominator": "all candidates of the run",
         },
-        "citations": sorted({*works, *potential, *described, *_ALWAYS_CITED}),
+        "citations": sorted({*works, *potential, *described, *followed, *_ALWAYS_CITED}),
     }

@@ -33,7 +33,22 @@ AllowSubsystems = Annotated[
 Structures = Annotated[Path, typer.Argument(help="CIF, folder or zip of CIFs, extxyz, Parquet, CSV with a cif column.")]
 
 Potential = Annotated[
-    str, typer.Option(help="chgnet, or an ASE calculator as module:Class.", rich_help_panel="Screening")
+    str,
+    typer.Option(
+        help="chgnet, mace, mattersim, orb, sevenn, ase:emt, or an ASE calculator as module:Class; keyword arguments "
+        "behind commas: mace,model=medium.",
+        metavar="NAME[,KEY=VALUE...]",
+        rich_help_panel="Screening",
+    ),
+]
+Python = Annotated[
+    str | None,
+    typer.Option(
+        "--python",
+        help="Interpreter of another environment, which runs the potential there.",
+        metavar="PATH",
+        rich_help_panel="Screening",
+    ),
 ]
 Reference = Annotated[
     str, typer.Option(help="bundled, or a reference built by `nucleate data reference`.", rich_help_panel="Screening")
