@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,6 +42,17 @@ _SCREENED = {
     "density": "double",
 }
 
+PROTOTYPE_COLUMNS = {
+    "has_prototype": "bool",
+    "prototype": "string",
+    "prototype_name": "string",
+    "prototype_rank": "int64",
+}
+"""The structure type of the final crystal; its rank is its place among the types compared with, from 0."""
+
+STOPPED_BY = "stopped_by"
+"""The first filter of the run's funnel that a candidate does not pass; null for one that passes all."""
+
 INPUT_COLUMNS = tuple(_INPUT)
 CANDIDATE_COLUMNS = tuple(_INPUT | _SCREENED)
 
@@ -54,14 +65,22 @@ def input_schema() -> pa.Schema:
     return _schema(_INPUT)
 
 
-def candidate_schema(descriptors: Sequence[str] = ()) -> pa.Schema:
+NUMERIC_COLUMNS = tuple(
+    name for name, kind in (_INPUT | _SCREENED | PROTOTYPE_COLUMNS).items() if kind in ("int64", "double", "bool")
+)
+"""The columns that a filter may read, beside the descriptors."""
+
+
+def candidate_schema(descriptors: Sequence[str] = (), more: Mapping[str, str] | None = None) -> pa.Schema:
     """Schema of ``candidates/*.parquet``: the same rows, screened. An unknown value is null, never 0.
 
     Arguments:
         descriptors: Names of the descriptors that follow the columns which every run has.
+        more: Further columns at the end, with their types.
     """
-    more = dict.fromkeys(descriptors, "double")
-    return _schema(_INPUT | _SCREENED | (more | {WHY_UNDEFINED: "string"} if more else {}))
+    described = dict.fromkeys(descriptors, "double")
+    why = {WHY_UNDEFINED: "string"} if described else {}
+    return _schema(_INPUT | _SCREENED | described | why | dict(more or {}))
 
 
 def _schema(columns: dict[str, str]) -> pa.Schema:

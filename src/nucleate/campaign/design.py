@@ -64,7 +64,7 @@ def design(
                 run.discard_if_empty()
                 raise
         screen_run(run, settings.screen, reference, request, workers, progress)
-        hand_over(run, reference, request.chemical_system or tuple(request.composition or ()))
+        hand_over(run, reference, settings.screen, request.chemical_system or tuple(request.composition or ()))
     return run
 
 
@@ -113,7 +113,7 @@ def open_or_create(folder: Path, resume: bool, record: dict[str, Any]) -> Run:
     if not (resume and (folder / "run.json").exists()):
         return Run.create(folder, record)
     run = Run.open(folder)
-    for name in ("command", "settings", "input_sha256", "model_sha256", "reference_sha256"):
+    for name in ("command", "settings", "input_sha256", "model_sha256", "reference_sha256", "funnel"):
         found, asked = run.record.get(name), record.get(name)
         if found != asked:
             difference = _first_difference(name, found, asked)

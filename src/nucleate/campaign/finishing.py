@@ -7,7 +7,10 @@ import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nucleate.campaign.filtering import write_funnel
+from nucleate.campaign.reference_profile import write_profile
 from nucleate.campaign.run_store import Run, write_whole, writing
+from nucleate.config import ScreenSettings
 from nucleate.crystal.elements import SYMBOLS, parse_formula
 from nucleate.errors import Status
 from nucleate.evaluation.ranking import ranked
@@ -21,12 +24,15 @@ MAX_CIFS = 200
 _MATRICES = ["numbers", "frac", "lattice", "relaxed_frac", "relaxed_lattice"]
 
 
-def hand_over(run: Run, reference: Reference, system: Sequence[int] | None = None) -> None:
-    """Write ``ranked.csv``, ``cifs/`` and ``hull.json``; each run of it gives the same files.
+def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: Sequence[int] | None = None) -> None:
+    """Write ``ranked.csv``, ``cifs/``, ``hull.json``, ``reference.json``, and ``funnel.json`` where one was asked for.
+
+    Each run of it gives the same files.
 
     Arguments:
         run: A run whose chunks are all there.
-        reference: The competing phases.
+        reference: The competing phases and known structures.
+        settings: How the run was screened.
         system: Atomic numbers whose hull is kept; those of the best candidate by default.
     """
     table = ranked(run.candidates())
@@ -37,6 +43,8 @@ def hand_over(run: Run, reference: Reference, system: Sequence[int] | None = Non
     if system is None and len(survivors):
         system = sorted({int(z) for z in survivors.iloc[0]["numbers"]})
     _write_hull(run, reference, system or ())
+    write_funnel(run)
+    write_profile(run, reference, settings.reference)
 
 
 def _write_cifs(run: Run, survivors: pd.DataFrame, symprec: float) -> None:

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.columns import CANDIDATE_COLUMNS, INPUT_COLUMNS, WHY_UNDEFINED
+from nucleate.campaign.filtering import StructureTypes, asked_funnel, asks_for_types, funnel_columns, stop_rows
 from nucleate.campaign.rows import Row, crystals_of, final_crystals
 from nucleate.config import ScreenSettings
 from nucleate.crystal.conditions import Conditions, reduced
@@ -35,6 +36,9 @@ class Judge:
 
         self.settings, self.reference, self.request = settings, reference, request
         self.descriptors = asked_descriptors(settings)
+        self.funnel = asked_funnel(settings)
+        self.extra_columns = funnel_columns(self.funnel)
+        self._types = StructureTypes(reference, settings) if asks_for_types(self.funnel) else None
         self._known = StructureLibrary.of(reference.structures)
         self._seen = StructureLibrary()
         self._seen_ids: list[str] = []
@@ -65,6 +69,8 @@ class Judge:
         for i, row in enumerate(merged):
             row["is_stable"] = _flag(stable.iloc[i])
             row["meets_request"] = bool(row["numbers"]) and (self.request is None or meets(self.request, row))
+        if self.funnel is not None:
+            stop_rows(self.funnel, merged)
         return merged
 
     def _as_generated(self, rows: list[Row]) -> None:
@@ -142,17 +148,24 @@ class Judge:
             row["is_unique"] = None if twin.is_known is None else not twin.is_known
             if twin.index is not None:
                 row["duplicate_of"] = self._seen_ids[twin.index]
+        if self._types is not None:
+            self._types.fill(rows, crystals)
 
 
 def asked_descriptors(settings: ScreenSettings) -> tuple[str, ...]:
     """Names of the descriptors that candidates get beside the columns that all of them have.
 
+    What a funnel reads is computed even if it was not asked for by name.
+
     Raises:
         UserError: One is not a descriptor.
     """
-    from nucleate.descriptors.registry import select
+    from nucleate.descriptors.registry import DESCRIPTORS, select
 
-    return tuple(name for name in select(settings.descriptors) if name not in CANDIDATE_COLUMNS)
+    funnel = asked_funnel(settings)
+    read = funnel.columns if funnel else ()
+    asked = {*select(settings.descriptors), *read} - set(CANDIDATE_COLUMNS)
+    return tuple(name for name in DESCRIPTORS if name in asked)
 
 
 def meets(request: Conditions, row: Mapping[str, Any]) -> bool:

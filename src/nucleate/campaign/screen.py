@@ -63,7 +63,7 @@ def screen(
                 write_shard(run.generated_path(k), rows[start:stop], input_schema())
         add_timing(run, "read", time.perf_counter() - began, len(rows))
         screen_run(run, settings, reference, None, workers, progress)
-        hand_over(run, reference)
+        hand_over(run, reference, settings)
     return run
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nucleate.campaign.filtering import run_funnel
 from nucleate.evaluation.summary import Protocol, Summary, summarise
 
 if TYPE_CHECKING:
@@ -21,4 +23,4 @@ def run_summary(run: Run) -> Summary:
         matcher=stated["matcher"],
         n_requested=run.record["n"],
     )
-    return summarise(run.candidates(), protocol)
+    return replace(summarise(run.candidates(), protocol), funnel=run_funnel(run))

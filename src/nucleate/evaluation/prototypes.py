@@ -133,8 +133,19 @@ def aflow_prototypes() -> Prototypes:
     return Prototypes(tuple(types), Crystals.from_lists(numbers, frac, lattice))
 
 
+def framework_library(
+    prototypes: Prototypes, settings: MatchSettings = SAME_STRUCTURE, workers: int = 1
+) -> StructureLibrary:
+    """Structure types to compare many batches with; they are numbered in their order."""
+    return StructureLibrary.of(prototypes.crystals, settings, framework=True, workers=workers)
+
+
 def match_prototypes(
-    crystals: Crystals, prototypes: Prototypes, settings: MatchSettings = SAME_STRUCTURE, workers: int = 1
+    crystals: Crystals,
+    prototypes: Prototypes,
+    settings: MatchSettings = SAME_STRUCTURE,
+    workers: int = 1,
+    library: StructureLibrary | None = None,
 ) -> pd.DataFrame:
     """The first structure type, in the order given, whose framework each crystal has.
 
@@ -143,6 +154,7 @@ def match_prototypes(
         prototypes: Structure types, the commonest first.
         settings: Tolerances; the paper's stol is the default 0.3.
         workers: Processes for reducing cells where there are very many.
+        library: Result of :func:`framework_library` for these types; pass one to every call, its cells are kept.
 
     Returns:
         A row for each crystal: ``rank`` (position of the type, from 0; missing without one), ``prototype`` (its
@@ -151,8 +163,7 @@ def match_prototypes(
     References:
         | PIGEN's methods, "Crystal structure prototype matching": FrameworkComparator, stol 0.3
     """
-    library = StructureLibrary.of(prototypes.crystals, settings, framework=True, workers=workers)
-    matches = library.find_all(crystals)
+    matches = (library or framework_library(prototypes, settings, workers)).find_all(crystals)
     kinds = [None if match.index is None else prototypes.types[match.index] for match in matches]
     return pd.DataFrame(
         {

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
+from nucleate.evaluation.funnel import FunnelResult
 from nucleate.evaluation.intervals import Mean, Rate
 from nucleate.evaluation.reduction import SAME_STRUCTURE
 from nucleate.evaluation.stability import STABLE_WITHIN
@@ -66,6 +67,7 @@ class Summary:
         means: Means and medians, likewise.
         statuses: Number of crystals with each status.
         warnings: What a reader should doubt.
+        funnel: What passes the filters of the run's funnel, where it has one.
     """
 
     protocol: Protocol
@@ -73,6 +75,7 @@ class Summary:
     means: tuple[Mean, ...]
     statuses: dict[str, int]
     warnings: tuple[str, ...]
+    funnel: FunnelResult | None = None
 
     def rate(self, name: str, group: str = "all") -> Rate:
         """The rate of that name and group.
@@ -114,11 +117,13 @@ class Summary:
                 for row in records.to_dict("records")
             ],
             "warnings": list(self.warnings),
+            "funnel": None if self.funnel is None else self.funnel.to_dict(),
         }
 
     def __str__(self) -> str:
         lines = [f"{rate.name:>28}  {rate}" for rate in self.rates if rate.group == "all"]
         lines += [f"{mean.name:>28}  {mean}" for mean in self.means if mean.group == "all"]
+        lines += [] if self.funnel is None else [str(self.funnel)]
         lines += [f"warning: {text}" for text in self.warnings]
         return "\n".join([*lines, f"protocol: {self.protocol}"])
 
