@@ -24,6 +24,8 @@ def command(
     reference: options.Reference = "bundled",
     stable_within: options.StableWithin = 0.1,
     descriptors: options.Descriptors = "cheap",
+    funnel: options.Funnel = "none",
+    threshold: options.Threshold = None,
 ) -> None:
     """Validity, uniqueness, novelty, stability and S.U.N. of a set, each with protocol and interval."""
     from nucleate import verbs
@@ -44,6 +46,8 @@ def command(
             reference=reference,
             stable_within=stable_within,
             descriptors=descriptors,
+            funnel=funnel,
+            thresholds=tuple(threshold or ()),
         )
     if as_json:
         print_json(summary.to_dict())

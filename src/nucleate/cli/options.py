@@ -64,6 +64,22 @@ Descriptors = Annotated[
         rich_help_panel="Screening",
     ),
 ]
+Funnel = Annotated[
+    str,
+    typer.Option(
+        help="Filters to count in sequence and alone: none, pigen, sun, or a TOML or JSON file of filters.",
+        metavar="none|pigen|sun|FILE",
+        rich_help_panel="Screening",
+    ),
+]
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Another threshold for a filter of the funnel; repeat for more: m_led=8, compactness=0.5..0.9.",
+        metavar="NAME=VALUE",
+        rich_help_panel="Screening",
+    ),
+]
 Fmax = Annotated[float, typer.Option(help="Largest force at convergence, eV/Å.", rich_help_panel="Screening")]
 MaxSteps = Annotated[int, typer.Option(help="Steps of a relaxation.", rich_help_panel="Screening")]
 MaxSeconds = Annotated[float, typer.Option(help="Seconds for a relaxation.", rich_help_panel="Screening")]
