@@ -110,6 +110,31 @@ _WORKS = (
         "2023", doi="10.1038/s42256-023-00716-3", journal="Nature Machine Intelligence", volume="5", pages="1031-1041",
     ),
     _work(
+        "mace", "energies, forces and stresses", "misc",
+        "Ilyes Batatia; Philipp Benner; Yuan Chiang; Alin M. Elena; Dávid P. Kovács; Janosh Riebesell; others",
+        "A foundation model for atomistic materials chemistry",
+        "2023", arxiv="2401.00096",
+    ),
+    _work(
+        "mattersim", "energies, forces and stresses", "misc",
+        "Han Yang; Chenxi Hu; Yichi Zhou; Xixian Liu; others",
+        "MatterSim: A Deep Learning Atomistic Model Across Elements, Temperatures and Pressures",
+        "2024", arxiv="2405.04967",
+    ),
+    _work(
+        "orb", "energies, forces and stresses", "misc",
+        "Benjamin Rhodes; Sander Vandenhaute; Vaidotas Šimkus; James Gin; Jonathan Godwin; Tim Duignan; Mark Neumann",
+        "Orb-v3: atomistic simulation at scale",
+        "2025", arxiv="2504.06231",
+    ),
+    _work(
+        "sevenn", "energies, forces and stresses", "article",
+        "Yutack Park; Jaesun Kim; Seungwoo Hwang; Seungwu Han",
+        "Scalable Parallel Algorithm for Graph Neural Network Interatomic Potentials in Molecular Dynamics Simulations",
+        "2024", doi="10.1021/acs.jctc.4c00190", journal="Journal of Chemical Theory and Computation", volume="20",
+        pages="4857-4868",
+    ),
+    _work(
         "ase", "relaxation", "article",
         "Ask Hjorth Larsen; Jens Jørgen Mortensen; Jakob Blomqvist; Ivano E. Castelli; Rune Christensen; others",
         "The atomic simulation environment: a Python library for working with atoms",

@@ -113,7 +113,7 @@ def open_or_create(folder: Path, resume: bool, record: dict[str, Any]) -> Run:
     if not (resume and (folder / "run.json").exists()):
         return Run.create(folder, record)
     run = Run.open(folder)
-    for name in ("command", "settings", "input_sha256", "model_sha256", "reference_sha256", "funnel"):
+    for name in ("command", "settings", "input_sha256", "model_sha256", "reference_sha256", "potential", "funnel"):
         found, asked = run.record.get(name), record.get(name)
         if found != asked:
             difference = _first_difference(name, found, asked)

@@ -32,6 +32,7 @@ class Judge:
     """
 
     def __init__(self, settings: ScreenSettings, reference: Reference, request: Conditions | None = None) -> None:
+        from nucleate.energies.potential import scale_of
         from nucleate.evaluation.matching import StructureLibrary
 
         self.settings, self.reference, self.request = settings, reference, request
@@ -40,6 +41,7 @@ class Judge:
         self.extra_columns = funnel_columns(self.funnel)
         self._types = StructureTypes(reference, settings) if asks_for_types(self.funnel) else None
         self._known = StructureLibrary.of(reference.structures)
+        self._scale = scale_of(settings.potential)
         self._seen = StructureLibrary()
         self._seen_ids: list[str] = []
 
@@ -105,6 +107,10 @@ class Judge:
     def _place_on_hull(self, row: Row) -> None:
         if row["energy_per_atom"] is None:
             return None
+        if not self.reference.is_on_scale(self._scale):
+            return _without_reference(
+                row, f"the reference is on the scale of {self.reference.scale}, not {self._scale}"
+            )
         composition = compositions(crystals_of([row]))[0]
         formation = self.reference.formation_energy(composition, row["energy_per_atom"])
         row["formation_energy"] = _known(formation)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from nucleate.campaign.columns import candidate_schema
@@ -153,24 +153,30 @@ def add_timing(run: Run, stage: str, seconds: float, crystals: int, core_seconds
 def screening_record(settings: ScreenSettings, reference: Reference, works: list[str]) -> dict[str, object]:
     """The part of ``run.json`` that says how candidates were judged, and what to cite for it."""
     from nucleate.descriptors.registry import DESCRIPTORS
+    from nucleate.energies.potential import provenance_of
     from nucleate.evaluation.reduction import SAME_STRUCTURE
 
     described = [DESCRIPTORS[name].source for name in asked_descriptors(settings) if DESCRIPTORS[name].source]
     funnel = asked_funnel(settings)
     followed = [funnel.source] if funnel and funnel.source in CITATIONS else []
-    potential = ["chgnet"] if settings.potential == "chgnet" else []
+    potential = provenance_of(settings.potential, settings.python)
+    cited = [potential.work] if potential.work else []
+    phases = f"{reference.name} ({len(reference.phases):,} phases)"
+    if not reference.is_on_scale(potential.scale):
+        phases += f", on the scale of {reference.scale}: no distances to the hull for this potential"
     return {
+        "potential": asdict(potential),
         "reference_sha256": reference_hash(settings.reference),
         "descriptors": list(asked_descriptors(settings)),
         "funnel": None if funnel is None else funnel.to_dict(),
         "protocol": {
-            "potential": settings.potential,
-            "reference": f"{reference.name} ({len(reference.phases):,} phases)",
+            "potential": str(potential),
+            "reference": phases,
             "relaxation": settings.relaxation,
             "matcher": str(SAME_STRUCTURE),
             "symprec": settings.symprec,
             "stability_threshold": settings.stable_within,
             "denominator": "all candidates of the run",
         },
-        "citations": sorted({*works, *potential, *described, *followed, *_ALWAYS_CITED}),
+        "citations": sorted({*works, *cited, *described, *followed, *_ALWAYS_CITED}),
     }

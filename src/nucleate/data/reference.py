@@ -100,6 +100,15 @@ class Reference:
         """Lower convex hull of the phases."""
         return Hull(self.compositions, self.phases["formation_energy"].tolist())
 
+    @property
+    def scale(self) -> str | None:
+        """What its energies are on: a potential and its arguments; None where it does not say."""
+        return self.record.get("potential")
+
+    def is_on_scale(self, scale: str) -> bool:
+        """Whether energies of this scale can be placed on its hull; a reference that says nothing is trusted."""
+        return self.scale in (None, scale)
+
     def formation_energy(self, composition: Mapping[int, int], energy_per_atom: float) -> float:
         """Energy in eV/atom over the elements of a composition {Z: count}; NaN where an element has no energy."""
         n = sum(composition.values())

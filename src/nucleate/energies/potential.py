@@ -72,11 +72,13 @@ class Provenance:
         scale: Energies of one scale can be compared; what references are marked with.
         version: Package and version.
         place: Where it runs.
+        work: Key of what to cite for it, see `nucleate.citations`; empty where we know none.
     """
 
     scale: str
     version: str
     place: str
+    work: str = ""
 
     def __str__(self) -> str:
         return f"{self.scale} ({self.version}), {self.place}"
@@ -145,16 +147,17 @@ def provenance_of(choice: str, python: str | None = None) -> Provenance:
     if name == CHGNET:
         _refuse_for_chgnet(keywords, python)
         try:
-            return Provenance(scale, f"chgnet {version('chgnet')}", HERE)
+            return Provenance(scale, f"chgnet {version('chgnet')}", HERE, CHGNET)
         except PackageNotFoundError:
             raise UserError("potential chgnet", "no chgnet package", "pip install chgnet") from None
+    work = name if name in server.FORCE_FIELDS else ""
     if python is not None:
         from nucleate.energies.other_interpreter import InterpreterPotential
 
         with InterpreterPotential(name, keywords, python) as potential:
-            return Provenance(scale, potential.version, potential.place)
+            return Provenance(scale, potential.version, potential.place, work)
     load_potential(choice)
-    return Provenance(scale, server.version_of(name), f"{HERE} (Python {platform.python_version()})")
+    return Provenance(scale, server.version_of(name), f"{HERE} (Python {platform.python_version()})", work)
 
 
 class CalculatorPotential:

@@ -212,6 +212,8 @@ def _warnings(rates: list[Rate], candidates: pd.DataFrame) -> Iterator[str]:
     for rate in rates:
         if rate.group == "all" and rate.total > SUSPICIOUS_FROM and rate.count in (0, rate.total):
             yield f"{rate.name} is exactly {rate.value:.0f} on {rate.total} crystals: check that it was measured"
+    if "energy_above_hull" in candidates and len(candidates) and candidates["energy_above_hull"].isna().all():
+        yield "no crystal has a hull distance, so none counts as stable; the reason of each row says why"
     if "n_competing_phases" in candidates and len(candidates):
         few = pd.to_numeric(candidates["n_competing_phases"], errors="coerce").eq(0).sum()
         if few:
