@@ -53,10 +53,13 @@ def known_types(reference: Reference, name: str) -> Prototypes:
 
 def write_profile(run: Run, reference: Reference, name: str) -> None:
     """Write ``reference.json``: how the reference spreads in what the run measured, and its structure types."""
+    from nucleate.evaluation.funnel import Funnel
+
     measured = [column for column in PROFILED if column in run.record.get("descriptors", ())]
     spread = {column: _kept(name, column, partial(_spread, reference, column)) for column in measured}
     content: dict[str, Any] = {"name": reference.name, "structures": len(reference.structures), "spread": spread}
-    if any(rule["column"] in PROTOTYPE_COLUMNS for rule in (run.record.get("funnel") or {}).get("filters", ())):
+    funnel = run.record.get("funnel")
+    if funnel and not PROTOTYPE_COLUMNS.keys().isdisjoint(Funnel.from_dict(funnel).columns):
         content["types"] = [kind.count for kind in known_types(reference, name).types]
     write_whole(run.folder / "reference.json", (json.dumps(content, ensure_ascii=False) + "\n").encode())
 
