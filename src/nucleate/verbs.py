@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.progress import Progress, silent
-from nucleate.config import DesignSettings, ScreenSettings, resolve_device
+from nucleate.campaign.protocol import screen_settings
+from nucleate.config import DesignSettings, resolve_device
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -91,7 +92,7 @@ def design(
             "allow_subsystems": allow_subsystems,
             "sampler": sampler,
             "device": device,
-            "screen": ScreenSettings.checked(screening),
+            "screen": screen_settings(screening),
         }
     )
     run = run_design(settings, Path(out), resume, workers, progress)
@@ -116,7 +117,7 @@ def screen(
     from nucleate.campaign.screen import screen as run_screen
 
     source = Path(structures) if isinstance(structures, str | Path) else as_crystals(structures)
-    run = run_screen(source, ScreenSettings.checked(screening), Path(out), resume, workers, progress)
+    run = run_screen(source, screen_settings(screening), Path(out), resume, workers, progress)
     write_report(out)
     return run
 
@@ -124,16 +125,24 @@ def screen(
 def evaluate(
     structures: str | Path | Crystals | Sequence[Structure | Atoms],
     *,
-    relax: bool = True,
+    relax: bool | None = None,
     workers: int | None = None,
     progress: Progress = silent,
     **screening: Any,
 ) -> Summary:
-    """The metrics of a set of structures, with protocol and intervals."""
+    """The metrics of a set of structures, with protocol and intervals.
+
+    Arguments:
+        structures: A file, a batch, or a list of objects.
+        relax: Without it the structures count as relaxed already; by default as the protocol has it.
+        workers: Worker processes.
+        progress: Called with a stage, the number through it, and the number of all.
+        screening: Fields of ``config.ScreenSettings``, such as ``protocol="mattergen"``.
+    """
     from nucleate.campaign.evaluate import evaluate as run_evaluate
 
     source = Path(structures) if isinstance(structures, str | Path) else as_crystals(structures)
-    return run_evaluate(source, ScreenSettings.checked(screening), relax, workers, progress)
+    return run_evaluate(source, screen_settings(screening, relax), workers, progress)
 
 
 def train(

@@ -72,6 +72,8 @@ def test_an_unknown_name_is_refused_before_anything_runs(mixed, screening, tmp_p
 
 
 def test_evaluate_states_means_with_what_is_missing(mixed, screening):
-    summary = evaluate(mixed, screening.model_copy(update={"descriptors": "compactness"}), relax=False, workers=1)
+    summary = evaluate(
+        mixed, screening.without_relaxation().model_copy(update={"descriptors": "compactness"}), workers=1
+    )
     mean = next(mean for mean in summary.means if mean.name == "compactness" and mean.group == "all")
     assert (mean.count, mean.missing) == (3, 3)

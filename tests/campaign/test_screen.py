@@ -75,7 +75,7 @@ def test_an_element_without_energy_is_unknown_not_stable(screening, tmp_path):
 
 
 def test_evaluation_without_relaxing_takes_structures_as_they_are(metals_batch, screening):
-    summary = evaluate(metals_batch[:3], screening, relax=False, workers=1)
+    summary = evaluate(metals_batch[:3], screening.without_relaxation(), workers=1)
     assert summary.rate("unique").count == 2
     assert summary.rate("stable").count == 3
     assert "none (structures as given)" in str(summary)

@@ -151,4 +151,4 @@ def _record(settings: DesignSettings, model_folder: Path | None, reference: Refe
         "versions": versions(),
         "timings": {},
     }
-    return {**record, **screening_record(settings.screen, reference, works)}
+    return {**record, **screening_record(settings.screen, reference, works, settings.n)}

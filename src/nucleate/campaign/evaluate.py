@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 def evaluate(
     structures: Path | Crystals,
     settings: ScreenSettings,
-    relax: bool = True,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> Summary:
@@ -27,8 +26,7 @@ def evaluate(
 
     Arguments:
         structures: A file of structures, or a batch.
-        settings: How they are judged.
-        relax: Without it the structures count as relaxed already, and one evaluation gives their energies.
+        settings: How they are judged; ``without_relaxation()`` takes the structures as relaxed already.
         workers: Worker processes.
         progress: Told how many are through.
 
@@ -36,6 +34,5 @@ def evaluate(
         UserError: The file cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="nucleate-") as folder:
-        protocol = settings if relax else settings.without_relaxation()
-        run = screen(structures, protocol, Path(folder) / "run", workers=workers, progress=progress)
+        run = screen(structures, settings, Path(folder) / "run", workers=workers, progress=progress)
         return run_summary(run)

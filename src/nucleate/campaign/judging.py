@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.columns import CANDIDATE_COLUMNS, INPUT_COLUMNS, WHY_UNDEFINED
 from nucleate.campaign.filtering import StructureTypes, asked_funnel, asks_for_types, funnel_columns, stop_rows
+from nucleate.campaign.protocol import asked_matcher
 from nucleate.campaign.rows import Row, crystals_of, final_crystals
 from nucleate.config import ScreenSettings
 from nucleate.crystal.conditions import Conditions, reduced
@@ -40,9 +41,10 @@ class Judge:
         self.funnel = asked_funnel(settings)
         self.extra_columns = funnel_columns(self.funnel)
         self._types = StructureTypes(reference, settings) if asks_for_types(self.funnel) else None
-        self._known = StructureLibrary.of(reference.structures)
+        matcher = asked_matcher(settings)
+        self._known = StructureLibrary.of(reference.structures, matcher)
         self._scale = scale_of(settings.potential)
-        self._seen = StructureLibrary()
+        self._seen = StructureLibrary(matcher)
         self._seen_ids: list[str] = []
 
     def remember(self, candidates: Sequence[Row]) -> None:

@@ -54,7 +54,7 @@ def screen(
         "chunk_plan": chunk_plan(len(rows), settings.chunk_size),
         "versions": versions(),
         "timings": {},
-        **screening_record(settings, reference, []),
+        **screening_record(settings, reference, [], len(rows)),
     }
     with locked(folder):
         run = open_or_create(folder, resume, record)

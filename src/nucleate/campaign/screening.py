@@ -16,6 +16,7 @@ from nucleate.campaign.columns import candidate_schema
 from nucleate.campaign.filtering import asked_funnel
 from nucleate.campaign.judging import Judge, asked_descriptors
 from nucleate.campaign.progress import Progress, silent
+from nucleate.campaign.protocol import asked_matcher, asked_protocol, protocol_record
 from nucleate.campaign.provenance import reference_hash
 from nucleate.campaign.rows import Row, crystals_of, read_rows
 from nucleate.campaign.run_store import Journal, Run, write_shard
@@ -150,15 +151,16 @@ def add_timing(run: Run, stage: str, seconds: float, crystals: int, core_seconds
     run.save_record()
 
 
-def screening_record(settings: ScreenSettings, reference: Reference, works: list[str]) -> dict[str, object]:
-    """The part of ``run.json`` that says how candidates were judged, and what to cite for it."""
+def screening_record(settings: ScreenSettings, reference: Reference, works: list[str], n: int) -> dict[str, object]:
+    """The part of ``run.json`` that says how ``n`` candidates were judged, and what to cite for it."""
     from nucleate.descriptors.registry import DESCRIPTORS
     from nucleate.energies.potential import provenance_of
-    from nucleate.evaluation.reduction import SAME_STRUCTURE
 
     described = [DESCRIPTORS[name].source for name in asked_descriptors(settings) if DESCRIPTORS[name].source]
     funnel = asked_funnel(settings)
-    followed = [funnel.source] if funnel and funnel.source in CITATIONS else []
+    definition = asked_protocol(settings)
+    sources = [*([funnel.source] if funnel else []), *(definition.works if definition else ())]
+    followed = [work for work in sources if work in CITATIONS]
     potential = provenance_of(settings.potential, settings.python)
     cited = [potential.work] if potential.work else []
     phases = f"{reference.name} ({len(reference.phases):,} phases)"
@@ -173,10 +175,11 @@ def screening_record(settings: ScreenSettings, reference: Reference, works: list
             "potential": str(potential),
             "reference": phases,
             "relaxation": settings.relaxation,
-            "matcher": str(SAME_STRUCTURE),
+            "matcher": str(asked_matcher(settings)),
             "symprec": settings.symprec,
             "stability_threshold": settings.stable_within,
             "denominator": "all candidates of the run",
+            **protocol_record(settings, str(potential), phases, n),
         },
         "citations": sorted({*works, *cited, *described, *followed, *_ALWAYS_CITED}),
     }

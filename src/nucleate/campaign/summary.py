@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nucleate.campaign.filtering import run_funnel
+from nucleate.campaign.protocol import run_outcome
 from nucleate.evaluation.summary import Protocol, Summary, summarise
 
 if TYPE_CHECKING:
@@ -23,4 +24,4 @@ def run_summary(run: Run) -> Summary:
         matcher=stated["matcher"],
         n_requested=run.record["n"],
     )
-    return replace(summarise(run.candidates(), protocol), funnel=run_funnel(run))
+    return replace(summarise(run.candidates(), protocol), funnel=run_funnel(run), published=run_outcome(run))

@@ -14,7 +14,14 @@ EXAMPLE = "Example: nucleate evaluate generated.zip --json"
 
 def command(
     structures: options.Structures,
-    relax: Annotated[bool, typer.Option(help="Without: take the structures as relaxed already.")] = True,
+    relax: Annotated[
+        bool | None,
+        typer.Option(
+            "--relax/--no-relax",
+            help="Without: take the structures as relaxed already.",
+            show_default="relax, or as the protocol has it",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     workers: options.Workers = None,
@@ -22,8 +29,9 @@ def command(
     potential: options.Potential = "chgnet",
     python: options.Python = None,
     reference: options.Reference = "bundled",
-    stable_within: options.StableWithin = 0.1,
-    descriptors: options.Descriptors = "cheap",
+    protocol: options.Protocol = "none",
+    stable_within: options.StableWithin = None,
+    descriptors: options.Descriptors = None,
     funnel: options.Funnel = "none",
     threshold: options.Threshold = None,
 ) -> None:
@@ -44,6 +52,7 @@ def command(
             potential=potential,
             python=python,
             reference=reference,
+            protocol=protocol,
             stable_within=stable_within,
             descriptors=descriptors,
             funnel=funnel,

@@ -53,13 +53,27 @@ Python = Annotated[
 Reference = Annotated[
     str, typer.Option(help="bundled, or a reference built by `nucleate data reference`.", rich_help_panel="Screening")
 ]
-StableWithin = Annotated[
-    float, typer.Option(help="Stable up to this energy above the hull, eV/atom.", rich_help_panel="Screening")
-]
-Descriptors = Annotated[
+Protocol = Annotated[
     str,
     typer.Option(
+        help="Count as a published work does, and say where that is not possible: mattergen, pigen, lemat, wyformer.",
+        metavar="NAME",
+        rich_help_panel="Screening",
+    ),
+]
+StableWithin = Annotated[
+    float | None,
+    typer.Option(
+        help="Stable up to this energy above the hull, eV/atom.",
+        show_default="0.1, or the protocol's",
+        rich_help_panel="Screening",
+    ),
+]
+Descriptors = Annotated[
+    str | None,
+    typer.Option(
         help="Columns that describe each structure as it came: all, cheap, none, or NAME,...",
+        show_default="cheap, and what the protocol needs",
         metavar="all|cheap|none|NAME,...",
         rich_help_panel="Screening",
     ),
@@ -80,8 +94,13 @@ Threshold = Annotated[
         rich_help_panel="Screening",
     ),
 ]
-Fmax = Annotated[float, typer.Option(help="Largest force at convergence, eV/Å.", rich_help_panel="Screening")]
-MaxSteps = Annotated[int, typer.Option(help="Steps of a relaxation.", rich_help_panel="Screening")]
+Fmax = Annotated[
+    float | None,
+    typer.Option(help="Largest force at convergence, eV/Å.", show_default="0.05", rich_help_panel="Screening"),
+]
+MaxSteps = Annotated[
+    int | None, typer.Option(help="Steps of a relaxation.", show_default="500", rich_help_panel="Screening")
+]
 MaxSeconds = Annotated[float, typer.Option(help="Seconds for a relaxation.", rich_help_panel="Screening")]
 ChunkSize = Annotated[
     int, typer.Option(help="Candidates in one shard; part of what makes equal bytes.", rich_help_panel="Screening")

@@ -98,6 +98,50 @@ class Definition:
         return {"stable_within": self.stable_within, "symprec": self.symprec, "descriptors": ",".join(names)}
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """A run under a published protocol.
+
+    Attributes:
+        definition: What was repeated.
+        rates: Its rates.
+        deviations: A line for each departure from it.
+    """
+
+    definition: Definition
+    rates: tuple[Rate, ...]
+    deviations: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; a share of nothing is None."""
+        words = {share.name: share.words for share in self.definition.rates}
+        rates = [
+            {
+                "name": rate.name,
+                "definition": words[rate.name],
+                "value": rate.value if rate.total else None,
+                "low": rate.interval[0],
+                "high": rate.interval[1],
+                "count": rate.count,
+                "total": rate.total,
+            }
+            for rate in self.rates
+        ]
+        return {
+            "name": self.definition.name,
+            "title": self.definition.title,
+            "source": self.definition.source,
+            "rates": rates,
+            "deviations": list(self.deviations),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"as {self.definition.title} counts ({self.definition.source}):"]
+        lines += [f"{rate.name:>28}  {rate}" for rate in self.rates]
+        lines += ["departures from it:", *(f"  - {line}" for line in self.deviations)]
+        return "\n".join(lines)
+
+
 def find_protocol(name: str) -> Definition:
     """The definition of that name.
 
@@ -122,6 +166,26 @@ def published_rates(definition: Definition, candidates: pd.DataFrame) -> tuple[R
         among = _all_pass(share.among, table)
         rates.append(Rate(share.name, "all", int((among & _all_pass(share.holds, table)).sum()), int(among.sum())))
     return tuple(rates)
+
+
+def outcome(stated: Mapping[str, Any], candidates: pd.DataFrame) -> Outcome | None:
+    """The rates of the protocol that a run follows.
+
+    Arguments:
+        stated: What the run's record says of its protocol; ``follows`` names the definition, ``deviations`` are lines.
+        candidates: Its candidates.
+
+    Returns:
+        None where the run follows none.
+
+    Raises:
+        UserError: It follows one that is not known here.
+    """
+    if not stated.get("follows"):
+        return None
+    definition = find_protocol(str(stated["follows"]))
+    lines = (*(str(line) for line in stated.get("deviations", ())), *unmeasured(definition, candidates))
+    return Outcome(definition, published_rates(definition, candidates), lines)
 
 
 def unmeasured(definition: Definition, candidates: pd.DataFrame) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
 from nucleate.evaluation.funnel import FunnelResult
 from nucleate.evaluation.intervals import Mean, Rate
+from nucleate.evaluation.protocols import Outcome
 from nucleate.evaluation.reduction import SAME_STRUCTURE
 from nucleate.evaluation.stability import STABLE_WITHIN
 
@@ -68,6 +69,7 @@ class Summary:
         statuses: Number of crystals with each status.
         warnings: What a reader should doubt.
         funnel: What passes the filters of the run's funnel, where it has one.
+        published: The rates of the published protocol that the run follows, where it follows one.
     """
 
     protocol: Protocol
@@ -76,6 +78,7 @@ class Summary:
     statuses: dict[str, int]
     warnings: tuple[str, ...]
     funnel: FunnelResult | None = None
+    published: Outcome | None = None
 
     def rate(self, name: str, group: str = "all") -> Rate:
         """The rate of that name and group.
@@ -118,12 +121,13 @@ class Summary:
             ],
             "warnings": list(self.warnings),
             "funnel": None if self.funnel is None else self.funnel.to_dict(),
+            "published": None if self.published is None else self.published.to_dict(),
         }
 
     def __str__(self) -> str:
         lines = [f"{rate.name:>28}  {rate}" for rate in self.rates if rate.group == "all"]
         lines += [f"{mean.name:>28}  {mean}" for mean in self.means if mean.group == "all"]
-        lines += [] if self.funnel is None else [str(self.funnel)]
+        lines += [str(part) for part in (self.funnel, self.published) if part is not None]
         lines += [f"warning: {text}" for text in self.warnings]
         return "\n".join([*lines, f"protocol: {self.protocol}"])
 
