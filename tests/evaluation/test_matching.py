@@ -116,18 +116,3 @@ def test_conversion_is_the_plain_one(prototypes) -> None:
     batch = from_pymatgen(prototypes())
     for i, plain in enumerate(to_pymatgen(batch)):
         assert reduction.structure(batch, i) == plain
-
-
-@pytest.mark.slow
-def test_workers_reduce_as_one_process_does(monkeypatch, prototypes, noisy) -> None:
-    batch = from_pymatgen([noisy(p, i, 0.1) for i, p in enumerate(prototypes() * 3)])
-    batch = Crystals.concatenate([bad_crystals()["not finite"].to(dtype=batch.frac.dtype), batch])
-    alone = reduction.reduced_cells(batch, range(len(batch)), 20.0)
-    monkeypatch.setattr(reduction, "WORTH_WORKERS", 4)
-    monkeypatch.setattr(reduction, "CHUNK", 5)
-    shared = reduction.reduced_cells(batch, range(len(batch)), 20.0, workers=2)
-    assert str(shared[0]) == str(alone[0])
-    for one, two in zip(alone[1:], shared[1:], strict=True):
-        assert np.array_equal(one.frac, two.frac)
-        assert np.array_equal(one.lattice, two.lattice)
-        assert np.array_equal(one.numbers, two.numbers)

@@ -8,12 +8,14 @@ take minutes get no answer, but a reason.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nucleate.crystal.crystals import Crystals
 from nucleate.evaluation.lattice_mappings import (
     LENGTH_SLACK,
     REDUCTION_SLACK,
@@ -25,7 +27,7 @@ from nucleate.evaluation.lattice_mappings import (
     lengths_and_angles,
     may_map,
 )
-from nucleate.evaluation.reduction import MatchError, MatchSettings, ReducedCell, time_limit
+from nucleate.evaluation.reduction import MatchError, MatchSettings, ReducedCell, reduced_cells, time_limit
 from nucleate.evaluation.site_mappings import NO, UNSURE, YES, Cells, judge, place
 
 if TYPE_CHECKING:
@@ -82,8 +84,26 @@ class CellGroup:
         return known[1]
 
 
-def fits(first: CellGroup, i: Ints, second: CellGroup, j: Ints, settings: MatchSettings) -> tuple[Ints, dict[int, str]]:
+def fits(
+    first: CellGroup,
+    i: Ints,
+    second: CellGroup,
+    j: Ints,
+    settings: MatchSettings,
+    matcher: StructureMatcher | None = None,
+    swapped: bool = False,
+) -> tuple[Ints, dict[int, str]]:
     """Whether members ``i`` of one group match members ``j`` of another of the same key, in the order of ``fit``.
+
+    Arguments:
+        first: Cells.
+        i: Members of it, shape (P,).
+        second: Cells of as many sites of each species, or of so many times as many; supercells of the first are then
+            compared with them.
+        j: Members of it, shape (P,).
+        settings: Tolerances and time limit.
+        matcher: The plain matcher whose answers these are; that of the settings where none is given.
+        swapped: The second group holds the plain matcher's first structures.
 
     Returns:
         Answer for each pair (1 or 0; 2 where there is none), and for each of the last the reason.
@@ -93,35 +113,44 @@ def fits(first: CellGroup, i: Ints, second: CellGroup, j: Ints, settings: MatchS
     lengths = second.shapes[0][j]
     chosen = np.flatnonzero(may_map(first.shapes[0][i], lengths, settings.ltol))
     if len(chosen):
+        species = first.cells.species
+        copies = len(second.cells.species) // len(species)
         longest = first.shapes[0].max(axis=1)
         # A second cell that passes `may_map` is no longer than this: abc <= 2**0.5 V holds for both reduced cells.
-        bound = np.sqrt(2.0) * ((1 + settings.ltol) * REDUCTION_SLACK) ** 2 * longest
+        bound = np.sqrt(2.0) * ((1 + settings.ltol) * REDUCTION_SLACK) ** 2 * longest * copies
         needed = np.minimum(bound, max(lengths.max(), longest.max()) * 1.001)
         table = first.vectors(needed * (1 + settings.ltol) * (1 + LENGTH_SLACK) + 1e-6)
-        species = first.cells.species
-        step = max(1, min(PAIRS, SITES // (len(species) * np.bincount(species).min())))
+        step = max(1, min(PAIRS, SITES // (len(species) * copies**2 * np.bincount(species).min())))
         for start in range(0, len(chosen), step):
             rows = chosen[start : start + step]
-            answers[rows], searched = _fit_batch(first, i[rows], second, j[rows], table, settings)
+            answers[rows], searched = _fit_batch(first, i[rows], second, j[rows], table, settings, swapped)
             searched &= lengths[rows].max(axis=1) <= needed[i[rows]]
             answers[rows[~searched]] = UNSURE
             reasons |= dict.fromkeys(rows[~searched].tolist(), TOO_LONG)
-    matcher = settings.matcher(first.framework)
+    matcher = settings.matcher(first.framework) if matcher is None else matcher
     for row in sorted(set(np.flatnonzero(answers == UNSURE).tolist()) - set(reasons)):
+        one, two = first.members[i[row]], second.members[j[row]]
         try:
-            answers[row] = plain_fit(matcher, first.members[i[row]], second.members[j[row]], settings.seconds)
+            answers[row] = plain_fit(matcher, *((two, one) if swapped else (one, two)), settings.seconds)
         except MatchError as error:
             reasons[row] = str(error)
     return answers, reasons
 
 
 def _fit_batch(
-    first: CellGroup, i: Ints, second: CellGroup, j: Ints, table: LatticeVectors, settings: MatchSettings
+    first: CellGroup,
+    i: Ints,
+    second: CellGroup,
+    j: Ints,
+    table: LatticeVectors,
+    settings: MatchSettings,
+    swapped: bool,
 ) -> tuple[Ints, Bools]:
     lengths, angles = second.shapes
-    bases = candidate_bases(table, i, lengths[j], angles[j], settings.ltol, settings.angle_tol)
+    copies = len(second.cells.species) // len(first.cells.species)
+    bases = candidate_bases(table, i, lengths[j], angles[j], settings.ltol, settings.angle_tol, copies)
     places = place(first.cells, i, second.cells, j, bases.pair, bases.matrix, bases.sure, settings.stol)
-    answers = judge(first.cells, second.cells, places, len(i))
+    answers = judge(first.cells, second.cells, places, len(i), swapped)
     return answers, bases.searched.copy()
 
 
@@ -138,3 +167,30 @@ def plain_fit(matcher: StructureMatcher, first: ReducedCell, second: ReducedCell
         raise
     except Exception as error:  # pymatgen raises many kinds on strange cells
         raise MatchError(f"{type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True)
+class CellComparison:
+    """Ordered crystals, or with ``framework`` structure types, compared by their reduced cells.
+
+    The known crystal is the first of the two, as in pymatgen's ``group_structures``.
+    """
+
+    settings: MatchSettings
+    framework: bool = False
+
+    def prepare(self, crystals: Crystals, rows: Sequence[int]) -> list[ReducedCell | MatchError]:
+        """Reduced cells, or why there is none."""
+        return reduced_cells(crystals, rows, self.settings.seconds)
+
+    def key(self, cell: ReducedCell) -> SiteKey:
+        """The sites of a cell."""
+        return site_key(cell, self.framework)
+
+    def stack(self, cells: Sequence[ReducedCell]) -> CellGroup:
+        """Cells of equal sites together."""
+        return CellGroup(tuple(cells), self.framework)
+
+    def fits(self, known: CellGroup, i: Ints, asked: CellGroup, j: Ints) -> tuple[Ints, dict[int, str]]:
+        """As :func:`fits`."""
+        return fits(known, i, asked, j, self.settings)

@@ -1,13 +1,15 @@
 """All bases of one lattice that look like another cell: the first half of the structure matcher, in batch.
 
 A basis of the first lattice is a candidate if its three lengths agree with those of the second cell within a
-factor 1 + ltol, its angles within angle_tol, and it spans a primitive cell. The rule is that of pymatgen's
-``Lattice.find_all_mappings``; here it is applied to many pairs of cells at once.
+factor 1 + ltol, its angles within angle_tol, and it spans a cell of the volume asked for: a primitive one, or a
+supercell of so many. The rule is that of pymatgen's ``Lattice.find_all_mappings``; here it is applied to many pairs of
+cells at once.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -97,9 +99,9 @@ def lengths_and_angles(cells: Floats) -> tuple[Floats, Floats]:
 
 
 def may_map(first: Floats, second: Floats, ltol: float) -> Bools:
-    """Whether reduced cells of equal volume can have a common cell at all, by their lengths.
+    """Whether reduced cells on one scale can have a common cell at all, by their lengths.
 
-    A reduced cell has the shortest possible lengths, so no basis of the first lattice has a sorted length below
+    A reduced cell has the shortest possible lengths, so no cell of the first lattice has a sorted length below
     the first cell's own; it must reach each of the second's within the tolerance. Shapes (P, 3) to (P,).
     """
     shortest, wanted = np.sort(first, axis=1), np.sort(second, axis=1)
@@ -107,17 +109,18 @@ def may_map(first: Floats, second: Floats, ltol: float) -> Bools:
 
 
 def candidate_bases(
-    table: LatticeVectors, first: Ints, lengths: Floats, angles: Floats, ltol: float, angle_tol: float
+    table: LatticeVectors, first: Ints, lengths: Floats, angles: Floats, ltol: float, angle_tol: float, volume: int = 1
 ) -> Bases:
     """Candidate bases of the lattices ``first`` (rows of the table) for cells of given lengths and angles.
 
     Arguments:
-        table: Vectors of the first cells, of equal volume with the second ones.
+        table: Vectors of the first cells, on one scale with the second ones.
         first: Row of the table for each pair, shape (P,).
         lengths: Lengths of the second cells, shape (P, 3).
         angles: Their angles in degrees, shape (P, 3).
         ltol: Length tolerance.
         angle_tol: Angle tolerance in degrees.
+        volume: Primitive cells that a basis must span.
     """
     inner, outer = 1.0 / (1 + ltol) - LENGTH_SLACK, 1 + ltol + LENGTH_SLACK
     base = SEGMENT * first[:, None]
@@ -160,7 +163,7 @@ def candidate_bases(
         kept = close(a[row], c, pair[row], 1)
         row, c = row[kept], c[kept]
         matrix = np.stack([table.vectors[a[row]], table.vectors[b[row]], table.vectors[c]], axis=1)
-        kept = np.abs(determinant(matrix)) == 1
+        kept = np.abs(determinant(matrix)) == volume
         found.append((row[kept], c[kept], matrix[kept]))
     row, c, matrix = (np.concatenate([part[k] for part in found]) for k in range(3))
     pair, a, b = pair[row], a[row], b[row]
@@ -194,6 +197,45 @@ def determinant(matrix: Ints) -> Ints:
         a[..., 0] * (b[..., 1] * c[..., 2] - b[..., 2] * c[..., 1])
         - a[..., 1] * (b[..., 0] * c[..., 2] - b[..., 2] * c[..., 0])
         + a[..., 2] * (b[..., 0] * c[..., 1] - b[..., 1] * c[..., 0])
+    )
+
+
+def lattice_points(matrix: Ints, volume: int) -> Floats:
+    """The points of a lattice in supercells of it, each once, in fractions of the supercell.
+
+    Arguments:
+        matrix: Bases of the supercells in that of the lattice, shape (L, 3, 3).
+        volume: Absolute determinant of each.
+
+    Returns:
+        Shape (L, volume, 3), in [0, 1).
+    """
+    points = np.zeros((len(matrix), volume, 3))
+    if volume == 1:
+        return points
+    inverse = np.linalg.inv(matrix.astype(np.float64))
+    for triangular in _triangular_bases(volume):
+        # Rows of both span the same lattice if one is an integer combination of the other.
+        share = matrix @ np.rint(np.linalg.inv(triangular) * volume).astype(np.int64)
+        same = np.flatnonzero((share % volume == 0).all(axis=(1, 2)))
+        box = np.stack(np.meshgrid(*(np.arange(n) for n in np.diag(triangular)), indexing="ij"), -1).reshape(-1, 3)
+        points[same] = box @ inverse[same]
+    # On a grid of 1/volume, so that rounding puts no point just below 1.
+    return np.asarray((np.rint(points * volume) % volume) / volume)
+
+
+@cache
+def _triangular_bases(volume: int) -> tuple[Ints, ...]:
+    """A basis of each lattice of index ``volume`` in the integers (Hermite normal forms), rows as vectors."""
+    sides = [n for n in range(1, volume + 1) if volume % n == 0]
+    return tuple(
+        np.array([[a, b, c], [0, e, f], [0, 0, volume // (a * e)]])
+        for a in sides
+        for e in sides
+        if volume % (a * e) == 0
+        for b in range(e)
+        for c in range(volume // (a * e))
+        for f in range(volume // (a * e))
     )
 
 

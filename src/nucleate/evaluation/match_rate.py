@@ -11,7 +11,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.validity import validity
 from nucleate.errors import UserError
 from nucleate.evaluation.intervals import Rate
-from nucleate.evaluation.reduction import MatchError, MatchSettings, reduced_structure, time_limit
+from nucleate.evaluation.reduction import MatchError, MatchSettings, reduced, structure, time_limit
 
 CSP_MATCH = MatchSettings(ltol=0.3, stol=0.5, angle_tol=10.0)
 """Tolerances of CDVAE's and DiffCSP's match rates."""
@@ -103,7 +103,8 @@ def _distances(
         distance, reason = None, ""
         try:
             known, drawn = (
-                reduced_structure(batch, row, settings.seconds) for batch, row in ((targets, target), (samples, sample))
+                reduced(structure(batch, row), settings.seconds)
+                for batch, row in ((targets, target), (samples, sample))
             )
             with time_limit(settings.seconds):
                 found = matcher.get_rms_dist(drawn, known)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.elements import NUMBERS, SYMBOLS
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -38,12 +37,20 @@ class MatchError(Exception):
 
 @dataclass(frozen=True)
 class MatchSettings:
-    """Tolerances of a comparison, as in pymatgen's ``StructureMatcher``, and its time limit."""
+    """When two crystals are the same one.
+
+    Attributes:
+        ltol, stol, angle_tol: Tolerances, as in pymatgen's ``StructureMatcher``.
+        seconds: Time limit of one comparison.
+        variant: ``ordered``, or ``disordered``: two orderings of one alloy are the same structure
+            (:mod:`nucleate.evaluation.alloys`).
+    """
 
     ltol: float = 0.2
     stol: float = 0.3
     angle_tol: float = 5.0
     seconds: float = 20.0
+    variant: Literal["ordered", "disordered"] = "ordered"
 
     def matcher(self, framework: bool = False) -> StructureMatcher:
         """The plain matcher; with ``framework`` one that takes all species for equal."""
@@ -53,16 +60,20 @@ class MatchSettings:
         return StructureMatcher(ltol=self.ltol, stol=self.stol, angle_tol=self.angle_tol, comparator=comparator)
 
     def __str__(self) -> str:
-        return f"StructureMatcher(ltol={self.ltol:g}, stol={self.stol:g}, angle_tol={self.angle_tol:g})"
+        kind = "" if self.variant == "ordered" else f"{self.variant}, "
+        return f"StructureMatcher({kind}ltol={self.ltol:g}, stol={self.stol:g}, angle_tol={self.angle_tol:g})"
 
 
 SAME_STRUCTURE = MatchSettings()
-"""When two crystals are the same one: for uniqueness and novelty (MatterGen's ordered matcher)."""
+"""For uniqueness and novelty where nothing else is said: MatterGen's ordered matcher."""
+
+MATCHERS = {"ordered": SAME_STRUCTURE, "disordered": MatchSettings(variant="disordered")}
+"""The matchers of MatterGen's evaluation, by the names that options and protocols give them."""
 
 
 @dataclass(frozen=True)
-class ReducedCell:
-    """A primitive, Niggli-reduced cell.
+class Cell:
+    """A crystal as arrays: small to keep and to send.
 
     Attributes:
         numbers: Atomic numbers, shape (N,).
@@ -86,6 +97,10 @@ class ReducedCell:
         from pymatgen.core import Lattice, Structure
 
         return Structure(Lattice(self.lattice), self.numbers, self.frac)
+
+
+class ReducedCell(Cell):
+    """A primitive, Niggli-reduced cell."""
 
 
 @contextmanager
@@ -138,13 +153,12 @@ def structure_fault(crystals: Crystals, i: int) -> str:
     return ""
 
 
-def reduced_structure(crystals: Crystals, i: int, seconds: float) -> Structure:
-    """Primitive and Niggli-reduced cell of crystal i, reduced the way ``StructureMatcher`` does by itself.
+def reduced(original: Structure, seconds: float) -> Structure:
+    """Primitive and Niggli-reduced cell of a crystal, reduced the way ``StructureMatcher`` does by itself.
 
     Raises:
         MatchError: The cell cannot be reduced, or not in time.
     """
-    original = structure(crystals, i)
     try:
         with time_limit(seconds):
             cell = original.get_reduced_structure(reduction_algo="niggli")
@@ -166,11 +180,12 @@ def _is_primitive(cell: Structure) -> bool:
     The search takes its translations from the first of the rarest species and drops those that do not bring every
     site within twice its tolerance of a like one; here with a little more, so that none is missed.
     """
-    numbers, frac = np.array(cell.atomic_numbers), cell.frac_coords
-    sizes = {SYMBOLS[z]: int((numbers == z).sum()) for z in set(numbers.tolist())}
-    if gcd(*sizes.values()) == 1:
+    numbers = np.unique([site.species_string for site in cell], return_inverse=True)[1]
+    sizes = np.bincount(numbers)
+    if gcd(*sizes.tolist()) == 1:
         return True
-    rarest = frac[numbers == NUMBERS[min(sorted(sizes), key=sizes.__getitem__)]]
+    frac = cell.frac_coords
+    rarest = frac[numbers == sizes.argmin()]
     moves = rarest[1:] - rarest[0]
     like = numbers[:, None] == numbers[None, :]
     reach = 2 * PRIMITIVE_TOLERANCE / np.array(cell.lattice.abc) * (1 + 1e-6)
@@ -183,67 +198,21 @@ def _is_primitive(cell: Structure) -> bool:
 
 
 def reduced_cell(crystals: Crystals, i: int, seconds: float) -> ReducedCell:
-    """The same cell as arrays: small to keep and to send.
+    """Primitive and Niggli-reduced cell of crystal i.
 
     Raises:
-        MatchError: As :func:`reduced_structure`.
+        MatchError: As :func:`reduced` and :func:`structure`.
     """
-    cell = reduced_structure(crystals, i, seconds)
+    cell = reduced(structure(crystals, i), seconds)
     return ReducedCell(np.array(cell.atomic_numbers), np.array(cell.frac_coords), np.array(cell.lattice.matrix))
 
 
-CHUNK = 64
-"""Crystals a worker reduces as one task."""
-WORTH_WORKERS = 1500
-"""Crystals from which on starting worker processes pays; each takes seconds to import its libraries."""
-
-
-def reduced_cells(
-    crystals: Crystals, rows: Sequence[int], seconds: float, workers: int = 1
-) -> list[ReducedCell | MatchError]:
-    """Reduced cells of many crystals, in the order of ``rows``; an error stands where there is none.
-
-    Arguments:
-        crystals: Batch of B crystals.
-        rows: Which of them.
-        seconds: Time limit of one.
-        workers: Processes to use where there are enough crystals to make them pay.
-    """
-    if workers < 2 or len(rows) < WORTH_WORKERS:
-        return [_reduced_or_error(crystals, row, seconds) for row in rows]
-    from nucleate.energies.pool import Lost, WorkersUnavailableError, map_unordered
-
-    parts = [list(rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
-    tasks = [_plain(crystals[part]) for part in parts]
-    found: dict[int, list[ReducedCell | MatchError]] = {}
-    try:
-        for index, answer in map_unordered(_reducer, (seconds,), tasks, workers, seconds * CHUNK):
-            if isinstance(answer, Lost):
-                answer = [MatchError(answer.reason) for _ in parts[index]]
-            found[index] = answer
-    except WorkersUnavailableError:
-        return [_reduced_or_error(crystals, row, seconds) for row in rows]
-    return [cell for index in range(len(parts)) for cell in found[index]]
-
-
-def _plain(crystals: Crystals) -> list[NDArray[np.generic]]:
-    fields = (crystals.numbers, crystals.frac, crystals.lattice, crystals.n_atoms)
-    return [value.detach().cpu().numpy() for value in fields]
-
-
-def _reducer(seconds: float) -> Callable[[list[NDArray[np.generic]]], list[ReducedCell | MatchError]]:
-    import torch
-
-    def reduce(task: list[NDArray[np.generic]]) -> list[ReducedCell | MatchError]:
-        numbers, frac, lattice, n_atoms = (torch.from_numpy(value) for value in task)
-        crystals = Crystals(numbers, frac, lattice, n_atoms)
-        return [_reduced_or_error(crystals, row, seconds) for row in range(len(crystals))]
-
-    return reduce
-
-
-def _reduced_or_error(crystals: Crystals, row: int, seconds: float) -> ReducedCell | MatchError:
-    try:
-        return reduced_cell(crystals, row, seconds)
-    except MatchError as error:
-        return error
+def reduced_cells(crystals: Crystals, rows: Sequence[int], seconds: float) -> list[ReducedCell | MatchError]:
+    """Reduced cells of many crystals, in the order of ``rows``; an error stands where there is none."""
+    cells: list[ReducedCell | MatchError] = []
+    for row in rows:
+        try:
+            cells.append(reduced_cell(crystals, row, seconds))
+        except MatchError as error:
+            cells.append(error)
+    return cells

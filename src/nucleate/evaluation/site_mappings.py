@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from nucleate.evaluation.lattice_mappings import Bools, Floats, Ints
+from nucleate.evaluation.lattice_mappings import Bools, Floats, Ints, lattice_points
 
 NO, YES, UNSURE, APART = 0, 1, 2, 3
 
@@ -61,6 +61,7 @@ class Placements:
 
     Attributes:
         pair: Which pair, shape (L,), in rising order.
+        origin: Row of the first crystal, shape (L,).
         first: Coordinates of the first crystal in the new basis, shape (L, N, 3).
         second: Row of the second crystal, shape (L,).
         cell: Average cell, lower triangular, shape (L, 3, 3).
@@ -70,6 +71,7 @@ class Placements:
     """
 
     pair: Ints
+    origin: Ints
     first: Floats
     second: Ints
     cell: Floats
@@ -81,18 +83,27 @@ class Placements:
 def place(
     first: Cells, i: Ints, second: Cells, j: Ints, pair: Ints, matrix: Ints, sure: Bools, stol: float
 ) -> Placements:
-    """Put pairs (i, j) on the average cells that candidate bases (``pair``, ``matrix``) give."""
-    inverse = np.rint(np.linalg.inv(matrix.astype(np.float64)))
+    """Put pairs (i, j) on the average cells that candidate bases (``pair``, ``matrix``) give.
+
+    Where the second cells hold several times as many sites, the bases span supercells with as many.
+    """
+    sites = len(second.species)
+    volume = sites // len(first.species)
+    inverse = np.linalg.inv(matrix.astype(np.float64))
+    inverse = np.rint(inverse * volume) / volume
     coordinates = first.frac[i[pair]] @ inverse
+    if volume > 1:
+        coordinates = coordinates[:, :, None, :] + lattice_points(matrix, volume)[:, None, :, :]
+        coordinates = coordinates.reshape(len(pair), sites, 3)
     coordinates -= np.floor(coordinates)
     basis = matrix @ first.lattice[i[pair]]
     target = second.lattice[j[pair]]
     lengths, cosines = _mean_parameters(basis, target)
     cell, good = _triangular(lengths, cosines)
-    volume = cell[:, 0, 0] * cell[:, 1, 1] * cell[:, 2, 2]
-    radius = 2 * stol * (volume / len(first.species)) ** (1 / 3)
+    size = cell[:, 0, 0] * cell[:, 1, 1] * cell[:, 2, 2]
+    radius = 2 * stol * (size / sites) ** (1 / 3)
     heights = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=1)
-    return Placements(pair, coordinates, j[pair], cell, radius, radius[:, None] / heights, sure & good)
+    return Placements(pair, i[pair], coordinates, j[pair], cell, radius, radius[:, None] / heights, sure & good)
 
 
 def _mean_parameters(one: Floats, two: Floats) -> tuple[Floats, Floats]:
@@ -121,51 +132,67 @@ def _triangular(lengths: Floats, cosines: Floats) -> tuple[Floats, Bools]:
     return cell * lengths[:, :, None], good
 
 
-def judge(first: Cells, second: Cells, places: Placements, pairs: int) -> Ints:
+def judge(first: Cells, second: Cells, places: Placements, pairs: int, swapped: bool = False) -> Ints:
     """YES, NO or UNSURE for each pair, shape (pairs,).
 
     UNSURE means that an answer hangs on rounding or on a placement outside the scheme of the module's text; then
-    only the plain matcher can tell what the plain matcher says.
+    only the plain matcher can tell what the plain matcher says. The matcher lays its second structure onto its first:
+    one site of the second is brought onto every like site of the first, and every site of the second must have a near
+    one. With ``swapped`` the ``second`` cells here are its first structures.
     """
     answer = np.full(pairs, NO)
     if not len(places.pair):
         return answer
     flat = (places.reach.max(axis=1) >= WIDE) | ~np.isfinite(places.radius)
     answer[places.pair[flat]] = UNSURE
-    sizes = np.bincount(first.species)
-    starts = np.cumsum(sizes) - sizes
-    rarest = sizes.min()  # equally rare species may differ in which of them comes first
-    lines = np.flatnonzero(~flat)
-    line, partner = np.repeat(lines, rarest), np.tile(np.arange(rarest), len(lines))
-    anchor = second.anchor[places.second[line]]
-    partner += starts[first.species[anchor]]
+    species = second.species
+    line, partner, anchor = _translations(first, second, places, np.flatnonzero(~flat), swapped)
     shift = places.first[line, partner] - second.frac[places.second[line], anchor]
     wide: Bools = np.asarray((places.reach >= HALF).any(axis=1))
     alive = np.zeros(len(line), bool)
     for kind in (False, True):
         chosen = np.flatnonzero(wide[line] == kind)
-        step = max(1, ROWS // (len(first.species) * (8 if kind else 1)))
+        step = max(1, ROWS // (len(species) * (8 if kind else 1)))
         for start in range(0, len(chosen), step):
             rows = chosen[start : start + step]
-            alive[rows[_have_partners(second, places, line[rows], shift[rows], first.species, kind)]] = True
+            alive[rows[_have_partners(second, places, line[rows], shift[rows], species, kind)]] = True
     held = np.zeros(len(line), bool)
     pairs_left, begin, count = np.unique(places.pair[line[alive]], return_index=True, return_counts=True)
     candidates = np.flatnonzero(alive)
     for pair, start, rows in zip(pairs_left, begin, count, strict=True):
         mine = candidates[start : start + rows]
-        found, held[mine] = _decide_pair(second, places, line[mine], shift[mine], wide, first.species)
+        found, held[mine] = _decide_pair(second, places, line[mine], shift[mine], anchor[mine], wide, species)
         answer[pair] = max(answer[pair], found) if found != YES else YES
     # A basis with a placement on which all sites pair up may hold a match at a placement on which they do not.
     hopeful = np.zeros(len(places.pair), bool)
     hopeful[line[held]] = True
     others = np.flatnonzero(hopeful[line] & ~held & (answer[places.pair[line]] == NO))
     if len(others):
-        kept = _in_boxes(second, places, line[others], shift[others], first.species)
+        kept = _in_boxes(second, places, line[others], shift[others], species, swapped)
         answer[places.pair[line[others[kept]]]] = UNSURE
     return answer
 
 
-def _in_boxes(second: Cells, places: Placements, line: Ints, shift: Floats, species: Ints) -> Bools:
+def _translations(
+    first: Cells, second: Cells, places: Placements, lines: Ints, swapped: bool
+) -> tuple[Ints, Ints, Ints]:
+    """The placements that are tried: line, and the sites of the first and of the second that lie on each other.
+
+    Of sites of the first that differ by a translation of its own one is enough.
+    """
+    copies = len(second.species) // len(first.species)
+    sizes = np.bincount((second if swapped else first).species)
+    rarest = int(sizes.min())  # equally rare species may differ in which of them comes first
+    starts = np.cumsum(sizes) - sizes
+    line, number = np.repeat(lines, rarest), np.tile(np.arange(rarest), len(lines))
+    if swapped:
+        fixed = first.anchor[places.origin[line]]
+        return line, fixed * copies, starts[first.species[fixed]] + number
+    fixed = second.anchor[places.second[line]]
+    return line, (starts[second.species[fixed]] + number) * copies, fixed
+
+
+def _in_boxes(second: Cells, places: Placements, line: Ints, shift: Floats, species: Ints, swapped: bool) -> Bools:
     """Placements that pass the matcher's own first test: a site within ``reach`` along each axis for every site."""
     same = species[:, None] == species[None, :]
     passed = np.zeros(len(line), bool)
@@ -176,7 +203,7 @@ def _in_boxes(second: Cells, places: Placements, line: Ints, shift: Floats, spec
         delta = moved[:, :, None, :] - places.first[at][:, None, :, :]
         delta -= np.rint(delta)
         close = (np.abs(delta) <= places.reach[at][:, None, None, :] + SLACK).all(-1) & same
-        passed[start : start + step] = close.any(axis=2).all(axis=1)
+        passed[start : start + step] = close.any(axis=1 if swapped else 2).all(axis=1)
     return passed
 
 
@@ -229,7 +256,7 @@ def _cartesian(delta: Floats, cell: Floats) -> Floats:
 
 
 def _decide_pair(
-    second: Cells, places: Placements, line: Ints, shift: Floats, wide: Bools, species: Ints
+    second: Cells, places: Placements, line: Ints, shift: Floats, anchors: Ints, wide: Bools, species: Ints
 ) -> tuple[int, Bools]:
     """Solve the assignments of one pair, the most promising first, until one is a match for sure.
 
@@ -257,7 +284,7 @@ def _decide_pair(
             found = _solve(*parts_of_row, float(limit[row]))
             if found == YES and places.sure[at[row]]:
                 return YES, held
-            anchor = int(second.anchor[places.second[at[row]]])
+            anchor = int(anchors[start + row])
             narrow = found == NO and not wide[at[row]]
             held[start + row] = found != APART and not (
                 narrow and _contradictory(close[row], vectors[row], squares[row, anchor], anchor, float(limit[row]))
