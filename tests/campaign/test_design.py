@@ -168,7 +168,7 @@ def test_an_unknown_reference_or_potential_is_one_clear_line(request_for, tmp_pa
     with pytest.raises(UserError, match="'nosuch'"):
         design(wrong, tmp_path / "a")
     wrong = settings.model_copy(update={"screen": settings.screen.model_copy(update={"potential": "nosuch"})})
-    with pytest.raises(UserError, match="potential: found 'nosuch'"):
+    with pytest.raises(UserError, match="potential 'nosuch'"):
         design(wrong, tmp_path / "b")
 
 

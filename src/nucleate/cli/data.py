@@ -38,15 +38,24 @@ def reference(
     structures: Annotated[
         list[Path] | None, typer.Option(help="Known structures, for novelty alone; repeat for more files.")
     ] = None,
+    potential: options.Potential = "chgnet",
+    python: options.Python = None,
     workers: options.Workers = None,
     as_json: options.Json = False,
 ) -> None:
-    """Build a reference from a table of formation energies, or of structures, and the bundled one."""
+    """Build a reference from a table of formation energies, or of structures, and the bundled one.
+
+    With a potential other than chgnet: from structures alone, all relaxed with that potential.
+    """
     from dataclasses import asdict
 
     from nucleate.cli.outcome import note, print_json
     from nucleate.data.union import build_union
+    from nucleate.energies.potential import CHGNET
 
+    if potential != CHGNET or python is not None:
+        _relaxed_reference(table, out, structures or [], potential, python, workers, as_json)
+        return
     built, error = build_union(table, out, structures or (), workers)
     if as_json:
         scale = asdict(error)
@@ -56,6 +65,35 @@ def reference(
         f"{len(built.phases):,} phases, {len(built.structures):,} known structures in {out}\n"
         f"scales differ by {error.mean_absolute:.3f} eV/atom on average on {error.shared:,} shared structures\n"
         f"use it with --reference {out}"
+    )
+
+
+def _relaxed_reference(
+    table: Path, out: Path, known: list[Path], potential: str, python: str | None, workers: int | None, as_json: bool
+) -> None:
+    from dataclasses import asdict
+
+    from nucleate.cli.outcome import note, print_json
+    from nucleate.cli.progress import shown_progress
+    from nucleate.data.relaxed_reference import build_relaxed
+
+    with shown_progress() as progress:
+
+        def relaxed(done: int, total: int) -> None:
+            progress("relax", done, total)
+
+        built, coverage = build_relaxed(table, out, potential, python, known, workers, relaxed)
+    if as_json:
+        found = {"phases": len(built.phases), "scale": built.scale, "coverage": asdict(coverage)}
+        print_json({"reference": str(out), "name": built.name, **found})
+        return
+    failed = f", {coverage.failed:,} did not, the first for: {coverage.first_reason}" if coverage.failed else ""
+    missing = ", ".join(coverage.without_terminal)
+    note(
+        f"{len(built.phases):,} phases on the scale of {built.scale} in {out}\n"
+        f"{coverage.relaxed:,} structures relaxed{failed}\n"
+        + (f"no elemental phase of {missing}: nothing with them has a hull distance\n" if missing else "")
+        + f"use it with --potential {potential} --reference {out}"
     )
 
 

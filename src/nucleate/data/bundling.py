@@ -46,23 +46,8 @@ def build_bundled(
     target = np.array([dft.get(name, np.nan) for name in table["id"]])
     rows = np.flatnonzero(np.isfinite(target))
     fit = fit_element_energies([counts[i] for i in rows], table["energy_per_atom"].to_numpy()[rows], target[rows])
-    energies = [
-        formation_energy(count, energy, fit.energies)
-        for count, energy in zip(counts, table["energy_per_atom"], strict=True)
-    ]
-    phases = pd.DataFrame(
-        {
-            "id": table["id"],
-            "formula": reduced_formulas(crystals),
-            "formation_energy": energies,
-            "source": table["source"].map(dict(origin)),
-            "volume_per_atom": (crystals.volume / crystals.n_atoms).numpy(),
-            "space_group": space_groups(crystals).numpy(),
-            "label": protostructure_labels(crystals),
-        }
-    )
-    known = phases["formation_energy"].notna()
-    near = known & (_distances(phases[known], counts, known) <= NEAR_HULL).reindex(phases.index, fill_value=False)
+    phases = phase_table(table, crystals, fit.energies).assign(source=table["source"].map(dict(origin)))
+    known, near = phases["formation_energy"].notna(), near_hull(phases, counts)
     own = table["source"].isin(with_structures) & known
     ids = tuple(table.loc[own, "id"])
     details = {
@@ -78,6 +63,40 @@ def build_bundled(
     }
     structures = crystals[torch.from_numpy(np.flatnonzero(own.to_numpy()))]
     return Reference("bundled", fit.energies, phases[near].reset_index(drop=True), structures, ids, details)
+
+
+def phase_table(surveyed: pd.DataFrame, crystals: Crystals, element_energies: Mapping[int, float]) -> pd.DataFrame:
+    """The columns of a reference's phases for relaxed structures.
+
+    Arguments:
+        surveyed: Outcomes of a survey that are ok, with ``source``.
+        crystals: Their relaxed structures.
+        element_energies: Energy of each element on the potential's scale, {Z: eV/atom}.
+
+    Returns:
+        One row each; the formation energy is NaN where an element has no energy.
+    """
+    energies = [
+        formation_energy(count, energy, element_energies)
+        for count, energy in zip(compositions(crystals), surveyed["energy_per_atom"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "id": surveyed["id"],
+            "formula": reduced_formulas(crystals),
+            "formation_energy": energies,
+            "source": surveyed["source"],
+            "volume_per_atom": (crystals.volume / crystals.n_atoms).numpy(),
+            "space_group": space_groups(crystals).numpy(),
+            "label": protostructure_labels(crystals),
+        }
+    )
+
+
+def near_hull(phases: pd.DataFrame, counts: Sequence[Mapping[int, int]]) -> pd.Series:
+    """Which phases have a formation energy and lie within ``NEAR_HULL`` of their common hull."""
+    known = phases["formation_energy"].notna()
+    return known & (_distances(phases[known], counts, known) <= NEAR_HULL).reindex(phases.index, fill_value=False)
 
 
 def relaxed_crystals(surveyed: pd.DataFrame) -> Crystals:

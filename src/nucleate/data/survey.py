@@ -22,6 +22,7 @@ def survey(
     protocol: RelaxProtocol = RELAX_V1,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    python: str | None = None,
 ) -> pd.DataFrame:
     """Relax structures in chunks; a chunk that is already in ``folder`` is read, not computed.
 
@@ -30,10 +31,11 @@ def survey(
         ids: One for each.
         source: Where they are from; names the files.
         folder: Holds one Parquet file a chunk.
-        potential: Name of the potential.
+        potential: Choice of the potential, see `nucleate.energies.potential.load_potential`.
         protocol: Of the relaxation.
         workers: Processes, by default one a core.
         progress: Called with (structures done, structures in all) after each chunk.
+        python: Path of the interpreter that runs the potential, where this environment cannot.
 
     Returns:
         A row for each structure, in order: ``id``, ``source``, ``status``, ``reason``, ``numbers``, ``frac``,
@@ -45,7 +47,7 @@ def survey(
         path = folder / f"{source}-{start:06d}.parquet"
         if not path.exists():
             rows = slice(start, min(start + CHUNK, len(crystals)))
-            outcomes = dict(relax_many(crystals[rows], potential, protocol, workers))
+            outcomes = dict(relax_many(crystals[rows], potential, protocol, workers, python=python))
             table = pd.DataFrame(
                 [_row(ids[start + i], source, outcomes[i]) for i in range(len(outcomes))],
             )

@@ -119,7 +119,7 @@ def _phases(path: Path, out: Path, workers: int | None, base: Reference) -> tupl
     frame = pd.DataFrame({"id": dataset.ids, "formula": reduced_formulas(dataset.crystals)})
     if ENERGY in dataset.table:
         return frame.assign(**{ENERGY: dataset.column(ENERGY).numpy()}), [dataset]
-    found = survey(dataset.crystals, dataset.ids, "structures", out / "survey", workers=workers)
+    found = survey(dataset.crystals, dataset.ids, "structures", out / "survey" / dataset.digest[:12], workers=workers)
     found = found[found["status"] == str(Status.OK)].reset_index(drop=True)
     counts = compositions(relaxed_crystals(found))
     energies = [base.formation_energy(c, e) for c, e in zip(counts, found["energy_per_atom"], strict=True)]

@@ -71,8 +71,7 @@ def make_calculator(name: str, keywords: dict[str, Any]) -> Any:
         how = f": pip install {FORCE_FIELDS[name][1]}" if name in FORCE_FIELDS else " or on PYTHONPATH"
         raise CalculatorError(f"no module {fault.name!r}", f"it installed{how}") from fault
     except Exception as fault:
-        detail = " ".join(str(fault).split())[:300]
-        raise CalculatorError(f"{type(fault).__name__}: {detail}", "a calculator that can be made") from fault
+        raise CalculatorError(in_words(fault), "a calculator that can be made") from fault
     if not hasattr(made, "get_property"):
         raise CalculatorError(f"a {type(made).__name__}", "what makes an ASE calculator")
     able = getattr(made, "implemented_properties", NEEDED)
@@ -106,6 +105,11 @@ def evaluate(calculator: Any, numbers: Any, frac: Any, lattice: Any) -> dict[str
     moments = calculator.results.get("magmoms")
     magmoms = None if moments is None else np.abs(np.asarray(moments, dtype=np.float64))
     return {"energy": energy, "forces": forces, "stress": stress, "magmoms": magmoms}
+
+
+def in_words(fault: Exception) -> str:
+    """Kind and message of an exception on one line of at most 300 characters."""
+    return " ".join(f"{type(fault).__name__}: {fault}".split())[:300]
 
 
 def _factory(name: str) -> Callable[..., Any]:
@@ -206,7 +210,7 @@ def serve() -> None:
         try:
             answer = evaluate(calculator, crystal["numbers"], crystal["frac"], crystal["lattice"])
         except Exception as fault:  # noqa: BLE001 - a calculator's fault is the crystal's row
-            answer = {"error": f"{type(fault).__name__}: {' '.join(str(fault).split())[:300]}"}
+            answer = {"error": in_words(fault)}
         say({**answer, "seconds": time.process_time() - began})
 
 

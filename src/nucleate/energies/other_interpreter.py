@@ -14,7 +14,7 @@ from typing import IO, Any, Never, Self
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.energies import calculator_server as server
-from nucleate.energies.potential import Evaluation, gathered
+from nucleate.energies.potential import CalculatorFaultError, Evaluation, gathered
 from nucleate.errors import UserError
 
 START_SECONDS = 240.0
@@ -25,12 +25,8 @@ TAIL = 4_000
 """Characters kept of what the other interpreter prints."""
 
 
-class InterpreterLostError(RuntimeError):
+class InterpreterLostError(CalculatorFaultError):
     """The other interpreter ended without an answer."""
-
-
-class CalculatorFaultError(RuntimeError):
-    """The calculator raised on this crystal."""
 
 
 class InterpreterPotential:

@@ -29,6 +29,10 @@ HERE = "in this environment"
 _NEXT_KEYWORD = re.compile(r",(?=[A-Za-z_]\w*=)")
 
 
+class CalculatorFaultError(RuntimeError):
+    """A calculator gave no answer for a crystal; the message says why."""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What a potential says about a batch of B crystals of at most N sites; padded sites hold 0.
@@ -173,11 +177,18 @@ class CalculatorPotential:
         self.calculator = calculator
 
     def evaluate(self, crystals: Crystals) -> Evaluation:
-        """See `Potential.evaluate`."""
+        """See `Potential.evaluate`.
+
+        Raises:
+            CalculatorFaultError: The calculator raised.
+        """
         found = []
         for i in range(len(crystals)):
             numbers, frac, lattice = (part.cpu().numpy() for part in crystals.sites(i))
-            found.append(server.evaluate(self.calculator, numbers, frac, lattice))
+            try:
+                found.append(server.evaluate(self.calculator, numbers, frac, lattice))
+            except Exception as fault:
+                raise CalculatorFaultError(server.in_words(fault)) from fault
         return gathered(crystals, found)
 
 

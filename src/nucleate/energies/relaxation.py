@@ -16,7 +16,7 @@ from nucleate.energies.frechet import Array, FrechetCoordinates
 from nucleate.energies.minimise import TrustRegion
 from nucleate.energies.neighbours import bonds_within, pairs_within
 from nucleate.energies.pool import Lost, map_unordered, usable_cores
-from nucleate.energies.potential import Potential, load_potential
+from nucleate.energies.potential import CalculatorFaultError, Potential, load_potential
 from nucleate.energies.stiffness import spring_hessian
 from nucleate.errors import Status
 
@@ -180,6 +180,8 @@ def relax(
         minimiser = TrustRegion(function, start, spring_hessian(coordinates, numbers))
     except TooManyBondsError as dense:
         return outcome(Status.INVALID_GEOMETRY, str(dense), start, float("nan"))
+    except CalculatorFaultError as fault:
+        return outcome(Status.ERROR, str(fault), start, float("nan"))
     state = minimiser.state
     initial = state.energy
     while True:
@@ -200,7 +202,10 @@ def relax(
             return outcome(Status.UNCONVERGED, reason, state.x, state.energy)
         if clock() - begun > protocol.max_seconds:
             return outcome(Status.TIME_LIMIT, reason, state.x, state.energy)
-        state = minimiser.step()
+        try:
+            state = minimiser.step()
+        except CalculatorFaultError as fault:
+            return outcome(Status.ERROR, str(fault), start, float("nan"))
 
 
 def _relaxer(potential: str, protocol: RelaxProtocol, python: str | None) -> Callable[[Task], Relaxed]:
