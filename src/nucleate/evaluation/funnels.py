@@ -66,7 +66,7 @@ def pigen() -> Funnel:
         (
             "New means that neither a competing phase nor a known structure of the run's reference has the reduced "
             "formula; the paper compares with its training set.",
-            "A and D are taken of the crystal as generated, E and F after relaxation with the run's potential; the "
+            "A to D are taken of the crystal as generated, E and F after relaxation with the run's potential; the "
             "paper adds single points with DFT.",
         ),
     )

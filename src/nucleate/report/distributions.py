@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
 from nucleate.report.elements_figure import element_counts, periodic_table
 from nucleate.report.markup import crystal_system, percent, space_group_name, space_group_symbol, text
@@ -35,7 +36,8 @@ def distributions(run: RunData) -> str:
         middle = sum(target) / 2 if target else None
         label = "asked" if target and target[0] == target[1] else "middle of the range asked"
         title = name.replace("_", " ").capitalize()
-        cards.append(_histogram_card(title, table[name], name.replace("_", " "), line_at=middle, line_label=label))
+        axis = DESCRIPTORS[name].label if name in DESCRIPTORS else name.replace("_", " ")
+        cards.append(_histogram_card(title, table[name], axis, line_at=middle, line_label=label))
     cards.append(_card("Crystal systems", _crystal_systems(table)))
     cards.append(_card("Space groups", _space_groups(table)))
     counts = element_counts(list(table["formula"]))

@@ -13,10 +13,12 @@ from typing import Any
 
 from nucleate.errors import UserError
 from nucleate.report.distributions import distributions
+from nucleate.report.funnel_section import filters_section
 from nucleate.report.hull_section import hull_section
 from nucleate.report.markup import formula, text, timestamp
 from nucleate.report.rates import doubts, funnel, measured
 from nucleate.report.run_data import RunData, read_run
+from nucleate.report.screening_figures import screening_figures
 from nucleate.report.sections import (
     citations_section,
     configuration_section,
@@ -31,7 +33,18 @@ from nucleate.report.table import candidate_table
 from nucleate.report.viewer import viewer_section
 
 _SCRIPTS = ("viewer.js", "table.js", "page.js")
-_SECTIONS = ("Summary", "Structures", "Candidates", "Hull", "Distributions", "Failures", "Timings", "Cite", "Setup")
+_SECTIONS = (
+    "Summary",
+    "Structures",
+    "Candidates",
+    "Screening",
+    "Hull",
+    "Distributions",
+    "Failures",
+    "Timings",
+    "Cite",
+    "Setup",
+)
 
 
 def build_report(run_folder: Path) -> Path:
@@ -73,6 +86,7 @@ def render(run: RunData) -> str:
         "Summary": headline_section(run, summary) + funnel_section(funnel(run)),
         "Structures": viewer_section(len(rows), len(run.candidates)),
         "Candidates": candidate_table(run, ids),
+        "Screening": filters_section(run) + screening_figures(run),
         "Hull": hull_section(run),
         "Distributions": distributions(run) if len(run.candidates) else '<p class="note">There are no rows.</p>',
         "Failures": failures_section(run.candidates),
@@ -84,6 +98,7 @@ def render(run: RunData) -> str:
         "Summary": "Summary",
         "Structures": "Best structures",
         "Candidates": "Candidates",
+        "Screening": "Screening",
         "Hull": "Convex hull",
         "Distributions": "Distributions",
         "Failures": "Failures",

@@ -17,10 +17,16 @@ from nucleate.evaluation.ranking import rank_order
 
 FORMAT_VERSION = 1
 
-TEXT_COLUMNS = ("id", "model", "formula", "chemical_system", "status", "reason", "duplicate_of")
-INTEGER_COLUMNS = ("n_atoms", "n_competing_phases", "space_group", "relaxed_space_group")
+TEXT_COLUMNS = (
+    "id", "model", "formula", "chemical_system", "status", "reason", "duplicate_of", "undefined_descriptors",
+    "stopped_by", "prototype", "prototype_name",
+)  # fmt: skip
+INTEGER_COLUMNS = ("n_atoms", "n_competing_phases", "space_group", "relaxed_space_group", "prototype_rank")
 FLOAT_COLUMNS = ("energy_per_atom", "formation_energy", "energy_above_hull", "rmsd_to_relaxed")
-FLAG_COLUMNS = ("is_valid", "is_unique", "is_novel", "formula_known", "is_stable", "meets_request", "rmsd_matched")
+FLAG_COLUMNS = (
+    "is_valid", "is_unique", "is_novel", "formula_known", "is_stable", "meets_request", "rmsd_matched",
+    "has_prototype",
+)  # fmt: skip
 STRUCTURE_COLUMNS = ("numbers", "frac", "lattice", "relaxed_frac", "relaxed_lattice")
 _KNOWN = {*TEXT_COLUMNS, *INTEGER_COLUMNS, *FLOAT_COLUMNS, *FLAG_COLUMNS, *STRUCTURE_COLUMNS}
 
@@ -38,6 +44,7 @@ class RunData:
         phases: Competing phases: ``formula``, ``formation_energy`` in eV/atom, ``source``; may be empty.
         hull_system: Symbols of the chemical system whose phases these are; empty where not known.
         cifs: CIF text by candidate id, where the run holds such files.
+        reference: What ``reference.json`` says of the reference's structure types and descriptors; may be empty.
         warnings: What a reader must know before trusting the numbers.
     """
 
@@ -49,6 +56,7 @@ class RunData:
     phases: pd.DataFrame
     hull_system: tuple[str, ...]
     cifs: dict[str, str]
+    reference: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
 
     @property
@@ -93,6 +101,7 @@ def read_run(folder: Path) -> RunData:
         phases=phases,
         hull_system=system,
         cifs=_cifs(folder / "cifs", set(candidates["id"])),
+        reference=_reference(folder / "reference.json", warnings),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
@@ -226,6 +235,20 @@ def _hull(path: Path, warnings: list[str]) -> tuple[pd.DataFrame, tuple[str, ...
         return empty
     table = table[np.isfinite(table["formation_energy"].astype(float))].reset_index(drop=True)
     return table, tuple(symbol for symbol in named if symbol in NUMBERS)
+
+
+def _reference(path: Path, warnings: list[str]) -> dict[str, Any]:
+    """How the reference spreads, as far as the run holds it."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        warnings.append("reference.json could not be read, so the run is not drawn beside its reference.")
+        return {}
+    return content
 
 
 def _cifs(folder: Path, ids: set[str], limit: int = 200_000) -> dict[str, str]:
