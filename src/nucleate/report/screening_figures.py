@@ -65,12 +65,12 @@ def _unmatched(run: RunData, result: FunnelResult | None) -> str:
     plausible, names = _plausible(matched, result)
     if names:
         series.append(_curve(f"those that pass {', '.join(names)}", matched[plausible], total, "c1"))
-    series.append(Series("the reference", [(n, 1 - count / structures) for n, count in enumerate(known)], css="cx"))
+    series.append(Series("the reference", [(n, 1 - count / structures) for n, count in enumerate(known)], css="c8"))
     none = int(matched["has_prototype"].eq(False).sum())
     note = (
         f"{none} of {plural(len(matched), 'crystal')} ({percent(none / max(len(matched), 1))}) match none of all "
-        f"{len(counts)} types: those of the reference, then AFLOW's. Bands are 95 % intervals; what could not be compared is no match and "
-        "no miss, but counted."
+        f"{len(counts):,} types: those of the reference, then AFLOW's. Bands are 95 % intervals; what could not be "
+        "compared stays in the denominator and is not counted as a miss."
     )
     axis = "number of commonest structure types N"
     return curves(series, axis, "matches none of them (%)") + f'<p class="note">{text(note)}</p>'
@@ -116,7 +116,7 @@ def _families(run: RunData) -> str:
         for i, interval in enumerate(table.index)
     ]
     names = [(css, name) for css, name, _ in layers]
-    note = f'<p class="note">Above each bar stands its number of crystals; the {FAMILIES} commonest types are families.</p>'
+    note = f'<p class="note">Above each bar: its crystals. Families are the {FAMILIES} commonest types.</p>'
     return stacked_bars(columns, names, "local environment diversity M_LED (bits)", "crystals") + note
 
 
