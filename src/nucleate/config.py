@@ -48,6 +48,7 @@ class ScreenSettings(Settings):
     descriptors: str = Field(default="cheap", description="all, cheap, none, or names joined by commas")
     funnel: str = Field(default="none", min_length=1, description="none, pigen, sun, or a TOML or JSON file of filters")
     thresholds: tuple[str, ...] = Field(default=(), description="name=value for filters of the funnel")
+    matcher: Literal["ordered", "disordered"] | None = Field(default=None, description="the protocol's, or ordered")
     protocol: str = Field(default="none", description="none, or the published protocol whose settings these are")
     chunk_size: int = Field(default=32, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0, lt=2**63)

@@ -6,6 +6,7 @@ import pytest
 
 from nucleate.errors import UserError
 from nucleate.evaluation.protocols import PROTOCOLS, Definition, deviations, find_protocol, published_rates, unmeasured
+from nucleate.evaluation.reduction import MATCHERS
 
 
 def table(n: int = 400, seed: int = 0) -> pd.DataFrame:
@@ -111,6 +112,7 @@ def run_like(definition: Definition, **changes: object) -> tuple[str, ...]:
         "reference": definition.references[0] if definition.references else "union",
         "relaxation": "relax-v1",
         "relaxed": definition.relaxed,
+        "matcher": definition.matcher,
         "symprec": definition.symprec,
         "n": definition.samples or 96,
         **changes,
@@ -121,12 +123,14 @@ def run_like(definition: Definition, **changes: object) -> tuple[str, ...]:
 @pytest.mark.parametrize(
     ("name", "changes", "expected"),
     [
-        ("mattergen", {"potential": "chgnet"}, "potential: chgnet instead of DFT"),
-        ("mattergen", {"reference": "bundled (3 phases)"}, "reference: bundled (3 phases) instead of"),
-        ("wyformer", {"symprec": 0.01}, "tolerance 0.01 Å instead of 0.1 Å"),
-        ("lemat", {"relaxed": True}, "structures: relaxed structures instead of those submitted"),
-        ("lemat", {"n": 96}, "samples: 96 instead of 2,500"),
-        ("mattergen", {"relaxed": False}, "structures: structures as given instead of relaxed ones"),
+        ("mattergen", {"potential": "chgnet"}, "potential: here chgnet; there DFT"),
+        ("mattergen", {"reference": "bundled (3 phases)"}, "reference: here bundled (3 phases); there"),
+        ("wyformer", {"symprec": 0.01}, "tolerance here 0.01 Å; there 0.1 Å"),
+        ("lemat", {"relaxed": True}, "structures: here those relaxed; there those given"),
+        ("mattergen", {"matcher": MATCHERS["ordered"]}, "matcher: here StructureMatcher(ltol"),
+        ("lemat", {"matcher": MATCHERS["ordered"]}, "ltol=0.2, stol=0.3, angle_tol=5); there"),
+        ("lemat", {"n": 96}, "samples: here 96; there 2,500"),
+        ("mattergen", {"relaxed": False}, "structures: here those given; there those relaxed"),
     ],
 )
 def test_each_departure_is_a_line(name: str, changes: dict, expected: str) -> None:

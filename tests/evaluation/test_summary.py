@@ -77,7 +77,8 @@ def test_text_and_json_state_the_protocol() -> None:
     assert "union" in text
     assert "≤ 0.1 eV/atom" in text
     record = json.loads(json.dumps(summary.to_dict(), allow_nan=False))
-    assert {"protocol", "metrics", "warnings", "statuses"} == set(record)
+    keys = {"protocol", "metrics", "warnings", "statuses", "funnel", "published", "comparison", "curves"}
+    assert keys == set(record)
 
 
 def test_missing_columns_and_no_rows() -> None:

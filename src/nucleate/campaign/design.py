@@ -63,7 +63,7 @@ def design(
             except UserError:
                 run.discard_if_empty()
                 raise
-        screen_run(run, settings.screen, reference, request, workers, progress)
+        screen_run(run, settings.screen, reference, request if settings.where else None, workers, progress)
         hand_over(run, reference, settings.screen, request.chemical_system or tuple(request.composition or ()))
     return run
 

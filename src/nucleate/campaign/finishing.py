@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from nucleate.campaign.comparing import write_comparison
 from nucleate.campaign.filtering import write_funnel
 from nucleate.campaign.reference_profile import write_profile
 from nucleate.campaign.run_store import Run, write_whole, writing
@@ -25,7 +26,7 @@ _MATRICES = ["numbers", "frac", "lattice", "relaxed_frac", "relaxed_lattice"]
 
 
 def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: Sequence[int] | None = None) -> None:
-    """Write ``ranked.csv``, ``cifs/``, ``hull.json``, ``reference.json``, and ``funnel.json`` where one was asked for.
+    """Write ``ranked.csv``, ``cifs/``, ``hull.json``, ``reference.json``, ``comparison.json``, ``funnel.json``.
 
     Each run of it gives the same files.
 
@@ -45,6 +46,7 @@ def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: 
     _write_hull(run, reference, system or ())
     write_funnel(run)
     write_profile(run, reference, settings.reference)
+    write_comparison(run, reference, settings.reference)
 
 
 def _write_cifs(run: Run, survivors: pd.DataFrame, symprec: float) -> None:

@@ -29,7 +29,7 @@ class Judge:
     Arguments:
         settings: Thresholds and tolerances.
         reference: Competing phases and known structures.
-        request: What was asked for; without it every crystal meets it.
+        request: What was asked for; without it nothing is said of meeting it.
     """
 
     def __init__(self, settings: ScreenSettings, reference: Reference, request: Conditions | None = None) -> None:
@@ -72,7 +72,8 @@ class Judge:
         stable = is_stable(pd.DataFrame(merged), self.settings.stable_within)
         for i, row in enumerate(merged):
             row["is_stable"] = _flag(stable.iloc[i])
-            row["meets_request"] = bool(row["numbers"]) and (self.request is None or meets(self.request, row))
+            if self.request is not None:
+                row["meets_request"] = bool(row["numbers"]) and meets(self.request, row)
         if self.funnel is not None:
             stop_rows(self.funnel, merged)
         return merged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +48,12 @@ def asked_protocol(settings: ScreenSettings) -> Definition | None:
 
 
 def asked_matcher(settings: ScreenSettings) -> MatchSettings:
-    """When two crystals are the same one: the protocol's tolerances, or the usual ones."""
+    """When two crystals are the same one: the protocol's tolerances, or the usual ones, and the variant asked for."""
     from nucleate.evaluation.reduction import SAME_STRUCTURE
 
     definition = asked_protocol(settings)
-    return SAME_STRUCTURE if definition is None else definition.matcher
+    matcher = SAME_STRUCTURE if definition is None else definition.matcher
+    return matcher if settings.matcher is None else replace(matcher, variant=settings.matcher)
 
 
 def protocol_record(settings: ScreenSettings, potential: str, reference: str, n: int) -> dict[str, Any]:
@@ -67,6 +69,7 @@ def protocol_record(settings: ScreenSettings, potential: str, reference: str, n:
         reference=reference,
         relaxation=settings.relaxation,
         relaxed=settings.fmax < inf,
+        matcher=asked_matcher(settings),
         symprec=settings.symprec,
         n=n,
     )

@@ -47,7 +47,7 @@ def known_types(reference: Reference, name: str) -> Prototypes:
     """
     from nucleate.evaluation.prototypes import aflow_prototypes, commonest_prototypes
 
-    labels = _kept(name, "labels", lambda: _labels(reference))
+    labels = kept(name, "labels", lambda: _labels(reference))
     return commonest_prototypes(reference.structures, MAX_TYPES, labels) + aflow_prototypes()
 
 
@@ -56,7 +56,7 @@ def write_profile(run: Run, reference: Reference, name: str) -> None:
     from nucleate.evaluation.funnel import Funnel
 
     measured = [column for column in PROFILED if column in run.record.get("descriptors", ())]
-    spread = {column: _kept(name, column, partial(_spread, reference, column)) for column in measured}
+    spread = {column: kept(name, column, partial(_spread, reference, column)) for column in measured}
     content: dict[str, Any] = {"name": reference.name, "structures": len(reference.structures), "spread": spread}
     funnel = run.record.get("funnel")
     if funnel and not PROTOTYPE_COLUMNS.keys().isdisjoint(Funnel.from_dict(funnel).columns):
@@ -90,7 +90,7 @@ def _spread(reference: Reference, column: str) -> dict[str, Any]:
     return {"low": low, "high": high, "counts": counts.tolist(), "known": len(known), "sampled": len(values)}
 
 
-def _kept(name: str, what: str, build: Callable[[], Any]) -> Any:
+def kept(name: str, what: str, build: Callable[[], Any]) -> Any:
     """What was computed before for a reference of this content, or ``build()``, then kept."""
     from nucleate.data.cache import cache_folder
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nucleate.campaign.comparing import read_comparison
 from nucleate.campaign.filtering import run_funnel
 from nucleate.campaign.protocol import run_outcome
 from nucleate.evaluation.summary import Protocol, Summary, summarise
@@ -24,4 +25,9 @@ def run_summary(run: Run) -> Summary:
         matcher=stated["matcher"],
         n_requested=run.record["n"],
     )
-    return replace(summarise(run.candidates(), protocol), funnel=run_funnel(run), published=run_outcome(run))
+    return replace(
+        summarise(run.candidates(), protocol),
+        funnel=run_funnel(run),
+        published=run_outcome(run),
+        comparison=read_comparison(run),
+    )

@@ -61,6 +61,15 @@ Protocol = Annotated[
         rich_help_panel="Screening",
     ),
 ]
+Matcher = Annotated[
+    str | None,
+    typer.Option(
+        help="When two crystals are the same: ordered, or disordered, where orderings of one alloy are.",
+        metavar="ordered|disordered",
+        show_default="ordered, or the protocol's",
+        rich_help_panel="Screening",
+    ),
+]
 StableWithin = Annotated[
     float | None,
     typer.Option(

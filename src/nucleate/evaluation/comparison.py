@@ -30,6 +30,41 @@ SAMPLE = 1000
 
 
 @dataclass(frozen=True)
+class Sample:
+    """What is costly to know of a set, of at most ``SAMPLE`` of its crystals.
+
+    Attributes:
+        groups: Space groups by tolerance in Å, shape (S,); 0 where none was found.
+        fingerprints: Of structure and composition.
+    """
+
+    groups: Mapping[float, NDArray[np.int64]]
+    fingerprints: Fingerprints
+
+    @classmethod
+    def of(cls, crystals: Crystals) -> Sample:
+        """The sample of B crystals of any quality."""
+        chosen = sampled(crystals)
+        groups = {symprec: space_groups(chosen, symprec).numpy() for symprec in SYMPRECS}
+        return cls(groups, Fingerprints.of(chosen))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Lists; NaN stands where a fingerprint is missing."""
+        return {
+            "groups": {str(symprec): groups.tolist() for symprec, groups in self.groups.items()},
+            "structure": self.fingerprints.structure.round(6).tolist(),
+            "composition": self.fingerprints.composition.round(6).tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Sample:
+        """The sample that :meth:`to_dict` described, to six digits."""
+        groups = {float(symprec): np.array(found, dtype=np.int64) for symprec, found in values["groups"].items()}
+        tables = (np.array(values[name], dtype=np.float64) for name in ("structure", "composition"))
+        return cls(groups, Fingerprints(*tables))
+
+
+@dataclass(frozen=True)
 class Profile:
     """What is compared of B crystals.
 
@@ -37,27 +72,24 @@ class Profile:
         n_atoms: Shape (B,).
         density: In g/cm³, shape (B,); NaN where undefined.
         counts: Atoms of each element, shape (B, 104).
-        groups: Space groups by tolerance in Å, of the sampled crystals, shape (S,); 0 where none was found.
-        fingerprints: Of the sampled crystals.
+        sample: Symmetry and fingerprints.
     """
 
     n_atoms: NDArray[np.int64]
     density: NDArray[np.float64]
     counts: NDArray[np.int64]
-    groups: Mapping[float, NDArray[np.int64]]
-    fingerprints: Fingerprints
+    sample: Sample
 
     @classmethod
-    def of(cls, crystals: Crystals) -> Profile:
-        """The profile of B crystals of any quality."""
-        chosen = sampled(crystals)
-        return cls(
-            crystals.n_atoms.numpy(),
-            density(crystals).double().numpy(),
-            count_table(crystals),
-            {symprec: space_groups(chosen, symprec).numpy() for symprec in SYMPRECS},
-            Fingerprints.of(chosen),
-        )
+    def of(cls, crystals: Crystals, sample: Sample | None = None) -> Profile:
+        """The profile of B crystals of any quality.
+
+        Arguments:
+            crystals: B crystals.
+            sample: Their sample, where it is known already.
+        """
+        sizes, densities = crystals.n_atoms.numpy(), density(crystals).double().numpy()
+        return cls(sizes, densities, count_table(crystals), sample or Sample.of(crystals))
 
 
 @dataclass(frozen=True)
@@ -130,14 +162,14 @@ def compare(generated: Crystals, relaxed: Crystals, reference: Profile, name: st
     ]
     p1 = []
     for symprec in SYMPRECS:
-        known = _groups(reference.groups[symprec])
-        for state, groups in (("as generated", found.groups[symprec]), ("relaxed", after[symprec])):
+        known = _groups(reference.sample.groups[symprec])
+        for state, groups in (("as generated", found.sample.groups[symprec]), ("relaxed", after[symprec])):
             some = _groups(groups)
             label = f"space groups {state}, {symprec:g} Å"
             kinds.append(shares(label, some, known, some.total(), len(groups) - some.total()))
             p1.append(Rate(f"P1 {state}, {symprec:g} Å", "all", some["1"], some.total()))
         p1.append(Rate(f"P1 in the reference, {symprec:g} Å", "all", known["1"], known.total()))
-    near = coverage(_padded(found.fingerprints, missing), reference.fingerprints)
+    near = coverage(_padded(found.sample.fingerprints, missing), reference.sample.fingerprints)
     return Comparison(name, len(reference.n_atoms), spreads, tuple(kinds), tuple(p1), near)
 
 
@@ -182,3 +214,33 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain(item) for item in value]
     return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def comparison_lines(content: Mapping[str, Any]) -> list[str]:
+    """What :meth:`Comparison.to_dict` holds, in lines for a terminal."""
+    lines = [f"beside {content['reference']} ({content['n_reference']:,} structures):"]
+    for one in content["numbers"]:
+        unit = f" {one['unit']}" if one["unit"] else ""
+        medians = f"median {_value(one['found'][2])}, reference {_value(one['expected'][2])}"
+        lines.append(f"{one['name']:>28}  Wasserstein {_value(one['distance'])}{unit} ({medians})")
+    for one in content["kinds"]:
+        statistic = f", chi-squared {_value(one['chi_squared'])}" if one["name"].startswith("space groups") else ""
+        lines.append(f"{one['name']:>28}  Jensen-Shannon {_value(one['distance'])}{statistic}")
+    classes = next(one for one in content["kinds"] if one["name"] == "classes of chemistry")
+    some = [
+        f"{name} {share:.0%} ({classes['expected'].get(name, 0.0):.0%})" for name, share in classes["found"].items()
+    ]
+    lines.append(f"{'classes (reference)':>28}  {', '.join(some) or 'none'}")
+    lines += [f"{rate['name']:>28}  {_share(rate)}" for rate in content["p1"]]
+    near = content["coverage"]
+    for name, key in (("coverage recall", "recall"), ("coverage precision", "precision")):
+        lines.append(f"{name:>28}  {_share(near[key])}; the reference by itself {_share(near['reference_by_itself'])}")
+    return lines
+
+
+def _value(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
+
+
+def _share(rate: Mapping[str, Any]) -> str:
+    return "unknown" if rate["value"] is None else f"{rate['value']:.1%} ({rate['count']} of {rate['total']})"

@@ -20,7 +20,7 @@ from nucleate.errors import UserError
 from nucleate.evaluation.filters import PASSES, Filter
 from nucleate.evaluation.funnels import pigen
 from nucleate.evaluation.intervals import Rate
-from nucleate.evaluation.reduction import SAME_STRUCTURE, MatchSettings
+from nucleate.evaluation.reduction import MATCHERS, SAME_STRUCTURE, MatchSettings
 
 LAX = "is_valid_lax"
 """Column of "every distance over 0.5 Å, volume at least 0.1 Å³"; made from the structures where a rate asks for it."""
@@ -59,8 +59,7 @@ class Definition:
         rates: What is counted.
         stable_within: eV/atom above the hull, of the rate called stable.
         relaxed: Energies, uniqueness and novelty are those of the relaxed structure, not of the one submitted.
-        matcher: Tolerances of uniqueness and novelty.
-        disordered: The matcher lets similar elements share a site.
+        matcher: Tolerances and variant of uniqueness and novelty.
         symprec: Tolerance of space groups in Å.
         descriptors: Columns that the rates read beside those of every run.
         potential: Where the energies come from, as the source has it.
@@ -83,7 +82,6 @@ class Definition:
     reference: str
     relaxed: bool = True
     matcher: MatchSettings = SAME_STRUCTURE
-    disordered: bool = False
     symprec: float = 0.1
     descriptors: tuple[str, ...] = ()
     potentials: tuple[str, ...] = ()
@@ -205,6 +203,7 @@ def deviations(
     reference: str,
     relaxation: str,
     relaxed: bool,
+    matcher: MatchSettings,
     symprec: float,
     n: int,
 ) -> tuple[str, ...]:
@@ -216,28 +215,26 @@ def deviations(
         reference: Name of its reference, with its size.
         relaxation: Its relaxation in words.
         relaxed: Whether it relaxes at all.
+        matcher: Its tolerances and variant of uniqueness and novelty.
         symprec: Its tolerance of space groups in Å.
         n: Its number of crystals.
     """
     lines = []
     if not _same(potential, definition.potentials):
-        lines.append(f"potential: {potential} instead of {definition.potential}")
+        lines.append(f"potential: here {potential}; there {definition.potential}")
     if relaxed != definition.relaxed:
-        here = "relaxed structures" if relaxed else "structures as given"
-        lines.append(f"structures: {here} instead of {'relaxed ones' if definition.relaxed else 'those submitted'}")
+        states = {True: "those relaxed", False: "those given"}
+        lines.append(f"structures: here {states[relaxed]}; there {states[definition.relaxed]}")
     if relaxed or definition.relaxed:
-        lines.append(f"relaxation: {relaxation} instead of {definition.relaxation}")
+        lines.append(f"relaxation: here {relaxation}; there {definition.relaxation}")
     if not _same(reference, definition.references):
-        lines.append(f"reference: {reference} instead of {definition.reference}")
-    if definition.disordered:
-        lines.append(
-            f"matcher: ordered, {definition.matcher}, instead of one with the same tolerances that lets similar "
-            "elements share a site: fewer matches, so more novel and more unique crystals"
-        )
+        lines.append(f"reference: here {reference}; there {definition.reference}")
+    if matcher != definition.matcher:
+        lines.append(f"matcher: here {matcher}; there {definition.matcher}")
     if symprec != definition.symprec:
-        lines.append(f"space groups: tolerance {symprec:g} Å instead of {definition.symprec:g} Å")
+        lines.append(f"space groups: tolerance here {symprec:g} Å; there {definition.symprec:g} Å")
     if definition.samples is not None and n != definition.samples:
-        lines.append(f"samples: {n:,} instead of {definition.samples:,}; uniqueness falls with their number")
+        lines.append(f"samples: here {n:,}; there {definition.samples:,}, and uniqueness falls with their number")
     return (*lines, *definition.notes)
 
 
@@ -298,7 +295,7 @@ def _mattergen() -> Definition:
         reference="the hull and the structures of Alexandria and Materials Project (845,997 published) with the ICSD "
         "(1,081,850 in the paper)",
         references=("alex-mp", "alex_mp"),
-        disordered=True,
+        matcher=MATCHERS["disordered"],
         notes=(
             "pairs: all structures of one reduced formula are compared; the paper asks for the same space group too",
         ),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
+from nucleate.evaluation.comparison import comparison_lines
 from nucleate.evaluation.funnel import FunnelResult
 from nucleate.evaluation.intervals import Mean, Rate
 from nucleate.evaluation.protocols import Outcome
 from nucleate.evaluation.reduction import SAME_STRUCTURE
+from nucleate.evaluation.sample_curves import sample_curves
 from nucleate.evaluation.stability import STABLE_WITHIN
 
 ATOM_BINS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 20))
@@ -70,6 +73,8 @@ class Summary:
         warnings: What a reader should doubt.
         funnel: What passes the filters of the run's funnel, where it has one.
         published: The rates of the published protocol that the run follows, where it follows one.
+        comparison: The set beside a reference, as :meth:`Comparison.to_dict` has it, where that was made.
+        curves: Uniqueness and novelty of the first k candidates.
     """
 
     protocol: Protocol
@@ -79,6 +84,8 @@ class Summary:
     warnings: tuple[str, ...]
     funnel: FunnelResult | None = None
     published: Outcome | None = None
+    comparison: Mapping[str, Any] | None = None
+    curves: tuple[Rate, ...] = ()
 
     def rate(self, name: str, group: str = "all") -> Rate:
         """The rate of that name and group.
@@ -122,11 +129,19 @@ class Summary:
             "warnings": list(self.warnings),
             "funnel": None if self.funnel is None else self.funnel.to_dict(),
             "published": None if self.published is None else self.published.to_dict(),
+            "comparison": self.comparison,
+            "curves": [
+                {"name": rate.name, "samples": rate.total, "value": rate.value, "low": low, "high": high}
+                for rate in self.curves
+                for low, high in [rate.interval]
+            ],
         }
 
     def __str__(self) -> str:
         lines = [f"{rate.name:>28}  {rate}" for rate in self.rates if rate.group == "all"]
         lines += [f"{mean.name:>28}  {mean}" for mean in self.means if mean.group == "all"]
+        lines += _curve_lines(self.curves)
+        lines += comparison_lines(self.comparison) if self.comparison else []
         lines += [str(part) for part in (self.funnel, self.published) if part is not None]
         lines += [f"warning: {text}" for text in self.warnings]
         return "\n".join([*lines, f"protocol: {self.protocol}"])
@@ -140,6 +155,8 @@ def summarise(candidates: pd.DataFrame, protocol: Protocol | None = None) -> Sum
     """
     protocol = protocol or Protocol()
     flags = {name: candidates[column].eq(True).fillna(False) for name, column in RATES.items() if column in candidates}
+    if "meets_request" in candidates and candidates["meets_request"].isna().all():
+        flags.pop("meets request")  # nothing was asked for
     if {"stable", "unique", "novel"} <= flags.keys():
         flags["S.U.N."] = flags["stable"] & flags["unique"] & flags["novel"]
         if "valid" in flags:
@@ -154,7 +171,22 @@ def summarise(candidates: pd.DataFrame, protocol: Protocol | None = None) -> Sum
     statuses = (
         {str(k): int(v) for k, v in candidates["status"].value_counts().items()} if "status" in candidates else {}
     )
-    return Summary(protocol, tuple(rates), tuple(means), statuses, tuple(_warnings(rates, candidates)))
+    return Summary(
+        protocol,
+        tuple(rates),
+        tuple(means),
+        statuses,
+        tuple(_warnings(rates, candidates)),
+        curves=sample_curves(candidates),
+    )
+
+
+def _curve_lines(curves: tuple[Rate, ...]) -> list[str]:
+    """Uniqueness and novelty against the number of samples, a line each."""
+    found: dict[str, list[str]] = {}
+    for rate in curves:
+        found.setdefault(rate.name, []).append(f"{rate.total}: {rate.value:.1%}")
+    return [f"{name + ' of the first':>28}  {', '.join(points)}" for name, points in found.items() if len(points) > 1]
 
 
 def _groups(candidates: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
