@@ -7,9 +7,13 @@ import pandas as pd
 from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
 from nucleate.report.elements_figure import element_counts, periodic_table
-from nucleate.report.markup import crystal_system, percent, space_group_name, space_group_symbol, text
+from nucleate.report.markup import compact, crystal_system, percent, space_group_name, space_group_symbol, text
 from nucleate.report.run_data import RunData
+from nucleate.report.screening_figures import beside_reference
 from nucleate.report.svg import histogram, paired_bars
+
+MAX_WHOLE = 30
+"""Whole numbers up to here get a bar each."""
 
 _SYSTEMS = ("cubic", "hexagonal", "trigonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic")
 
@@ -33,11 +37,26 @@ def distributions(run: RunData) -> str:
     ]
     for name in run.extra_columns:
         target = run.conditions.targets.get(name)
+        if target is None and name in beside_reference(run):
+            continue
         middle = sum(target) / 2 if target else None
         label = "asked" if target and target[0] == target[1] else "middle of the range asked"
-        title = name.replace("_", " ").capitalize()
         axis = DESCRIPTORS[name].label if name in DESCRIPTORS else name.replace("_", " ")
-        cards.append(_histogram_card(title, table[name], axis, line_at=middle, line_label=label))
+        axis = axis.replace("hhi", "HHI")
+        title = axis.split(" (")[0]
+        whole = bool(table[name].dropna().mod(1).eq(0).all()) and bool(table[name].abs().max() < MAX_WHOLE)
+        upper = _long_tail(table[name]) if middle is None else None
+        cards.append(
+            _histogram_card(
+                title[0].upper() + title[1:],
+                table[name],
+                axis,
+                line_at=middle,
+                line_label=label,
+                whole=whole,
+                upper=upper,
+            )
+        )
     cards.append(_card("Crystal systems", _crystal_systems(table)))
     cards.append(_card("Space groups", _space_groups(table)))
     counts = element_counts(list(table["formula"]))
@@ -67,9 +86,16 @@ def _histogram_card(
         known.tolist(), label, "crystals", line_at=line_at, line_label=line_label, whole=whole, upper=upper
     )
     unknown = len(values) - len(known)
-    median = f"median {known.median():.3g}" if not whole else f"median {known.median():g}"
+    median = f"median {compact(known.median())}" if not whole else f"median {known.median():g}"
     note = f'<p class="note">{median}, {len(known)} crystals{f", {unknown} without a value" if unknown else ""}</p>'
     return _card(title, shown + note)
+
+
+def _long_tail(values: pd.Series) -> float | None:
+    """Where the axis ends if a few values far above the others would squeeze them; None where none would."""
+    low, middle, high = values.quantile([0.25, 0.5, 0.75])
+    limit = middle + 8 * (high - low)
+    return float(limit) if values.max() > limit > middle else None
 
 
 def _groups(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
@@ -87,6 +113,7 @@ def _crystal_systems(table: pd.DataFrame) -> str:
     rows = [(name, name, int(first.get(name, 0)), int(last.get(name, 0))) for name in _SYSTEMS]
     first_p1 = percent((before == 1).mean()) if len(before) else "unknown"
     note = f"P1 among relaxed crystals: {first_p1} as generated, {percent((after == 1).mean())} after relaxation"
+    note = note.replace(" %", "\N{NO-BREAK SPACE}%")
     return paired_bars(rows, ("generated", "relaxed"), "crystals") + f'<p class="note">{note}</p>'
 
 

@@ -28,9 +28,11 @@ def number(value: float | None, digits: int = 3, signed: bool = False) -> str:
 
 
 def compact(value: float | None) -> str:
-    """A number with three significant digits, in the shortest of plain and scientific form."""
+    """A number with three significant digits, in the shortest of plain and scientific form; thousands in full."""
     if value is None or not math.isfinite(value):
         return MISSING
+    if 1000 <= abs(value) < 1e6:
+        return f"{value:,.0f}".replace("-", "\N{MINUS SIGN}")
     return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 
 

@@ -18,6 +18,7 @@ from nucleate.report.plots import N_COLOURS, Series, Spread, compared_histogram,
 from nucleate.report.run_data import RunData, records
 
 M_LED = "local_environment_diversity"
+SHOWN = ("compactness", M_LED)
 CURVE_TO = 100
 """The commonest structure types that the curve goes through, as in the PIGEN paper's Fig. 3d."""
 
@@ -35,7 +36,7 @@ def screening_figures(run: RunData) -> str:
         _card("Known structure types", _unmatched(run, result)),
         _card("Structure types by local environment diversity", _families(run)),
         _card("Compactness and distance to the hull", _compactness_and_hull(run, result)),
-        *(_card(DESCRIPTORS[name].label, _beside_reference(run, result, name)) for name in ("compactness", M_LED)),
+        *(_card(DESCRIPTORS[name].label, _beside_reference(run, result, name)) for name in SHOWN),
     ]
     shown = "".join(card for card in cards if card)
     return f'<div class="cards two">{shown}</div>' if shown else ""
@@ -116,7 +117,7 @@ def _families(run: RunData) -> str:
         for i, interval in enumerate(table.index)
     ]
     names = [(css, name) for css, name, _ in layers]
-    note = f'<p class="note">Above each bar: its crystals. Families are the {FAMILIES} commonest types.</p>'
+    note = '<p class="note">Above each bar: its crystals. M_LED as generated, type after relaxation.</p>'
     return stacked_bars(columns, names, "local environment diversity M_LED (bits)", "crystals") + note
 
 
@@ -155,6 +156,14 @@ def _beside_reference(run: RunData, result: FunnelResult | None, name: str) -> s
     names = (f"this run ({len(values)})", f"{run.reference.get('name', 'the reference')} (sample of {spread.total})")
     lines = [(at, "filter") for at in _ends(result, name)]
     return compared_histogram(values, spread, label, names, lines)
+
+
+def beside_reference(run: RunData) -> set[str]:
+    """Descriptors that are drawn beside the reference's."""
+    spreads = run.reference.get("spread")
+    if not isinstance(spreads, dict):
+        return set()
+    return {name for name, stored in spreads.items() if name in SHOWN and _spread(stored) is not None}
 
 
 def _spread(stored: Any) -> Spread | None:
