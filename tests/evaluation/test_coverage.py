@@ -40,13 +40,16 @@ def test_a_plain_loop_agrees() -> None:
     def near(a: Fingerprints, i: int, b: Fingerprints, j: int) -> bool:
         structure = np.linalg.norm(a.structure[i] - b.structure[j])
         composition = np.linalg.norm((a.composition[i] - b.composition[j]) / scale)
-        return bool(structure <= answer.structure_cutoff and composition <= answer.composition_cutoff)
+        return bool(
+            structure <= answer.structure_cutoff * (1 + 1e-9) and composition <= answer.composition_cutoff * (1 + 1e-9)
+        )
 
     rows, columns = range(30), range(40)
     assert answer.precision.count == sum(any(near(found, i, reference, j) for j in columns) for i in rows)
     assert answer.recall.count == sum(any(near(found, i, reference, j) for i in rows) for j in columns)
     own = sum(any(near(reference, i, reference, j) for j in columns if j != i) for i in columns)
     assert answer.own.count == own
+    assert answer.own.value == pytest.approx(0.5, abs=0.05)
 
 
 def test_more_crystals_never_lower_recall_and_order_changes_nothing() -> None:

@@ -234,7 +234,9 @@ def comparison_lines(content: Mapping[str, Any]) -> list[str]:
     lines += [f"{rate['name']:>28}  {_share(rate)}" for rate in content["p1"]]
     near = content["coverage"]
     for name, key in (("coverage recall", "recall"), ("coverage precision", "precision")):
-        lines.append(f"{name:>28}  {_share(near[key])}; the reference by itself {_share(near['reference_by_itself'])}")
+        lines.append(
+            f"{name:>28}  {_share(near[key])}; the reference by itself {near['reference_by_itself']['value']:.0%}"
+        )
     return lines
 
 

@@ -2,10 +2,11 @@
 
 CDVAE's COV-R and COV-P with three differences. Its fingerprints need the tables of another package; ours are the
 site-averaged order parameters of :mod:`nucleate.descriptors.structure_fingerprint` and statistics of four properties
-of the elements. Its cutoffs belong to its data sets; ours are taken from the reference, as the distance within which
-nine of ten of its crystals have another one. And its two conditions may be met by two different neighbours; here one
-neighbour has to meet both. How much of the reference is covered by the rest of it is given beside the two numbers: it
-is what a perfect set of that size would reach.
+of the elements. Its cutoffs belong to its data sets; ours are taken from the reference: they are such that half of its
+crystals are near to another one of it, which is what a perfect set as large as the reference would reach. And its two
+conditions may be met by two different neighbours; here one neighbour has to meet both.
+
+Recall grows with the number of crystals, so that it compares sets of one size only; precision does not.
 
 References:
     | Crystal diffusion variational autoencoder for periodic material generation (Xie et al., 2022), "coverage"
@@ -24,8 +25,8 @@ from nucleate.crystal.formula import ELECTRONEGATIVITIES, count_table
 from nucleate.descriptors.structure_fingerprint import structure_fingerprints
 from nucleate.evaluation.intervals import Rate
 
-NEAR_SHARE = 0.9
-"""Share of the reference that has another crystal of it within the cutoff."""
+NEAR_SHARE = 0.5
+"""Share of the reference that is near to another crystal of it. At nine of ten even random crystals are near to some."""
 
 _PERIOD_ENDS = (2, 10, 18, 36, 54, 86)
 
@@ -37,7 +38,7 @@ class Coverage:
     Attributes:
         recall: Crystals of the reference that have one of the set near them.
         precision: Crystals of the set that have one of the reference near them.
-        own: Crystals of the reference that have another one of it near them: the value to compare both with.
+        own: Crystals of the reference that have another one of it near them, about ``NEAR_SHARE`` by construction.
         structure_cutoff: Largest distance of two structures that are near.
         composition_cutoff: Largest distance of two compositions that are near.
     """
@@ -97,35 +98,41 @@ def coverage(found: Fingerprints, reference: Fingerprints) -> Coverage:
     """COV-R and COV-P of B crystals against a reference of R; one without fingerprints counts as near to nothing."""
     scale = np.nanstd(reference.composition, axis=0) if len(reference.composition) else np.ones(1)
     scale = np.where(scale > 0, scale, 1.0)
-    structures = _distances(reference.structure, reference.structure)
-    compositions = _distances(reference.composition / scale, reference.composition / scale)
-    for table in (structures, compositions):
+    inside = (
+        _distances(reference.structure, reference.structure),
+        _distances(reference.composition / scale, reference.composition / scale),
+    )
+    for table in inside:
         np.fill_diagonal(table, np.inf)
-    cutoffs = _cutoff(structures), _cutoff(compositions)
-    own = _near(structures, compositions, cutoffs)
-    near = _near(
+    units = _usual(inside[0]), _usual(inside[1])
+    limit = _usual(_farther(inside, units))
+    across = (
         _distances(found.structure, reference.structure),
         _distances(found.composition / scale, reference.composition / scale),
-        cutoffs,
     )
+    own, near = (_farther(tables, units) <= limit for tables in (inside, across))
     return Coverage(
         Rate("coverage recall", "all", int(near.any(0).sum()), near.shape[1]),
         Rate("coverage precision", "all", int(near.any(1).sum()), near.shape[0]),
         Rate("reference covered by itself", "all", int(own.any(1).sum()), len(own)),
-        *cutoffs,
+        units[0] * limit,
+        units[1] * limit,
     )
 
 
-def _near(
-    structures: NDArray[np.float64], compositions: NDArray[np.float64], cutoffs: tuple[float, float]
-) -> NDArray[np.bool_]:
-    return (structures <= cutoffs[0]) & (compositions <= cutoffs[1])
+def _farther(
+    tables: tuple[NDArray[np.float64], NDArray[np.float64]], units: tuple[float, float]
+) -> NDArray[np.float64]:
+    """The larger of the two distances, each in its unit."""
+    return np.maximum(tables[0] / units[0], tables[1] / units[1])
 
 
-def _cutoff(table: NDArray[np.float64]) -> float:
+def _usual(table: NDArray[np.float64]) -> float:
+    """The distance within which ``NEAR_SHARE`` of the rows have a neighbour; 1 where that says nothing."""
     nearest = table.min(1, initial=np.inf)
     nearest = nearest[np.isfinite(nearest)]
-    return float(np.quantile(nearest, NEAR_SHARE)) if len(nearest) else 0.0
+    found = float(np.quantile(nearest, NEAR_SHARE, method="higher")) if len(nearest) else 0.0
+    return found if found > 0 else 1.0
 
 
 def _distances(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
