@@ -38,7 +38,7 @@ def command(
 ) -> None:
     """Validity, uniqueness, novelty, stability and S.U.N. of a set, each with protocol and interval."""
     from nucleate import verbs
-    from nucleate.cli.outcome import print_json
+    from nucleate.cli.outcome import print_json, warn
     from nucleate.cli.progress import shown_progress
     from nucleate.config import resolve_device
 
@@ -60,6 +60,7 @@ def command(
             funnel=funnel,
             thresholds=tuple(threshold or ()),
         )
+    warn(summary)
     if as_json:
         print_json(summary.to_dict())
     else:

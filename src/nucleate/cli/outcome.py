@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nucleate.campaign.run_store import Run
+    from nucleate.evaluation.summary import Summary
 
 INTERRUPTED = 130
 
@@ -45,12 +46,19 @@ def resume_command(arguments: list[str]) -> str:
     return shlex.join(["nucleate", *arguments, *extra])
 
 
+def warn(summary: Summary) -> None:
+    """What a reader should doubt, on standard error, where it is seen whoever reads the output."""
+    for text in summary.warnings:
+        note(f"warning: {text}")
+
+
 def show_run(run: Run, as_json: bool, top: int = 10) -> None:
     """The best candidates of a run and its rates."""
     from nucleate.campaign.summary import run_summary
     from nucleate.evaluation.ranking import ranked
 
     summary = run_summary(run)
+    warn(summary)
     table = ranked(run.candidates())
     report = run.folder / "report.html"
     if as_json:
