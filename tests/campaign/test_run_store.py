@@ -7,7 +7,7 @@ import sys
 import pyarrow as pa
 import pytest
 
-from nucleate.campaign.run_store import FORMAT_VERSION, Journal, Run, locked, read_shard, write_shard, write_whole
+from nucleate.campaign.run_store import FORMAT_VERSION, Journal, Run, locked, read_shard, write_shard
 from nucleate.errors import UserError
 
 SCHEMA = pa.schema([("id", pa.string()), ("frac", pa.list_(pa.list_(pa.float64()))), ("flag", pa.bool_())])
@@ -83,24 +83,6 @@ def test_places_that_cannot_be_written_are_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file.*may be written"):
         Run.create(tmp_path / "file" / "run", {})
-
-
-def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
-    path = tmp_path / "run.json"
-    write_whole(path, b"old")
-    script = f"""
-import resource, signal
-from pathlib import Path
-from nucleate.campaign.run_store import write_whole
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-write_whole(Path({str(path)!r}), b"x" * 5000)
-"""
-    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "UserError" in outcome.stderr
-    assert "run.json" in outcome.stderr
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_a_journal_loses_only_a_torn_last_line(tmp_path):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nucleate.errors import UserError
-from nucleate.training.checkpoint import load_checkpoint, read_average, read_progress, save_checkpoint, write_whole
+from nucleate.training.checkpoint import load_checkpoint, read_average, read_progress, save_checkpoint
 
 
 def trained():
@@ -59,18 +59,3 @@ def test_damage_is_named(tmp_path, damage):
         path.write_bytes(data.replace(b'\\"format\\": 1', b'\\"format\\": 9'))
     with pytest.raises(UserError, match="checkpoint.safetensors"):
         read_progress(tmp_path)
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "deep" / "file"
-    write_whole(path, b"old")
-    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(UserError, match="No space left"):
-        write_whole(path, b"new and longer")
-    assert path.read_bytes() == b"old"
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(UserError, match="file"):
-        write_whole(tmp_path / "file" / "inside", b"x")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from nucleate.campaign.comparing import write_comparison
 from nucleate.campaign.filtering import write_funnel
 from nucleate.campaign.reference_profile import write_profile
-from nucleate.campaign.run_store import Run, write_whole, writing
+from nucleate.campaign.run_store import Run
 from nucleate.config import ScreenSettings
 from nucleate.crystal.elements import SYMBOLS, parse_formula
+from nucleate.crystal.writing import write_whole, writing
 from nucleate.errors import Status
 from nucleate.evaluation.ranking import ranked
 

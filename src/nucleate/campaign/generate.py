@@ -8,11 +8,11 @@ from pathlib import Path
 from nucleate.campaign.design import SAMPLED_TOGETHER, candidate_id, chunk_plan
 from nucleate.campaign.models import load_generator
 from nucleate.campaign.progress import Progress, counted, silent
-from nucleate.campaign.run_store import writing
 from nucleate.config import DesignSettings, resolve_device
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.files import write_structures
+from nucleate.crystal.writing import writing
 from nucleate.errors import UserError
 
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from nucleate.campaign.columns import PROTOTYPE_COLUMNS
 from nucleate.campaign.provenance import reference_hash
-from nucleate.campaign.run_store import Run, write_whole
+from nucleate.campaign.run_store import Run
+from nucleate.crystal.writing import write_whole
 
 if TYPE_CHECKING:
     from nucleate.data.reference import Reference

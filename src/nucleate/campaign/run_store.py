@@ -10,7 +10,6 @@ candidates/00000.parquet  the chunk screened; written whole or not at all
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -20,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from nucleate.crystal.writing import write_whole, writing
 from nucleate.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMAT_VERSION = 1
-_UNWRITABLE = {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT, errno.ENOTDIR, errno.EFBIG}
 
 
 class Run:
@@ -122,17 +121,6 @@ def _now() -> str:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a disk that is full or may not be written into the one line that names it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
-            raise
-        raise UserError(str(path), os.strerror(error.errno), "a place with space that may be written") from error
-
-
-@contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the run for this process; the system lets go when the process ends, however it ends.
 
@@ -148,31 +136,6 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise UserError(str(folder), "a run that another process is writing", "one writer at a time") from None
         yield
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is either complete under its name or absent, also after a power cut."""
-    temporary = path.with_name(path.name + ".part")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as handle:
-                handle.write(content)
-                handle.flush()
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_shard(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from nucleate.crystal.writing import write_whole
 from nucleate.errors import UserError
 
 NAME = "checkpoint.safetensors"
@@ -89,23 +89,3 @@ def read_average(folder: Path) -> dict[str, Tensor]:
     with safe_open(folder / NAME, framework="pt") as file:
         names = [key for key in file.keys() if key.startswith("average/")]  # noqa: SIM118 (not a mapping)
         return {name.removeprefix("average/"): file.get_tensor(name) for name in names}
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file at once: a kill leaves the old one or the new one, never a part.
-
-    Raises:
-        UserError: The folder cannot be written, or the disk is full.
-    """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(
-            str(path), f"{error.strerror}", "a folder that can be written, on a disk with space left"
-        ) from None

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from nucleate.training.checkpoint import write_whole
+from nucleate.crystal.writing import write_whole
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
 
