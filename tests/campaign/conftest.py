@@ -11,6 +11,14 @@ from nucleate.data.reference import Reference
 EMT = "ase.calculators.emt:EMT"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _own_cache(tmp_path_factory):
+    """What is kept between runs goes into a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def metals(tmp_path_factory):
     """Copper and gold; fcc copper is a known structure. EMT's energies of the elements are 0 by construction."""

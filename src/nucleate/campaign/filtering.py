@@ -92,5 +92,8 @@ def write_funnel(run: Run) -> None:
     """Write ``funnel.json``: each filter with its counts and why crystals went, where the run has a funnel."""
     result = run_funnel(run)
     if result is not None:
-        content = result.to_dict() | {"protocol": run.record["protocol"]}
+        content = result.to_dict() | {"protocol": dict(sorted(run.record["protocol"].items()))}
+        ids = run.candidates()["id"]
+        for best in content["largest"]:
+            best["id"] = None if best["row"] is None else ids.iloc[best["row"]]
         write_whole(run.folder / "funnel.json", (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
