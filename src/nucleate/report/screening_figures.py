@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
 
 import pandas as pd
 
@@ -55,12 +54,11 @@ def _matched(run: RunData) -> pd.DataFrame:
 
 
 def _unmatched(run: RunData, result: FunnelResult | None) -> str:
-    counts = [int(count) for count in run.reference.get("types", ())]
+    counts, structures = _types(run)
     matched = _matched(run)
     if not counts or matched["has_prototype"].isna().all():
         return ""
     total = min(CURVE_TO, len(counts))
-    structures = max(int(run.reference.get("structures", 0)), 1)
     known = list(accumulate(counts[:total], initial=0))
     series = [_curve("all crystals", matched, total, "c0")]
     plausible, names = _plausible(matched, result)
@@ -75,6 +73,14 @@ def _unmatched(run: RunData, result: FunnelResult | None) -> str:
     )
     axis = "number of commonest structure types N"
     return curves(series, axis, "matches none of them (%)") + f'<p class="note">{text(note)}</p>'
+
+
+def _types(run: RunData) -> tuple[list[int], int]:
+    """How many structures of the reference have each known type, and how many structures there are."""
+    try:
+        return [int(count) for count in run.reference["types"]], max(int(run.reference["structures"]), 1)
+    except (KeyError, TypeError, ValueError):
+        return [], 1
 
 
 def _curve(name: str, matched: pd.DataFrame, total: int, css: str) -> Series:
@@ -147,7 +153,7 @@ def _compactness_and_hull(run: RunData, result: FunnelResult | None) -> str:
 
 
 def _beside_reference(run: RunData, result: FunnelResult | None, name: str) -> str:
-    spread = _spread((run.reference.get("spread") or {}).get(name))
+    spread = _spread(run, name)
     if spread is None or name not in run.candidates or run.candidates[name].isna().all():
         return ""
     values = [float(value) for value in run.candidates[name].dropna()]
@@ -160,15 +166,13 @@ def _beside_reference(run: RunData, result: FunnelResult | None, name: str) -> s
 
 def beside_reference(run: RunData) -> set[str]:
     """Descriptors that are drawn beside the reference's."""
-    spreads = run.reference.get("spread")
-    if not isinstance(spreads, dict):
-        return set()
-    return {name for name, stored in spreads.items() if name in SHOWN and _spread(stored) is not None}
+    return {name for name in SHOWN if _spread(run, name) is not None}
 
 
-def _spread(stored: Any) -> Spread | None:
-    """The stored histogram with bins twice as wide, which suits runs of hundreds."""
+def _spread(run: RunData, name: str) -> Spread | None:
+    """The stored histogram with bins twice as wide, which suits runs of hundreds; None where there is none."""
     try:
+        stored = run.reference["spread"][name]
         counts = [int(count) for count in stored["counts"]]
         merged = tuple(sum(counts[i : i + 2]) for i in range(0, len(counts), 2))
         return Spread(float(stored["low"]), float(stored["high"]), merged) if sum(counts) else None
