@@ -8,10 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.reference_profile import kept
-from nucleate.campaign.run_store import Run, write_whole
+from nucleate.campaign.run_store import Run
+from nucleate.crystal.writing import write_whole
 from nucleate.errors import Status
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nucleate.data.reference import Reference
     from nucleate.evaluation.comparison import Sample
 
@@ -19,19 +22,32 @@ FILE = "comparison.json"
 
 
 def write_comparison(run: Run, reference: Reference, name: str) -> None:
-    """Write ``comparison.json``, where the reference holds structures.
+    """Write ``comparison.json``: rates over the number of samples, and the run beside its reference's structures.
 
     Arguments:
         run: A run whose chunks are all there.
-        reference: Its reference.
+        reference: Its reference; without structures there is nothing to stand beside.
         name: By which the reference was loaded; what is costly of its profile is kept under its content.
     """
+    from nucleate.evaluation.sample_curves import sample_curves
+
+    table = run.candidates()
+    curves = [{"name": rate.name, "count": rate.count, "total": rate.total} for rate in sample_curves(table)]
+    beside = _beside(table, reference, name) if len(reference.structures) else None
+    content = json.dumps({"curves": curves, "beside": beside}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(run.folder / FILE, content.encode())
+
+
+def read_comparison(run: Run) -> Mapping[str, Any] | None:
+    """The run beside its reference, as :func:`write_comparison` wrote it; None where there is nothing."""
+    path = run.folder / FILE
+    return json.loads(path.read_text(encoding="utf-8"))["beside"] if path.exists() else None
+
+
+def _beside(table: pd.DataFrame, reference: Reference, name: str) -> dict[str, Any]:
     from nucleate.evaluation.comparison import Profile, Sample, compare
     from nucleate.evaluation.judgement import crystals_of
 
-    if not len(reference.structures):
-        return
-    table = run.candidates()
     readable = table[table["numbers"].map(len) > 0]
     relaxed = table[table["status"].isin([str(Status.OK), str(Status.NO_REFERENCE)])]
     sample = Sample.from_dict(kept(name, "sample", partial(_sample, reference)))
@@ -42,14 +58,7 @@ def write_comparison(run: Run, reference: Reference, name: str) -> None:
         reference.name,
         len(table) - len(readable),
     )
-    content = json.dumps(found.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_whole(run.folder / FILE, content.encode())
-
-
-def read_comparison(run: Run) -> Mapping[str, Any] | None:
-    """What :func:`write_comparison` wrote; None where there is nothing."""
-    path = run.folder / FILE
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return found.to_dict()
 
 
 def _sample(reference: Reference) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from nucleate.descriptors.structure_fingerprint import structure_fingerprints
 from nucleate.evaluation.intervals import Rate
 
 NEAR_SHARE = 0.5
-"""Share of the reference that is near to another crystal of it; at nine of ten random crystals, too, are near to some."""
+"""Share of the reference that is near to another crystal of it; at nine of ten even random ones are near to some."""
 
 _PERIOD_ENDS = (2, 10, 18, 36, 54, 86)
 

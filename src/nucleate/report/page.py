@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from nucleate.errors import UserError
+from nucleate.crystal.writing import write_whole
+from nucleate.report.comparison_section import comparison_section
 from nucleate.report.distributions import distributions
 from nucleate.report.funnel_section import filters_section
 from nucleate.report.hull_section import hull_section
@@ -40,6 +39,7 @@ _SECTIONS = (
     "Screening",
     "Hull",
     "Distributions",
+    "Comparison",
     "Failures",
     "Timings",
     "Cite",
@@ -63,14 +63,7 @@ def build_report(run_folder: Path) -> Path:
     run_folder = Path(run_folder)
     page = render(read_run(run_folder))
     path = run_folder / "report.html"
-    partial = run_folder / "report.html.part"
-    try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise UserError(str(path), os.strerror(error.errno or 0), "a place with space that may be written") from error
+    write_whole(path, page.encode())
     return path
 
 
@@ -89,6 +82,7 @@ def render(run: RunData) -> str:
         "Screening": filters_section(run) + screening_figures(run),
         "Hull": hull_section(run),
         "Distributions": distributions(run) if len(run.candidates) else '<p class="note">There are no rows.</p>',
+        "Comparison": comparison_section(run),
         "Failures": failures_section(run.candidates),
         "Timings": timings_section(run.record.get("timings")),
         "Cite": citations_section(run.record.get("citations")),
@@ -101,6 +95,7 @@ def render(run: RunData) -> str:
         "Screening": "Screening",
         "Hull": "Convex hull",
         "Distributions": "Distributions",
+        "Comparison": "Comparison",
         "Failures": "Failures",
         "Timings": "Timings",
         "Cite": "What to cite",

@@ -23,6 +23,7 @@ def measured(run: RunData) -> Summary:
             reference=str(stated.get("reference", "not stated")),
             relaxation=str(stated.get("relaxation", "not stated")),
             threshold=run.threshold,
+            matcher=str(stated.get("matcher", "not stated")),
             n_requested=run.n_requested,
         ),
     )

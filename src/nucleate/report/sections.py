@@ -29,6 +29,10 @@ _STATUS_MEANING = {
 }
 
 
+_FOLLOWED = ("follows", "source", "deviations")
+"""What the record says of a published protocol, which the comparison shows."""
+
+
 def headline_section(run: RunData, summary: Summary) -> str:
     """Rates with intervals and the two central distances, then the protocol they were made under."""
     defined = meanings(run)
@@ -98,7 +102,11 @@ def _card(value: str, name: str, meaning: str, more: str = "", css: str = "") ->
 def _protocol(run: RunData) -> str:
     if not run.protocol:
         return '<p class="protocol">This run does not state its protocol: compare these rates with no other.</p>'
-    items = [f"<b>{text(str(name).replace('_', ' '))}</b> {text(value)}" for name, value in run.protocol.items()]
+    items = [
+        f"<b>{text(str(name).replace('_', ' '))}</b> {text(value)}"
+        for name, value in run.protocol.items()
+        if name not in _FOLLOWED
+    ]
     return (
         f'<p class="protocol">Protocol: {"; ".join(items)}. Rates count all {len(run.candidates)} rows, what is '
         "unknown counts as no; intervals are Wilson's at 95 %.</p>"
