@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
+from nucleate.crystal.symmetry_search import search
 from nucleate.search.compositions import Counts, draw_composition
 from nucleate.search.wyckoff_fit import fits
-
-if TYPE_CHECKING:
-    from moyopy import MoyoDataset
+from nucleate.symmetry.space_group import space_groups
 
 GROUPS_TRIED = 12
 """Random groups looked at for one that can hold a composition."""
@@ -43,9 +41,7 @@ def symmetric_start(rng: np.random.Generator, where: Conditions) -> tuple[Counts
 
 def space_group(crystal: Crystals) -> int:
     """Number of the space group of one crystal at ``LOOSE``; 0 where none is found."""
-    numbers, frac, lattice = crystal.sites(0)
-    found = _dataset(lattice.numpy(), frac.numpy(), numbers.numpy(), LOOSE)
-    return 0 if found is None else int(found.number)
+    return int(space_groups(crystal, LOOSE)[0])
 
 
 def _filled(rng: np.random.Generator, group: int, counts: Counts) -> Crystals | None:
@@ -69,8 +65,10 @@ def _filled(rng: np.random.Generator, group: int, counts: Counts) -> Crystals | 
     if not filling.valid:
         return None
     structure = filling.to_pymatgen()
-    frac, numbers = np.asarray(structure.frac_coords), np.array(structure.atomic_numbers)
-    primitive = _dataset(structure.lattice.matrix, frac, numbers, EXACT)
+    filled = Crystals.from_lists(
+        [structure.atomic_numbers], [structure.frac_coords], [np.array(structure.lattice.matrix)]
+    )
+    primitive = next(search(filled, EXACT))
     if primitive is None or len(primitive.prim_std_cell.numbers) != sum(counts.values()):
         return None
     cell = primitive.prim_std_cell
@@ -79,13 +77,3 @@ def _filled(rng: np.random.Generator, group: int, counts: Counts) -> Crystals | 
     return Crystals.from_lists(
         [numbers[order].tolist()], [np.array(cell.positions)[order].tolist()], [np.array(cell.basis).tolist()]
     )
-
-
-def _dataset(lattice: np.ndarray, frac: np.ndarray, numbers: np.ndarray, symprec: float) -> MoyoDataset | None:
-    import moyopy
-
-    cell = moyopy.Cell(basis=lattice.tolist(), positions=frac.tolist(), numbers=numbers.tolist())
-    try:
-        return moyopy.MoyoDataset(cell, symprec=symprec)
-    except Exception:  # noqa: BLE001  no symmetry found at this tolerance
-        return None
