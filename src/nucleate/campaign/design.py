@@ -54,11 +54,12 @@ def design(
     entry = find_model(settings.model)
     device = resolve_device(settings.device)
     reference = Reference.load(settings.screen.reference)
+    record = _record(settings, entry.folder, reference)
     with locked(folder):
-        run = open_or_create(folder, resume, _record(settings, entry.folder, reference))
+        run = open_or_create(folder, resume, record)
         if not all(run.generated_path(k).exists() for k in range(len(run.chunks))):
             try:
-                generator = load_generator(settings.model, device, settings.sampler)
+                generator = load_generator(settings.model, device, settings.sampler, settings.guidance)
                 _generate(run, generator, request, settings, progress)
             except UserError:
                 run.discard_if_empty()

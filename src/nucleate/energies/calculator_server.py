@@ -17,6 +17,7 @@ to standard error, and nothing it reads comes from our stream.
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import platform
@@ -64,7 +65,10 @@ def make_calculator(name: str, keywords: dict[str, Any]) -> Any:
         CalculatorError: There is no such calculator, its package is missing, or it cannot be made so.
     """
     try:
-        made = _factory(name)(**keywords)
+        factory = _factory(name)
+        if name.startswith("ase:"):
+            _refuse_unknown(factory, keywords)
+        made = factory(**keywords)
     except CalculatorError:
         raise
     except ModuleNotFoundError as fault:
@@ -73,7 +77,7 @@ def make_calculator(name: str, keywords: dict[str, Any]) -> Any:
     except Exception as fault:
         raise CalculatorError(in_words(fault), "a calculator that can be made") from fault
     if not hasattr(made, "get_property"):
-        raise CalculatorError(f"a {type(made).__name__}", "what makes an ASE calculator")
+        raise CalculatorError(f"an object of type {type(made).__name__}", "an ASE calculator")
     able = getattr(made, "implemented_properties", NEEDED)
     lacking = [prop for prop in NEEDED if prop not in able]
     if lacking:
@@ -123,12 +127,10 @@ def _factory(name: str) -> Callable[..., Any]:
     found: Any = import_module(module_name)
     for part in attribute.split("."):
         if not hasattr(found, part):
-            raise CalculatorError(
-                f"no {attribute!r} in {module_name}", "a calculator's class, or a function that makes one"
-            )
+            raise CalculatorError(f"no {attribute!r} in {module_name}", _MAKER)
         found = getattr(found, part)
     if not callable(found):
-        raise CalculatorError(f"a {type(found).__name__}", "a calculator's class, or a function that makes one")
+        raise CalculatorError(f"an object of type {type(found).__name__}", _MAKER)
     return found  # type: ignore[no-any-return]
 
 
@@ -142,7 +144,22 @@ def _ase_class(name: str) -> Callable[..., Any]:
         if isinstance(fault, ModuleNotFoundError) and fault.name and not fault.name.startswith("ase."):
             raise
         version = metadata.version("ase")
-        raise CalculatorError(f"no calculator {name!r} in ase {version}", "a name such as ase:emt or ase:lj") from fault
+        raise CalculatorError(f"no calculator {name!r} in ase {version}", "a name such as ase:emt or ase:lj") from None
+
+
+def _refuse_unknown(factory: Any, keywords: dict[str, Any]) -> None:
+    """ASE's own calculators keep any keyword argument and ignore what they do not know, also a misspelt one."""
+    from ase.calculators.calculator import FileIOCalculator
+
+    defaults = getattr(factory, "default_parameters", {})
+    if not defaults or issubclass(factory, FileIOCalculator):  # those hand theirs on to a program
+        return
+    known = set(defaults)
+    for kind in factory.__mro__:
+        known.update(inspect.signature(kind.__init__).parameters)
+    for key in keywords:
+        if key not in known - {"self", "args", "kwargs"}:
+            raise CalculatorError(f"keyword argument {key!r}", "one of " + ", ".join(sorted(defaults)))
 
 
 def _mace(**keywords: Any) -> Any:
