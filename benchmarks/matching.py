@@ -2,11 +2,12 @@
 
     python benchmarks/matching.py pairs structures.csv --count 100000
     python benchmarks/matching.py groups structures.csv --distinct 150
-    python benchmarks/matching.py novelty queries.csv --known structures.csv
+    python benchmarks/matching.py novelty queries.csv --known structures.csv reference/ --workers 2
 
 ``pairs`` asks both for the same pairs, both ways round: crystals of one formula (with ``--framework`` of one number of
 sites) and noisy copies of them (atoms displaced, cells strained), and counts disagreements. ``groups`` removes
 duplicates from 1,000 crystals, of which a number share one formula and every other one of those is a noisy copy.
+``novelty`` compares noisy copies with known crystals, and then with each other.
 Rates are counted in processor time, so that whatever else the machine does slows neither.
 """
 
@@ -14,9 +15,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import resource
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF
 
 import numpy as np
 import torch
@@ -25,17 +29,19 @@ from pymatgen.core.structure_matcher import StructureMatcher
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
+from nucleate.data.reference import Reference
 from nucleate.evaluation import cell_fits
 from nucleate.evaluation.cell_fits import CellGroup, fits, plain_fit, site_key
 from nucleate.evaluation.matching import StructureLibrary, composition_key
 from nucleate.evaluation.novelty import novelty
-from nucleate.evaluation.reduction import MatchSettings, ReducedCell, reduced_cells, structure
+from nucleate.evaluation.reduction import MATCHERS, MatchSettings, ReducedCell, reduced_cells, structure
 from nucleate.evaluation.uniqueness import uniqueness
 from nucleate.search.random_search import RandomSearch
 
 NOISE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
 """Standard deviations in Å by which noisy copies are displaced; their cells are strained by an eighth of it."""
 PAIRS_OF_A_KIND = 2000
+PAIRS_REPORTED = 10_000
 SETTINGS = MatchSettings()
 
 
@@ -76,7 +82,7 @@ def pairs(options: argparse.Namespace) -> None:
     crystals = load_dataset(options.structures).crystals
     matcher = SETTINGS.matcher(options.framework)
     ours = plain = 0.0
-    total = same = wrong = unanswered = asked = 0
+    total = same = wrong = unanswered = asked = reported = 0
     for cells in kinds_of_pairs(crystals, options.crystals, options.framework, generator):
         every = np.array(list(itertools.permutations(range(len(cells)), 2)))
         every = every[generator.permutation(len(every))[:PAIRS_OF_A_KIND]]
@@ -90,11 +96,17 @@ def pairs(options: argparse.Namespace) -> None:
         total, same, asked = total + len(i), same + sum(expected), asked + delegated
         wrong += int(((answers != expected) & (answers != 2)).sum())
         unanswered += len(reasons)
-        if total >= options.count or ours + plain > options.seconds:
-            break
-    print(f"pairs {total:,}, of which the same structure {same:,}")
-    print(f"disagreements {wrong}, without an answer {unanswered}, left to the plain matcher {asked:,}")
-    print(f"ours {ours / total * 1e6:.0f} us a pair, pymatgen {plain / total * 1e6:.0f} us, {plain / ours:.1f}x")
+        ended = total >= options.count or ours + plain > options.seconds
+        if ended or total - reported >= PAIRS_REPORTED:
+            reported = total
+            print(f"pairs {total:,}, of which the same structure {same:,}")
+            print(f"disagreements {wrong}, without an answer {unanswered}, left to the plain matcher {asked:,}")
+            print(
+                f"ours {ours / total * 1e6:.0f} us a pair, pymatgen {plain / total * 1e6:.0f} us, {plain / ours:.1f}x"
+            )
+            print(f"after {ours + plain:.0f} s", flush=True)
+        if ended:
+            return
 
 
 def fits_counted(group: CellGroup, i: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, dict[int, str], int]:
@@ -144,16 +156,32 @@ def groups(options: argparse.Namespace) -> None:
 def novelties(options: argparse.Namespace) -> None:
     """Compare crystals with known ones."""
     generator = np.random.default_rng(options.seed)
-    known = load_dataset(options.known).crystals
+    known = Crystals.concatenate([crystals_of(place) for place in options.known])[: options.entries]
     real = load_dataset(options.structures).crystals
     rows = generator.integers(0, len(real), options.count).tolist()
     queries = noisy(real, rows, 0.1, generator)
-    begin = time.perf_counter(), time.process_time()
-    table = novelty(queries, StructureLibrary.of(known, workers=options.workers))
-    wall, ours = time.perf_counter() - begin[0], time.process_time() - begin[1]
+    settings = MATCHERS[options.matcher]
+    begin = time.perf_counter(), processor_seconds()
+    table = novelty(queries, StructureLibrary.of(known, settings, workers=options.workers))
+    middle = time.perf_counter(), processor_seconds()
+    unique = uniqueness(queries, settings, options.workers)
+    end = time.perf_counter(), processor_seconds()
+    print(f"{settings}, {options.workers} workers")
     print(f"{len(queries):,} crystals against {len(known):,}: {int(table['is_novel'].sum()):,} novel")
     print(f"of a known formula {int(table['formula_known'].sum()):,}, no answer {int(table['is_novel'].isna().sum())}")
-    print(f"{wall:.1f} s, of which {ours:.1f} s of this process")
+    print(f"novelty {middle[0] - begin[0]:.1f} s, processor time of all processes {middle[1] - begin[1]:.1f} s")
+    print(f"{int(unique['is_unique'].sum()):,} unique, no answer {int(unique['is_unique'].isna().sum())}")
+    print(f"uniqueness {end[0] - middle[0]:.1f} s, processor time of all processes {end[1] - middle[1]:.1f} s")
+
+
+def crystals_of(place: str) -> Crystals:
+    """The known structures of a reference's folder, or the crystals of a file."""
+    return Reference.load(place).structures if Path(place).is_dir() else load_dataset(place).crystals
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that it has ended."""
+    return sum(use.ru_utime + use.ru_stime for use in map(resource.getrusage, (RUSAGE_SELF, RUSAGE_CHILDREN)))
 
 
 def main() -> None:
@@ -164,7 +192,9 @@ def main() -> None:
     parser.add_argument("--crystals", type=int, default=800, help="crystals that pairs are made of")
     parser.add_argument("--seconds", type=float, default=480.0, help="processor time after which pairs end")
     parser.add_argument("--framework", action="store_true", help="take all species for equal")
-    parser.add_argument("--known", help="the known crystals, for novelty")
+    parser.add_argument("--known", nargs="+", help="files or references with the known crystals, for novelty")
+    parser.add_argument("--entries", type=int, help="the first so many of them; all by default")
+    parser.add_argument("--matcher", choices=list(MATCHERS), default="ordered", help="for novelty")
     parser.add_argument("--distinct", type=int, default=150, help="distinct crystals of one formula, for groups")
     parser.add_argument("--formula", default="TiO2", help="their formula")
     parser.add_argument("--atoms", default="12..12", help="their number of atoms")
