@@ -73,6 +73,7 @@ class DesignSettings(Settings):
     n: int = Field(default=16, ge=1, le=10_000_000)
     where: tuple[str, ...] = ()
     allow_subsystems: bool = False
+    guidance: tuple[str, ...] = ()
     sampler: str = Field(default="default", description="default, paper, or settings of the model's family")
     device: Device = "auto"
     screen: ScreenSettings = ScreenSettings()

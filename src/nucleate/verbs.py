@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
     from nucleate.campaign.models import Generator
     from nucleate.campaign.run_store import Run
+    from nucleate.campaign.self_check import Check
     from nucleate.crystal.crystals import Crystals
     from nucleate.evaluation.summary import Summary
 
 Where = Iterable[str] | Mapping[str, object]
 
 
-def load(model: str, device: str = "auto", sampler: str = "default") -> Generator:
+def load(model: str, device: str = "auto", sampler: str = "default", guidance: Iterable[str] = ()) -> Generator:
     """A generator by name or folder, ready for ``sample(n, where, seed)``.
 
     Raises:
@@ -30,7 +31,7 @@ def load(model: str, device: str = "auto", sampler: str = "default") -> Generato
     """
     from nucleate.campaign.models import load_generator
 
-    return load_generator(model, resolve_device(device), sampler)
+    return load_generator(model, resolve_device(device), sampler, tuple(guidance))
 
 
 def generate(
@@ -40,13 +41,14 @@ def generate(
     *,
     seed: int = 0,
     allow_subsystems: bool = False,
+    guidance: Iterable[str] = (),
     sampler: str = "default",
     device: str = "auto",
 ) -> Crystals:
     """Crystals that answer a request, as generated."""
     from nucleate.crystal.conditions import Conditions
 
-    return load(model, device, sampler).sample(n, Conditions.parse(where, allow_subsystems), seed)
+    return load(model, device, sampler, guidance).sample(n, Conditions.parse(where, allow_subsystems), seed)
 
 
 def design(
@@ -56,6 +58,7 @@ def design(
     out: str | Path = "runs/design",
     *,
     allow_subsystems: bool = False,
+    guidance: Iterable[str] = (),
     sampler: str = "default",
     device: str = "auto",
     resume: bool = False,
@@ -71,6 +74,7 @@ def design(
         where: Conditions such as ``["chemical_system=Li-O"]`` or ``{"chemical_system": "Li-O"}``.
         out: The run's folder.
         allow_subsystems: Elements of the chemical system may be missing.
+        guidance: γ of every condition, as ``["2"]``, or of some, as ``["band_gap=3"]``.
         sampler: "default", "paper", or settings to change in the default, such as "steps=50".
         device: Where to generate.
         resume: Go on with an interrupted run.
@@ -90,6 +94,7 @@ def design(
             "n": n,
             "where": texts,
             "allow_subsystems": allow_subsystems,
+            "guidance": tuple(guidance),
             "sampler": sampler,
             "device": device,
             "screen": screen_settings(screening),
@@ -143,6 +148,22 @@ def evaluate(
 
     source = Path(structures) if isinstance(structures, str | Path) else as_crystals(structures)
     return run_evaluate(source, screen_settings(screening, relax), workers, progress)
+
+
+def self_check(*, workers: int | None = None, progress: Progress = silent, **screening: Any) -> tuple[Check, ...]:
+    """Whether potential, reference and matcher tell what is known from what is nonsense.
+
+    Arguments:
+        workers: Worker processes.
+        progress: Called with a stage, the number through it, and the number of all.
+        screening: Fields of ``config.ScreenSettings``, such as ``reference``.
+
+    Raises:
+        UserError: The reference holds no structures on its hull.
+    """
+    from nucleate.campaign.self_check import self_check as run_checks
+
+    return run_checks(screen_settings(screening, relax=True), workers=workers, progress=progress)
 
 
 def train(

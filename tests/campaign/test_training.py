@@ -31,6 +31,7 @@ def table(path, rows):
 
 
 def trained(tmp_path, rows=3, **options):
+    tmp_path.mkdir(exist_ok=True)
     data = load_dataset(table(tmp_path / "data.csv", rows), cache=False)
     overrides = {**TINY, **options.pop("overrides", {})}
     return train_family("diffcsp", data, overrides, tmp_path / "mine", **options)
@@ -86,3 +87,21 @@ def test_unknown_families_are_named(tmp_path):
     data = load_dataset(table(tmp_path / "data.csv", 3), cache=False)
     with pytest.raises(UserError, match="diffcsp"):
         train_family("diffusion", data, {}, tmp_path / "mine")
+
+
+def test_a_column_of_the_users_becomes_a_condition(tmp_path):
+    from nucleate.crystal.conditions import Conditions
+
+    settings = {"conditions": "hardness,compactness", "preset": "pigen"}
+    model = load_generator(str(trained(tmp_path, overrides=settings)))
+    assert [condition.name for condition in model.config.conditions] == ["hardness", "compactness"]
+    assert model.config.conditions[0].high == 2.0
+    assert len(model.sample(2, Conditions.parse(["hardness=1.7"]), seed=1)) == 2
+    with pytest.raises(UserError, match="toughness"):
+        trained(tmp_path / "other", overrides={"conditions": "toughness", "preset": "pigen"})
+
+
+def test_conditions_without_labels_are_not_offered(tmp_path):
+    model = load_generator(str(trained(tmp_path, overrides={"preset": "pigen"})))
+    names = [condition.name for condition in model.config.conditions]
+    assert names == ["compactness", "local_environment_diversity", "complexity", "chemical_system"]

@@ -21,8 +21,10 @@ def orbits():
     return SiteOrbits(
         torch.tensor([[0, 0, 0, 0, 4, 5]]),
         torch.stack([*GROUP, eye, eye])[None],
+        torch.stack([*GROUP.mT, eye, eye])[None],
         torch.zeros(1, 6, 3, dtype=torch.float64),
         torch.stack([eye, eye, eye, eye, axis, eye])[None],
+        torch.stack([eye, eye, eye, eye, axis.T, eye])[None],
         torch.stack([eye, eye, eye, eye, GROUP.mean(0), eye])[None],
         torch.stack([zero, zero, zero, zero, half, zero])[None],
         metric_average(GROUP)[None],
@@ -72,3 +74,14 @@ def test_metrics_are_the_mean_over_the_group(orbits):
     plain = np.mean([r.numpy().T @ metric @ r.numpy() for r in GROUP], axis=0)
     np.testing.assert_allclose(orbits.metrics(lattice)[0].numpy(), plain, atol=1e-12)
     torch.testing.assert_close(orbits.metrics(torch.linalg.cholesky(orbits.metrics(lattice))), orbits.metrics(lattice))
+
+
+def test_where_and_padding_leave_free_sites_alone(orbits):
+    free = torch.rand(1, 8, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    wider = orbits.padded(8)
+    torch.testing.assert_close(wider.positions(free)[:, :6], orbits.positions(free[:, :6]))
+    torch.testing.assert_close(wider.positions(free)[:, 6:], free[:, 6:])
+    untied = wider.where(torch.tensor([False]))
+    assert torch.equal(untied.positions(free), free)
+    assert torch.equal(untied.averaged(free), free)
+    assert torch.equal(wider.where(torch.tensor([True])).first, wider.first)

@@ -1,14 +1,17 @@
 """A tiny data set and a tiny model of the family."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.families.diffcsp import build
+from nucleate.families.pigen import build
 
-TINY = {"hidden": 16, "layers": 2, "frequencies": 4, "time_features": 8, "distance_basis": 4, "max_atoms": 8,
-        "sampler.steps": 6}  # fmt: skip
-PAPER = {**TINY, "preset": "paper", "distance_basis": 0}
+TINY = {"preset": "diffcsp", "hidden": 16, "layers": 2, "frequencies": 4, "time_features": 8, "distance_basis": 4,
+        "max_atoms": 8, "sampler.steps": 6}  # fmt: skip
+STEERED = {**TINY, "preset": "pigen", "conditions": ["compactness", "hardness", "chemical_system"]}
+PAPER = {**TINY, "preset": "diffcsp-paper", "distance_basis": 0}
 
 
 def salts(size=24):
@@ -30,6 +33,13 @@ def salts(size=24):
     return Crystals.from_lists(numbers, frac, lattice)
 
 
+def labelled(crystals):
+    """With a label that half of them have, the logarithm of the volume of an atom."""
+    hardness = (crystals.volume / crystals.n_atoms).log()
+    hardness[::2] = torch.nan
+    return replace(crystals, crystal_fields={"label/hardness": hardness})
+
+
 @pytest.fixture(scope="session")
 def data():
     return salts()
@@ -42,9 +52,14 @@ def fitted(overrides, data):
     return model.eval()
 
 
-@pytest.fixture(scope="session", params=[TINY, PAPER], ids=["default", "paper"])
+@pytest.fixture(scope="session", params=[TINY, PAPER, STEERED], ids=["default", "paper", "steered"])
 def model(request, data):
-    return fitted(request.param, data)
+    return fitted(request.param, labelled(data) if request.param is STEERED else data)
+
+
+@pytest.fixture(scope="session")
+def steered_model(data):
+    return fitted(STEERED, labelled(data))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals, wrap
+from nucleate.symmetry.space_group import space_groups
 from nucleate.symmetry.templates import OFFSETS, OrbitTemplates
 
 
@@ -91,6 +92,24 @@ def test_origin_order_and_turn_change_neither_group_nor_classes(primitive, templ
     }
 
 
+def test_crystals_come_back_on_their_templates(primitive):
+    """Idealised coordinates are those of the crystal but for the origin, and follow the template's ties."""
+    fitted = OrbitTemplates()
+    placed_so = fitted.fit(primitive)
+    orbits, classes = fitted.rows(placed_so.crystal_fields["template"], torch.float64)
+    ideal, real = placed_so.site_fields["ideal"], placed_so.mask
+    gap = ideal - placed_so.frac
+    gap = ((gap - gap.round()) @ placed_so.lattice).norm(dim=-1)
+    assert float(gap.max()) < 0.02
+    tied = orbits.tied(ideal) - ideal
+    assert float(((tied - tied.round()) * real[..., None]).abs().max()) < 1e-9
+    for i in range(len(primitive)):
+        numbers, own = placed_so.numbers[i][real[i]], classes[i][real[i]]
+        assert len({(int(z), int(c)) for z, c in zip(numbers, own, strict=True)}) == len(set(numbers.tolist()))
+        assert sorted(numbers.tolist()) == sorted(primitive.sites(i)[0].tolist())
+    assert torch.equal(space_groups(placed_so, 0.1), space_groups(primitive, 0.1))
+
+
 def test_a_crystal_lies_on_its_own_template(primitive):
     """The free coordinates of a crystal give that crystal back, at the origin of its template."""
     for i in range(len(primitive)):
@@ -128,7 +147,7 @@ def test_rows_do_not_depend_on_batch_mates(templates):
         n = own.shape[1]
         assert torch.equal(own[0], classes[i, :n])
         assert (classes[i, n:] == -1).all()
-        for name in ("first", "rotation", "shift", "basis", "projector", "offset"):
+        for name in ("first", "rotation", "inverse", "shift", "basis", "dual", "projector", "offset"):
             assert torch.equal(getattr(part, name)[0], getattr(whole, name)[i, :n])
 
 

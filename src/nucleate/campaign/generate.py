@@ -24,7 +24,7 @@ def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent
     """
     request = Conditions.parse(settings.where, settings.allow_subsystems)
     _rehearse(out)
-    generator = load_generator(settings.model, resolve_device(settings.device), settings.sampler)
+    generator = load_generator(settings.model, resolve_device(settings.device), settings.sampler, settings.guidance)
     progress("generate", 0, settings.n)
     parts = []
     for start, stop in chunk_plan(settings.n, SAMPLED_TOGETHER):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from nucleate.errors import UserError
+from nucleate.guidance.strengths import parse_strengths
 
 if TYPE_CHECKING:
     from nucleate.crystal.conditions import Conditions
@@ -87,19 +88,21 @@ def find_model(name: str) -> ModelEntry:
     raise UserError("model", repr(name), f"one of {', '.join(entries)}, or the folder of a model")
 
 
-def load_generator(name: str, device: str = "cpu", sampler: str = "default") -> Generator:
+def load_generator(name: str, device: str = "cpu", sampler: str = "default", guidance: Sequence[str] = ()) -> Generator:
     """Make the generator of a name or model folder ready to sample.
 
     Arguments:
         name: Of the model or searcher, or its folder.
         device: To compute on.
         sampler: "default", "paper", or settings of the model's family as NAME=VALUE,...
+        guidance: γ of every condition, or ``NAME=γ`` of some; the model's own where nothing is said.
 
     Raises:
         UserError: The name is unknown, the weights are not what their configuration says, or there is no such sampler.
     """
-    if name in SEARCHERS and sampler != "default":
-        raise UserError("--sampler", repr(sampler), f"no sampler, since {name} walks nothing back")
+    for option, value in (("--sampler", "" if sampler == "default" else sampler), ("--guidance", ", ".join(guidance))):
+        if name in SEARCHERS and value:
+            raise UserError(option, repr(value), f"no {option}, since {name} walks nothing back")
     if name == "pseudo-random":
         from nucleate.search.pseudo_random import PseudoRandom
 
@@ -123,7 +126,7 @@ def load_generator(name: str, device: str = "cpu", sampler: str = "default") -> 
         module = importlib.import_module(f"nucleate.families.{family}")
     except ModuleNotFoundError:
         raise UserError(str(entry.folder / CONFIG), f"family {family!r}", "a family of this Nucleate") from None
-    generator = module.load(entry.folder, sampler)
+    generator = module.load(entry.folder, sampler, parse_strengths(guidance))
     if device != "cpu":
         generator.to(device)
     return generator

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,13 @@ from nucleate.campaign.progress import Progress, silent
 from nucleate.errors import UserError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from nucleate.crystal.crystals import Crystals
     from nucleate.data.dataset import Dataset
 
-FAMILIES = ("diffcsp",)
+FAMILIES = {"pigen": ("pigen", "pigen"), "diffcsp": ("pigen", "diffcsp")}
+"""Package and preset behind each name of a family."""
 FEWEST_TO_SPLIT = 20
 """Below this many crystals all of them are trained on, and nothing is validated."""
 HALF_PRECISION_LOSS = 0.01
@@ -57,21 +61,26 @@ def train_family(
     from nucleate.training.export import ModelFacts, halved, write_model
     from nucleate.training.trainer import Trainer
 
-    module = family_module(family)
+    module, preset = family_module(family)
     folder, name = out / "training", out.resolve().name
     if not resume and read_progress(folder) is not None:
         raise UserError(str(out), "a training", "a new folder, or --resume to go on with this one")
     how, what = _sorted_settings(overrides, TrainConfig.model_fields, module)
     config = TrainConfig.checked({"seed": seed, **how}, where="--set")
+    settings = {"preset": preset, **what}
+    asked = module.configured(settings)
+    usable = _usable(dataset, asked.max_atoms)
+    labels = _labels(usable, asked.conditions, strict="conditions" in what)
+    kept = [condition for condition in asked.conditions if condition.name in labels or condition.kind == "multi_hot"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = module.build(what, name)
-    usable = _usable(dataset, model.config.max_atoms)
+        model = module.build({**settings, "conditions": kept}, name)
+    usable = replace(usable, table=usable.table.assign(**{f"label/{k}": v.numpy() for k, v in labels.items()}))
     parts = split(usable, 0.1, seed=config.seed) if len(usable) >= FEWEST_TO_SPLIT else (usable,)
-    train, *others = [_reduced(part) for part in parts]
+    train, *others = [_reduced(part, list(labels)) for part in parts]
     train = model.fit(train)
     validation = model.prepared(others[0]) if others else None
-    described = model.config.model_dump(mode="json")
+    described = model.config.model_dump(mode="json")  # with the statistics of the labels
     what_is_learned = {name: value for name, value in described.items() if name != "sampler"}
     identity = {"family": family, "model": what_is_learned, "data": dataset.digest}
     trainer = Trainer(model, config, folder, identity, device)
@@ -87,7 +96,7 @@ def train_family(
         out,
         weights,
         ModelFacts(
-            family=family,
+            family=FAMILIES[family][0],
             name=name,
             summary=f"{family} trained on {len(train)} crystals of {Path(dataset.source).name}",
             config=described,
@@ -107,15 +116,16 @@ def train_family(
     return out
 
 
-def family_module(name: str) -> ModuleType:
-    """The package of a family.
+def family_module(name: str) -> tuple[ModuleType, str]:
+    """The package of a family and its preset.
 
     Raises:
         UserError: There is no such family.
     """
     if name not in FAMILIES:
         raise UserError("family", repr(name), "one of " + ", ".join(FAMILIES))
-    return importlib.import_module(f"nucleate.families.{name}")
+    package, preset = FAMILIES[name]
+    return importlib.import_module(f"nucleate.families.{package}"), preset
 
 
 def _sorted_settings(
@@ -155,7 +165,18 @@ def _usable(dataset: Dataset, max_atoms: int) -> Dataset:
     return dataset[fits.nonzero().flatten()]
 
 
-def _reduced(dataset: Dataset) -> Crystals:
+def _labels(dataset: Dataset, conditions: Sequence[Any], strict: bool) -> dict[str, Tensor]:
+    """Labels of the conditions by name; those that the data cannot say are left out, or an error if ``strict``."""
+    from nucleate.data.labels import known_labels, label
+
+    names = tuple(condition.name for condition in conditions if condition.kind != "multi_hot")
+    return {name: label(dataset, name) for name in names} if strict else known_labels(dataset, names)
+
+
+def _reduced(dataset: Dataset, names: Sequence[str]) -> Crystals:
+    """Reduced cells with their labels."""
     from nucleate.symmetry.standard_cells import niggli_reduced
 
-    return niggli_reduced(dataset.crystals)
+    crystals = niggli_reduced(dataset.crystals)
+    fields = {f"label/{name}": dataset.column(f"label/{name}") for name in names}
+    return replace(crystals, crystal_fields={**crystals.crystal_fields, **fields})

@@ -9,6 +9,14 @@ import typer
 
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal crystals.", min=0)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", metavar="DEVICE")]
+Guidance = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="How strongly conditions steer: 1 is the plain conditional model, 0 none. One number for all, or "
+        "NAME=NUMBER; repeat for more.",
+        metavar="NUMBER|NAME=NUMBER",
+    ),
+]
 Sampler = Annotated[
     str,
     typer.Option(

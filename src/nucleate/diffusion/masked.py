@@ -32,9 +32,13 @@ class MaskedProcess:
         """All sites masked, shape (B, N); nothing is drawn."""
         return torch.full(shape, MASK, dtype=torch.int64, device=noise.device)
 
-    def corrupt(self, clean: Tensor, t: Tensor, noise: Noise) -> Tensor:
-        """Atomic numbers (B, N) with each site masked with probability t (B,)."""
-        masked = noise.uniform("species/noise", tuple(clean.shape)) < t[:, None]
+    def corrupt(self, clean: Tensor, t: Tensor, noise: Noise, together: Tensor | None = None) -> Tensor:
+        """Atomic numbers (B, N) with each site masked with probability t (B,).
+
+        Sites with the same number 0 .. N - 1 in ``together`` (B, N) are masked or kept together.
+        """
+        u = noise.uniform("species/noise", tuple(clean.shape))
+        masked = (u if together is None else u.gather(1, together)) < t[:, None]
         return torch.where(masked, torch.full_like(clean, MASK), clean)
 
     def loss(self, logits: Tensor, clean: Tensor, noisy: Tensor, mask: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from nucleate.diffusion.masked import MASK, MaskedProcess
 from nucleate.diffusion.noise import Noise
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 
+_SHARPNESS = 0.1
+"""Temperature at which an estimated one-hot vector is read as probabilities."""
 FORBIDDEN = -1e9
 """Logit of a species that must not be drawn."""
 
@@ -34,6 +36,9 @@ class SpeciesProcess(Protocol):
 
     def features(self, state: Tensor) -> Tensor:
         """What the network sees, shape (B, N, n_inputs)."""
+
+    def probabilities(self, state: Tensor, answer: Tensor, t: Tensor) -> Tensor:
+        """Of the clean species at each site, as the answer has them, shape (B, N, n_species)."""
 
     def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor) -> Tensor:
         """Loss of each crystal, shape (B,)."""
@@ -76,6 +81,10 @@ class MaskedSpecies:
 
     def features(self, state: Tensor) -> Tensor:
         return F.one_hot(state, self.n_inputs).float()
+
+    def probabilities(self, state: Tensor, answer: Tensor, t: Tensor) -> Tensor:  # noqa: ARG002
+        known = F.one_hot((state - 1).clamp_min(0), self.process.n_species).to(answer.dtype)
+        return torch.where((state == MASK)[..., None], torch.softmax(answer, -1), known)
 
     def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor) -> Tensor:
         return self.process.loss(answer, target, state, mask)
@@ -120,6 +129,9 @@ class GaussianSpecies:
 
     def features(self, state: Tensor) -> Tensor:
         return state
+
+    def probabilities(self, state: Tensor, answer: Tensor, t: Tensor) -> Tensor:
+        return torch.softmax(self.process.clean(state, answer, t) / _SHARPNESS, -1)
 
     def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002
         return self.process.loss(answer, target, mask)

@@ -17,9 +17,10 @@ from torch.nn import functional as F
 from nucleate.crystal.orbits import SiteOrbits
 from nucleate.diffusion.masked import MASK
 from nucleate.diffusion.noise import Noise
+from nucleate.diffusion.schedule import expand_to
 from nucleate.diffusion.species import FORBIDDEN, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
-from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
+from nucleate.diffusion.wrapped_normal import WrappedNormalProcess, centred, rms_score, wrapped_score
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,24 @@ class OrbitCoordinates(WrappedNormalProcess):
 
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
         return torch.remainder(self.orbits.positions(super().prior(noise, shape)), 1.0)
+
+    def corrupt(self, clean: Tensor, t: Tensor, mask: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """As in the free process, with noise that keeps the ties; ``clean`` keeps them too.
+
+        The score in the free numbers is exact where the columns of the basis are orthogonal (they nearly always
+        are); elsewhere their correlation is left out.
+        """
+        sigma = expand_to(self.schedule.sigma(t), clean)
+        drawn = sigma * noise.normal("coordinates/noise", tuple(clean.shape))
+        width = torch.linalg.vector_norm(self.orbits.dual, dim=-1)
+        fixed = width == 0
+        slope = wrapped_score(self.orbits.free(drawn), torch.where(fixed, 1.0, sigma * width)).masked_fill(fixed, 0.0)
+        score = self.orbits.gradients(slope) / rms_score(sigma)
+        moved = self.orbits.vectors(drawn) * mask[..., None]
+        return torch.remainder(clean + moved, 1.0), centred(score, mask)
+
+    def loss(self, answer: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        return super().loss(self.orbits.averaged(centred(answer, mask)), target, mask)
 
     def score(self, answer: Tensor, t: Tensor, mask: Tensor) -> Tensor:
         return self.orbits.averaged(super().score(answer, t, mask)) * mask[..., None]
@@ -52,6 +71,14 @@ class SymmetricCells(VariancePreservingProcess):
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
         return self.project(super().prior(noise, shape))
 
+    def corrupt(self, clean: Tensor, t: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """As in the free process; the noise is what is left of it among the invariant cells."""
+        signal, spread = self._shares(t, clean)
+        invariant = self.project(clean)
+        noisy = self.project(super().corrupt(invariant, t, noise)[0])
+        drawn = (noisy - signal * invariant) / spread
+        return noisy, drawn if self.answer == "noise" else signal * drawn - spread * invariant
+
     def step(self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, noise: Noise, churn: float = 1.0) -> Tensor:
         return self.project(super().step(noisy, answer, t, s, noise, churn))
 
@@ -61,18 +88,20 @@ class ClassSpecies(MaskedSpecies):
 
     Arguments:
         classes: Class 0 .. K - 1 of each site, -1 at padding, shape (B, N).
-        leaning: Logits (B, K, n_species) that the share of a class among the sites gives its species, for as
-            long as no species around says more.
+        n_species: Species are 1 .. n_species.
     """
 
-    def __init__(self, classes: Tensor, leaning: Tensor) -> None:
-        super().__init__(leaning.shape[-1])
+    def __init__(self, classes: Tensor, n_species: int = 100) -> None:
+        super().__init__(n_species)
+        n_classes = int(classes.max()) + 1
         # Padding counts as a class of its own behind the others, and is cut off again.
-        member = F.one_hot(torch.where(classes < 0, leaning.shape[1], classes), leaning.shape[1] + 1)[..., :-1]
-        self._member = member.to(leaning.dtype)
+        self._member = F.one_hot(torch.where(classes < 0, n_classes, classes), n_classes + 1)[..., :-1]
         self._size = self._member.sum(1)
-        self._site = torch.where(classes < 0, 0, classes)
-        self._leaning = leaning
+        self._site = classes.clamp_min(0)
+
+    def corrupt(self, numbers: Tensor, t: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """As for single sites, with the sites of a class masked together."""
+        return self.process.corrupt(numbers, t, noise, self._site), numbers
 
     def step(
         self,
@@ -86,11 +115,9 @@ class ClassSpecies(MaskedSpecies):
         temperature: float,
     ) -> Tensor:
         there = self._size > 0
-        now = (self._member * state[..., None].to(self._member.dtype)).amax(1).long()
-        log_p = torch.log_softmax(answer.to(self._member.dtype), -1)
-        mean = (self._member.mT @ log_p) / self._size.clamp_min(1.0)[..., None]
-        hidden = ((state == MASK) & mask).sum(1).to(mean.dtype) / mask.sum(1)
-        logits = mean + hidden[:, None, None] * self._leaning
+        now = (self._member * state[..., None]).amax(1)
+        log_p = torch.log_softmax(answer, -1)
+        logits = (self._member.mT.to(log_p.dtype) @ log_p) / self._size.clamp_min(1)[..., None]
         chosen = now
         for _ in range(now.shape[1]):  # each pass settles at least one class
             free = allowed[:, None] & ~_taken(chosen, allowed.shape[1])[:, None]

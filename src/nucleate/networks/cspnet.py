@@ -81,7 +81,14 @@ class CSPNet(nn.Module):
         self.to_species = nn.Linear(width, config.species_outputs)
 
     def forward(
-        self, species: Tensor, frac: Tensor, cell_features: Tensor, lattice: Tensor, time: Tensor, mask: Tensor
+        self,
+        species: Tensor,
+        frac: Tensor,
+        cell_features: Tensor,
+        lattice: Tensor,
+        time: Tensor,
+        mask: Tensor,
+        context: Tensor | None = None,
     ) -> Prediction:
         """Evaluate a batch.
 
@@ -92,11 +99,14 @@ class CSPNet(nn.Module):
             lattice: Cells in Å, shape (B, 3, 3); used by the distance basis alone.
             time: Noise level on the scale of the embedding (the paper's is 1 .. 1000), shape (B,).
             mask: True on real sites, shape (B, N).
+            context: Added to every site vector before the first layer, shape (B, hidden).
         """
         b, n, _ = frac.shape
         features = PairFeatures.of(frac, lattice, self.config)
         h = self.embed_species(species)
         h = self.mix(torch.cat([h, self.embed_time(time).to(h.dtype)[:, None].expand(b, n, -1)], -1))
+        if context is not None:
+            h = h + context.to(h.dtype)[:, None]
         count = mask.sum(1).to(h.dtype)
         full = bool(mask.all())  # batches of equal size skip the masking of N x N messages
         weight = None if full else (mask.to(h.dtype) / count[:, None])[:, None, :]

@@ -8,6 +8,7 @@ generation, ICLR 2024, take their templates from the training data as well).
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.orbits import SiteOrbits, metric_average
 from nucleate.crystal.symmetry_search import SYMPREC, search
 
@@ -68,19 +69,48 @@ class OrbitTemplates(nn.Module):
     def __len__(self) -> int:
         return len(self.n_sites)
 
-    def fit(self, crystals: Crystals, symprec: float = SYMPREC) -> None:
-        """Take the templates of crystals; those without a symmetry search result give none."""
-        counted: Counter[tuple[Any, ...]] = Counter()
+    def fit(self, crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
+        """Take the templates of crystals; those without a symmetry search result give none.
+
+        Returns:
+            The same crystals in double precision, with sites in the order of their templates and coordinates from
+            their origins; crystal field ``template`` (B,), -1 for none; site field ``ideal`` (B, N, 3), the
+            coordinates with their symmetry made exact.
+        """
         exact = crystals.to("cpu", torch.float64)
+        row: dict[tuple[Any, ...], int] = {}
+        weights: list[int] = []
+        template = torch.full((len(exact),), -1)
+        numbers, frac = exact.numbers.clone(), exact.frac.clone()
         for i, found in enumerate(search(exact, symprec)):
             if found is None:
                 continue
-            numbers, frac, lattice = (value.numpy() for value in exact.sites(i))
-            template = _template(found, numbers, frac, lattice)
-            if template is not None:
-                counted[template] += 1
-        for name, value in _stacked(counted).items():
+            taken = _template(found, *(value.numpy() for value in exact.sites(i)))
+            if taken is None:
+                continue
+            key, order, origin = taken
+            template[i] = row.setdefault(key, len(row))
+            weights.extend([0] * (len(row) - len(weights)))
+            weights[template[i]] += 1
+            n = len(order)
+            numbers[i, :n] = numbers[i, :n][order]
+            frac[i, :n] = exact.frac[i, :n][order] - torch.from_numpy(origin)
+        for name, value in _stacked(row, weights).items():
             self.register_buffer(name, value)
+        ideal = frac
+        if len(self):
+            orbits = self.rows(template.clamp_min(0), torch.float64)[0].padded(frac.shape[1])
+            orbits = orbits.where(template >= 0)
+            ideal = orbits.positions(orbits.free(frac - orbits.offset))
+        real = exact.mask[..., None]
+        return Crystals(
+            numbers,
+            wrap(frac) * real,
+            exact.lattice,
+            exact.n_atoms,
+            site_fields={**crystals.site_fields, "ideal": wrap(ideal) * real},
+            crystal_fields={**crystals.crystal_fields, "template": template},
+        )
 
     @property
     def class_sizes(self) -> Tensor:
@@ -106,12 +136,16 @@ class OrbitTemplates(nn.Module):
         kind = self.orbit_site_symmetry.long()[orbit]
         eye = torch.eye(3, device=which.device, dtype=dtype)
         inside = real[..., None, None]
+        turned = self.site_rotation.long()[site]
+        turn = self.rotations[turned].to(dtype)
         zero = torch.zeros(3, device=which.device, dtype=dtype)
         return SiteOrbits(
             first,
-            torch.where(inside, self.rotations[self.site_rotation.long()[site]].to(dtype), eye),
+            torch.where(inside, turn, eye),
+            torch.where(inside, torch.linalg.inv(self.rotations.to(dtype)).round()[turned], eye),
             torch.where(real[..., None], self.site_shift[site].to(dtype) / TRANSLATIONS, zero),
             torch.where(inside, self.bases[kind].to(dtype), eye),
+            torch.where(inside, torch.linalg.pinv(self.bases.to(dtype))[kind], eye),
             torch.where(inside, self.projectors[kind].to(dtype) / ROTATIONS, eye),
             torch.where(real[..., None], self.orbit_offset[orbit].to(dtype) / OFFSETS, zero),
             self.metrics[self.metric.long()[which]].to(dtype) / ROTATIONS,
@@ -133,8 +167,13 @@ def _starts(counts: Tensor) -> Tensor:
     return torch.cumsum(counts.long(), 0) - counts.long()
 
 
-def _template(found: Any, numbers: np.ndarray, frac: np.ndarray, lattice: np.ndarray) -> tuple[Any, ...] | None:
-    """One crystal's template as nested tuples, equal for equal templates; None where the operations do not fit."""
+def _template(
+    found: Any, numbers: np.ndarray, frac: np.ndarray, lattice: np.ndarray
+) -> tuple[tuple[Any, ...], list[int], np.ndarray] | None:
+    """One crystal's template as nested tuples, equal for equal templates; its sites in that order; the origin.
+
+    None where the operations do not fit.
+    """
     origin = np.array(found.prim_std_origin_shift)
     rotations = np.array(found.operations.rotations)
     moved = np.array(found.operations.translations) + rotations @ origin - origin
@@ -156,17 +195,18 @@ def _template(found: Any, numbers: np.ndarray, frac: np.ndarray, lattice: np.nda
             nearest = _gap(images[:, first] - z[member], lattice).argmin() if member != first else None
             turn = np.eye(3, dtype=int) if nearest is None else rotations[nearest]
             shift = np.zeros(3) if nearest is None else np.mod(shifts[nearest], TRANSLATIONS)
-            placed.append((tuple(turn.astype(int).ravel().tolist()), tuple(shift.astype(int).tolist())))
-        sites.append((int(numbers[first]), offset, kind, (placed[0], *sorted(placed[1:]))))
-    count = Counter({int(z): 0 for z in numbers})
-    for number, _, _, placed_sites in sites:
-        count[number] += len(placed_sites)
+            placed.append(((tuple(turn.astype(int).ravel().tolist()), tuple(shift.astype(int).tolist())), int(member)))
+        placed[1:] = sorted(placed[1:])
+        described_so = (offset, kind, tuple(where for where, _ in placed))
+        sites.append((int(numbers[first]), described_so, [member for _, member in placed]))
+    count = Counter(numbers.tolist())
     # Larger classes first; equal ones in an order that does not depend on what the elements are.
-    described = {z: sorted(site[1:] for site in sites if site[0] == z) for z in count}
-    order = sorted(count, key=lambda z: (-count[z], described[z]))
+    of = {z: sorted((site[1:] for site in sites if site[0] == z), key=lambda site: site[0]) for z in count}
+    ordered = sorted(count, key=lambda z: (-count[z], [site[0] for site in of[z]]))
     metric = np.round(metric_average(torch.from_numpy(rotations).double()).numpy() * ROTATIONS).astype(int)
-    classes = tuple(tuple(described[z]) for z in order)
-    return int(found.number), tuple(metric.ravel().tolist()), classes
+    classes = tuple(tuple(described for described, _ in of[z]) for z in ordered)
+    order = [member for z in ordered for _, members in of[z] for member in members]
+    return (int(found.number), tuple(metric.ravel().tolist()), classes), order, origin
 
 
 def _representative(
@@ -204,7 +244,8 @@ def _invariant_basis(projector: tuple[int, ...]) -> tuple[int, ...] | None:
         return (0,) * 9
     if rank == 3:
         return tuple(np.eye(3, dtype=int).ravel().tolist())
-    for chosen in combinations(kept[:24], rank):
+    # Orthogonal ones first: noise in the numbers along them is independent.
+    for chosen in sorted(combinations(kept[:24], rank), key=lambda pair: rank == 2 and pair[0] @ pair[1] != 0):
         content = np.cross(*chosen) if rank == 2 else chosen[0]
         if np.gcd.reduce(content) == 1:  # primitive: no invariant vector lies between
             columns = np.zeros((3, 3), dtype=int)
@@ -213,15 +254,15 @@ def _invariant_basis(projector: tuple[int, ...]) -> tuple[int, ...] | None:
     return None
 
 
-def _stacked(counted: Counter[tuple[Any, ...]]) -> dict[str, Tensor]:
-    """The buffers of counted templates."""
+def _stacked(templates: Iterable[tuple[Any, ...]], weights: list[int]) -> dict[str, Tensor]:
+    """The buffers of templates, in order."""
     tables: dict[str, dict[tuple[int, ...], int]] = {name: {} for name in ("rotations", "kinds", "metrics")}
 
     def row(table: str, value: Any) -> int:
         return tables[table].setdefault(value, len(tables[table]))
 
     lists: dict[str, list[Any]] = {name: [] for name in _FIELDS if name not in _TABLES}
-    for (group, metric, classes), weight in counted.items():
+    for (group, metric, classes), weight in zip(templates, weights, strict=True):
         orbits = [(label, *orbit) for label, members in enumerate(classes) for orbit in members]
         lists["groups"].append(group)
         lists["weights"].append(weight)

@@ -6,7 +6,8 @@ import torch
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import NUMBERS
 from nucleate.errors import UserError
-from nucleate.families.diffcsp.request import Request
+from nucleate.families.pigen.config import PigenConfig
+from nucleate.families.pigen.request import Request
 
 WEIGHTS = torch.tensor([0.0, 0.1, 0.2, 0.0, 0.3, 0.0, 0.25, 0.0, 0.15])
 SEEN = torch.zeros(100)
@@ -14,7 +15,7 @@ SEEN[[NUMBERS[s] - 1 for s in ("Li", "O", "Ti")]] = 1
 
 
 def request(*texts, allow_subsystems=False):
-    return Request.of(Conditions.parse(texts, allow_subsystems), WEIGHTS, SEEN)
+    return Request.of(Conditions.parse(texts, allow_subsystems), WEIGHTS, SEEN, PigenConfig())
 
 
 def test_free_requests_draw_sizes_as_the_data_have_them():

@@ -7,14 +7,14 @@ import torch
 
 from nucleate.campaign.models import load_generator
 from nucleate.errors import UserError
-from nucleate.families.diffcsp import build, load
-from nucleate.families.diffcsp.config import PAPER_SAMPLER
+from nucleate.families.pigen import build, load
+from nucleate.families.pigen.config import PAPER_SAMPLER
 from nucleate.training.export import ModelFacts, halved, write_model
 
 
 @pytest.fixture
 def folder(default_model, tmp_path):
-    facts = ModelFacts("diffcsp", "tiny", "a test", default_model.config.model_dump(mode="json"))
+    facts = ModelFacts("pigen", "tiny", "a test", default_model.config.model_dump(mode="json"))
     write_model(tmp_path / "tiny", default_model.state_dict(), facts)
     return tmp_path / "tiny"
 
@@ -28,7 +28,7 @@ def test_a_loaded_model_gives_the_same_crystals(folder, default_model):
 
 
 def test_half_precision_weights_load_into_single(default_model, tmp_path):
-    facts = ModelFacts("diffcsp", "tiny", "a test", default_model.config.model_dump(mode="json"))
+    facts = ModelFacts("pigen", "tiny", "a test", default_model.config.model_dump(mode="json"))
     write_model(tmp_path, halved(default_model.state_dict()), facts)
     loaded = load(tmp_path)
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}

@@ -1,13 +1,15 @@
-"""Choices of the family; :meth:`DiffCSPConfig.paper` gives the published ones with their places in the paper."""
+"""Choices of the family; the presets give the published ones with their places in the papers."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nucleate.config import Settings
 from nucleate.errors import UserError
+from nucleate.families.pigen.compactness_loss import Variant
+from nucleate.guidance.conditions import Condition, MultiHot, Scalar
 from nucleate.networks.cspnet import CSPNetConfig
 
 
@@ -64,8 +66,23 @@ def sampler_from(text: str, default: SamplerConfig) -> SamplerConfig:
     return SamplerConfig.checked(values, where="--sampler")
 
 
-class DiffCSPConfig(Settings):
-    """A DiffCSP model.
+PIGEN_CONDITIONS: tuple[Condition, ...] = (
+    Scalar(name="compactness"),
+    Scalar(name="local_environment_diversity", unit="bits"),
+    Scalar(name="complexity", unit="bits/atom"),
+    Scalar(name="energy_above_hull", unit="eV/atom"),
+    Scalar(name="formation_energy", unit="eV/atom"),
+    Scalar(name="band_gap", unit="eV"),
+    Scalar(name="magnetic_density", unit="µB/Å³"),
+    MultiHot(name="chemical_system", size=100),
+)
+"""Their statistics come from the training data."""
+COMPACTNESS_WEIGHT = 1.4
+"""At which its gradient is 5 to 10 % of the other losses' at ᾱ = 0.9."""
+
+
+class PigenConfig(Settings):
+    """A model of the family: plain DiffCSP, or PIGEN with a loss on compactness and conditions.
 
     Attributes:
         cell: How a cell becomes a vector: "matrix" is the paper's nine raw entries, "log_shape" six numbers that
@@ -79,6 +96,16 @@ class DiffCSPConfig(Settings):
         partly_known_species: Share of those whose species run on a clock of their own.
         augment: Train on every setting of the reduced cell that its metric allows.
         templates: Keep the templates of the training crystals with the weights.
+        tied: Share of training crystals whose noise keeps their symmetry and whose species are masked class by
+            class, as in a walk by templates; wants templates.
+        site_features: Tell the network the classes and orbits of such a crystal.
+        conditions: What the model can be asked for, beyond what its walk fixes by itself.
+        drop_each: Chance of a condition to be missing in training, each on its own.
+        drop_all: Chance that all are missing.
+        guidance: γ of a condition where nothing else is said.
+        compactness_loss: Which loss on the compactness of the estimated crystal, see
+            :mod:`nucleate.families.pigen.compactness_loss`.
+        compactness_weight: Its weight beside ``weights``.
         max_atoms: Largest crystal that the model is trained on.
         sampler: Default walk.
     """
@@ -96,12 +123,30 @@ class DiffCSPConfig(Settings):
     partly_known_species: float = Field(default=0.15, ge=0, le=1)
     augment: bool = True
     templates: bool = True
+    tied: float = Field(default=0.7, ge=0, le=1)
+    site_features: bool = True
+    conditions: tuple[Condition, ...] = ()
+    drop_each: float = Field(default=0.3, ge=0, le=1)
+    drop_all: float = Field(default=0.15, ge=0, le=1)
+    guidance: float = Field(default=2.0, ge=0)
+    compactness_loss: Variant = "none"
+    compactness_weight: float = Field(default=0.0, ge=0)
     max_atoms: int = Field(default=20, ge=1, le=200)
     sampler: SamplerConfig = FAST_SAMPLER
 
+    @field_validator("conditions", mode="before")
     @classmethod
-    def paper(cls) -> DiffCSPConfig:
-        """The published model for MP-20: Table 5 of the appendix; species weight of the generation task."""
+    def _by_name(cls, value: object) -> object:
+        """Conditions may be named: a property is a scalar, its statistics are those of the training data."""
+        named = {condition.name: condition for condition in PIGEN_CONDITIONS}
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            return value
+        return tuple(named.get(item, Scalar(name=item)) if isinstance(item, str) else item for item in items)
+
+    @classmethod
+    def diffcsp_paper(cls) -> PigenConfig:
+        """DiffCSP as published for MP-20: Table 5 of its appendix; species weight of the generation task."""
         return cls(
             cell="matrix",
             species="gaussian",
@@ -115,8 +160,36 @@ class DiffCSPConfig(Settings):
             partly_known_species=0.0,
             augment=False,
             templates=False,
+            tied=0.0,
+            site_features=False,
             sampler=PAPER_SAMPLER,
         )
+
+    @classmethod
+    def pigen(cls) -> PigenConfig:
+        """The small configuration with the conditions of PIGEN and the loss on compactness."""
+        return cls(conditions=PIGEN_CONDITIONS, compactness_loss="estimate", compactness_weight=COMPACTNESS_WEIGHT)
+
+    @classmethod
+    def pigen_paper(cls) -> PigenConfig:
+        """PIGEN's choices in its public code on DiffCSP's: noise up to σ = 1, two conditions, its later loss."""
+        plain = cls.diffcsp_paper().model_dump()
+        asked = tuple(c for c in PIGEN_CONDITIONS if c.name in ("compactness", "local_environment_diversity"))
+        changed = {
+            "sigma": (0.01, 1.0),
+            "conditions": asked,
+            "drop_each": 0.0,
+            "drop_all": 0.6,
+            "guidance": 3.0,
+            "compactness_loss": "types",
+            "compactness_weight": 1.0,
+        }
+        return cls(**{**plain, **changed})
+
+    @property
+    def scalars(self) -> tuple[Scalar, ...]:
+        """The conditions that are numbers."""
+        return tuple(condition for condition in self.conditions if isinstance(condition, Scalar))
 
     def network(self, n_inputs: int, n_outputs: int, cell_features: int) -> CSPNetConfig:
         """Shape of the network for species and cell processes of the given widths."""

@@ -9,8 +9,8 @@ from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import UserError
-from nucleate.families.diffcsp import build
-from nucleate.families.diffcsp.config import DiffCSPConfig, SamplerConfig
+from nucleate.families.pigen import build
+from nucleate.families.pigen.config import PigenConfig, SamplerConfig
 
 
 def noise(seed=0):
@@ -29,10 +29,13 @@ def test_losses_are_finite_and_fall(model, data):
     totals = []
     for step in range(30):
         losses = model(train, noise(step % 3))
-        assert set(losses) == {"total", "species", "coordinates", "cell"}
+        extra = {"compactness"} if model.config.compactness_loss != "none" else set()
+        assert set(losses) == {"total", "species", "coordinates", "cell"} | extra
         assert all(value.shape == (len(data),) and bool(value.isfinite().all()) for value in losses.values())
         a, b, c = model.config.weights
         weighted = a * losses["species"] + b * losses["coordinates"] + c * losses["cell"]
+        if extra:
+            weighted = weighted + model.config.compactness_weight * losses["compactness"]
         torch.testing.assert_close(losses["total"], weighted)
         losses["total"].mean().backward()
         optimizer.step()
@@ -66,9 +69,11 @@ def test_preparing_changes_no_statistics(default_model, data):
 def test_training_sees_every_setting_of_a_cubic_cell(default_model, data):
     train = default_model.prepared(data)
     assert set(train.crystal_fields["n_settings"].tolist()) == {48}
-    asymmetric = Crystals.from_lists([[3]], [[[0.1, 0.2, 0.3]]], [4 * torch.eye(3)])
+    # Coordinates are told from the template's origin, so it is the vector between two sites that is looked at.
+    asymmetric = Crystals.from_lists([[3, 8]], [[[0.0, 0.0, 0.0], [0.1, 0.2, 0.3]]], [4 * torch.eye(3)])
     one = default_model.prepared(asymmetric)
-    seen = {tuple(round(v, 3) for v in default_model._any_setting(one, noise(i))[0, 0].tolist()) for i in range(150)}
+    pairs = (default_model._any_setting(one, noise(i))[0].double() for i in range(150))
+    seen = {tuple(round(v, 3) % 1 for v in torch.remainder(b - a, 1.0).tolist()) for a, b in pairs}
     assert len(seen) > 30
     assert {tuple(sorted(min(v, round(1 - v, 3)) for v in x)) for x in seen} == {(0.1, 0.2, 0.3)}
 
@@ -144,10 +149,10 @@ def test_another_walk_can_be_asked_for(default_model):
 
 def test_the_papers_configuration_has_the_papers_network():
     with torch.device("meta"):
-        network = build({"preset": "paper"}).network
+        network = build({"preset": "diffcsp-paper"}).network
     assert sum(p.numel() for p in network.parameters()) == 12_346_468
-    assert DiffCSPConfig.paper().sampler.steps == 1000
-    assert build({"preset": "paper", "hidden": 8, "layers": 1}).config.cell == "matrix"
+    assert PigenConfig.diffcsp_paper().sampler.steps == 1000
+    assert build({"preset": "diffcsp-paper", "hidden": 8, "layers": 1}).config.cell == "matrix"
 
 
 def test_training_in_half_precision_keeps_targets_in_single(default_model, data):
@@ -191,3 +196,60 @@ def test_a_template_walk_does_not_depend_on_batch_mates(default_model):
     for i in range(3):
         for a, b in zip(part.sites(i), whole.sites(5 + i), strict=True):
             torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_conditions_reach_the_crystals_and_strength_zero_does_not(steered_model):
+    torch.manual_seed(1)
+    model = copy.deepcopy(steered_model)
+    with torch.no_grad():
+        for parameter in model.embed.parameters():
+            parameter.normal_()
+    walk = SamplerConfig(steps=6, corrector_steps=0)
+    plain = model.sample(4, None, seed=2, sampler=walk)
+    asked = Conditions.parse(["hardness=2.5"])
+    assert same(model.sample(4, asked, seed=2, sampler=walk, guidance=0.0), plain)
+    once, twice = (model.sample(4, asked, seed=2, sampler=walk, guidance=g) for g in (1.0, 2.0))
+    assert not same(once, plain)
+    assert not same(once, twice)
+    assert same(model.sample(4, asked, seed=2, sampler=walk, guidance={"hardness": 2.0}), twice)
+
+
+def test_a_steered_crystal_does_not_depend_on_batch_mates(steered_model):
+    walk = SamplerConfig(steps=6, corrector_steps=0, symmetry="templates")
+    asked = Conditions.parse(["hardness=2..3", "compactness=0.7"])
+    whole = steered_model.sample(10, asked, seed=3, sampler=walk)
+    part = steered_model.sample(2, asked, seed=3, start=6, sampler=walk)
+    for i in range(2):
+        for a, b in zip(part.sites(i), whole.sites(6 + i), strict=True):
+            torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_strengths_that_do_not_fit_are_named(steered_model):
+    asked = Conditions.parse(["hardness=2.5"])
+    for strengths in (-1.0, {"hardness": -1.0}, {"band_gap": 2.0}):
+        with pytest.raises(UserError, match="--guidance"):
+            steered_model.sample(2, asked, guidance=strengths)
+
+
+def test_tied_training_sees_symmetric_noise(default_model, data):
+    model = copy.deepcopy(default_model)
+    model.config = model.config.model_copy(update={"tied": 1.0})
+    train = model.prepared(data)
+    with torch.no_grad():
+        process, frac, sites = model._noising(train, noise())
+        cell = model.cells.encode(train.lattice, train.n_atoms)
+        t = torch.full((len(train),), 0.5)
+        state, _ = process.corrupt(train.numbers, frac, cell, train.mask, t, t, noise())
+    tied = process.frac.orbits.tied(state.frac)
+    gap = (tied - state.frac - (tied - state.frac).round()) * train.mask[..., None]
+    assert float(gap.abs().max()) < 1e-4
+    lattice = model.cells.decode(state.cell, train.n_atoms)
+    metric = process.frac.orbits.metrics(lattice)
+    torch.testing.assert_close(metric, lattice @ lattice.mT, atol=1e-2, rtol=1e-3)
+    same_class = (
+        (train.numbers[:, :, None] == train.numbers[:, None, :]) & train.mask[:, None, :] & train.mask[:, :, None]
+    )
+    hidden = state.species == 0
+    assert not (same_class & (hidden[:, :, None] != hidden[:, None, :])).any()
+    assert sites is not None
+    assert sites[..., 0].sum() == train.mask.sum()

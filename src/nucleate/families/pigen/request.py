@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,13 @@ from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
+from nucleate.families.pigen.config import PigenConfig
+from nucleate.families.pigen.known_crystals import KnownCrystals
+from nucleate.guidance.labels import Labels
 from nucleate.symmetry.templates import OrbitTemplates
 
-CONDITIONS = ("chemical_system", "composition", "n_atoms")
+BUILT_IN = ("chemical_system", "composition", "n_atoms")
+"""Conditions that a walk meets whatever the network has learned."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,18 @@ class Plan:
         indices: Numbers in the request, shape (n,).
         n_atoms: Sites of each, shape (n,).
         templates: Template of each, shape (n,); None where the walk is free.
+        asked: Labels asked of each by the name of the condition, each of shape (n, ...); all missing where none is.
     """
 
     indices: Tensor
     n_atoms: Tensor
     templates: Tensor | None
+    asked: Labels
+
+    def labels(self, rows: Tensor, device: torch.device, dtype: torch.dtype) -> Labels:
+        """The labels asked of some of them."""
+        values = {name: value[rows].to(device, dtype) for name, value in self.asked.values.items()}
+        return Labels(values, {name: there[rows].to(device) for name, there in self.asked.given.items()})
 
     def batches(self, rows: Tensor, pairs: int) -> Iterator[Tensor]:
         """Parts of ``rows`` of equal size, of at most about ``pairs`` pairs of sites, so that caches hold them."""
@@ -47,21 +58,34 @@ class Request:
 
     Attributes:
         conditions: As asked for.
+        config: Of the model.
+        strengths: γ of each condition that the network is told, in the order in which they enter.
         sizes: Weight of n atoms at index n, zero where the conditions rule n out.
         templates: Weight of each template, zero where the conditions rule it out; all zero for a free walk.
-        template_sizes: Sites of each template.
+        template_sizes: Sites of each template that the model knows.
+        known: Training crystals, to draw templates or sizes that go with labels; None where the model has none.
         allowed: Species that may be drawn, bool, shape (100,).
     """
 
     conditions: Conditions
+    config: PigenConfig
+    strengths: Mapping[str, float]
     sizes: Tensor
     templates: Tensor
     template_sizes: Tensor
+    known: KnownCrystals | None
     allowed: Tensor
 
     @classmethod
     def of(
-        cls, where: Conditions, size_weights: Tensor, element_seen: Tensor, templates: OrbitTemplates | None = None
+        cls,
+        where: Conditions,
+        size_weights: Tensor,
+        element_seen: Tensor,
+        config: PigenConfig,
+        templates: OrbitTemplates | None = None,
+        known: KnownCrystals | None = None,
+        guidance: Mapping[str, float] | float | None = None,
     ) -> Request:
         """Check conditions against what a model was trained on.
 
@@ -69,16 +93,21 @@ class Request:
             where: Conditions.
             size_weights: Share of the sizes in the training data, shape (max_atoms + 1,).
             element_seen: 1 where the training data hold an element, shape (100,).
+            config: Of the model.
             templates: To draw from; None for a free walk.
+            known: Training crystals with their labels.
+            guidance: γ of every condition, or by name.
 
         Raises:
-            UserError: See :meth:`DiffCSP.sample`.
+            UserError: See :meth:`Pigen.sample`.
         """
-        known = CONDITIONS if templates is None else (*CONDITIONS, "space_group")
-        asked = set(where.targets) | ({"space_group"} if where.space_group is not None else set())
-        if asked - set(known):
-            unknown = ", ".join(sorted(asked - set(known)))
-            raise UserError("--where", unknown, "conditions of this model: " + ", ".join(known))
+        learned = [condition.name for condition in config.conditions]
+        offered = [*BUILT_IN, *(["space_group"] if templates is not None else [])]
+        offered += [name for name in learned if name not in offered]
+        asked = [*where.targets, *(["space_group"] if where.space_group is not None else [])]
+        if set(asked) - set(offered):
+            unknown = ", ".join(sorted(set(asked) - set(offered)))
+            raise UserError("--where", unknown, "conditions of this model: " + ", ".join(offered))
         wanted = set(where.composition or where.chemical_system or ())
         unseen = [SYMBOLS[z] for z in sorted(wanted) if z > len(element_seen) or not element_seen[z - 1]]
         if unseen:
@@ -96,17 +125,45 @@ class Request:
         if wanted:
             allowed = torch.zeros_like(allowed)
             allowed[torch.tensor(sorted(wanted)) - 1] = True
+        told = [name for name in learned if name in where.targets or (name == "chemical_system" and wanted)]
+        strengths = _strengths(told, config.guidance, guidance)
         own_sizes = torch.zeros(0, dtype=torch.int64) if templates is None else templates.n_sites.long().cpu()
-        return cls(where, sizes, weights, own_sizes, allowed)
+        return cls(where, config, strengths, sizes, weights, own_sizes, known, allowed)
 
     def plan(self, seed: int, start: int, n: int) -> Plan:
-        """Draw templates, or sizes alone, of crystals start .. start + n - 1."""
+        """Draw labels, and templates or sizes alone, of crystals start .. start + n - 1."""
         indices = torch.arange(start, start + n)
         noise = KeyedNoise(seed, indices, dtype=torch.float64)
-        if self.templates.sum() > 0:
-            which = _drawn(self.templates, noise.uniform("template", (n,)))
-            return Plan(indices, self.template_sizes[which], which)
-        return Plan(indices, _drawn(self.sizes, noise.uniform("size", (n,))), None)
+        asked = self._labels(noise, n)
+        if not self.templates.sum() > 0:
+            return Plan(indices, _drawn(self.sizes, noise.uniform("size", (n,))), None, asked)
+        u = noise.uniform("template", (n,))
+        scalars = [condition for condition in self.config.scalars if condition.name in self.conditions.targets]
+        if scalars and self.known is not None:
+            z = [
+                (asked.values[c.name] - c.mean) / c.std if c in scalars else torch.full((n,), torch.nan)
+                for c in self.config.scalars
+            ]
+            which = self.known.draw(torch.stack(z, 1), self.templates, u)
+        else:
+            which = _drawn(self.templates, u)
+        return Plan(indices, self.template_sizes[which], which, asked)
+
+    def _labels(self, noise: KeyedNoise, n: int) -> Labels:
+        """What each crystal is asked for; a range is a uniform draw from it."""
+        values, given = {}, {}
+        for condition in self.config.conditions:
+            name = condition.name
+            there = name in self.strengths
+            if name == "chemical_system":
+                value = torch.zeros(n, condition.width, dtype=torch.float64)
+                elements = self.conditions.composition or self.conditions.chemical_system or ()
+                value[:, torch.tensor([z - 1 for z in elements], dtype=torch.int64)] = 1.0
+            else:
+                low, high = self.conditions.targets.get(name, (0.0, 0.0))
+                value = low + (high - low) * noise.uniform(f"label/{name}", (n,))
+            values[name], given[name] = value, torch.full((n,), there)
+        return Labels(values, given)
 
     def pinned(self, n_atoms: Tensor, width: int) -> Tensor:
         """Atomic numbers given from the start of a free walk, 0 elsewhere, shape (B, width)."""
@@ -135,6 +192,25 @@ class Request:
         counts = torch.tensor(list(composition.values()), device=classes.device, dtype=noise.dtype)
         order = (noise.uniform("assignment", (len(classes), len(elements))) - counts).argsort(1)
         return torch.where(classes < 0, 0, elements[order].gather(1, classes.clamp_min(0)))
+
+
+def _strengths(told: list[str], default: float, guidance: Mapping[str, float] | float | None) -> dict[str, float]:
+    """γ of each condition that the network is told.
+
+    Raises:
+        UserError: γ is below 0, or named for a condition that is not asked for.
+    """
+    named = guidance if isinstance(guidance, Mapping) else {}
+    unused = sorted(set(named) - set(told))
+    if unused:
+        expected = "a condition that is asked for" + (": " + ", ".join(told) if told else "")
+        raise UserError("--guidance", ", ".join(unused), expected)
+    every = default if guidance is None or isinstance(guidance, Mapping) else guidance
+    strengths = {name: float(named.get(name, every)) for name in told}
+    for name, value in strengths.items():
+        if not 0 <= value < float("inf"):
+            raise UserError("--guidance", f"{value:g} for {name}", "a strength of 0 or more")
+    return strengths
 
 
 def _drawn(weights: Tensor, u: Tensor) -> Tensor:

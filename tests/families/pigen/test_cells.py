@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.families.diffcsp.cells import LogShapeCells, MatrixCells
+from nucleate.families.pigen.cells import LogShapeCells, MatrixCells
 
 
 def lattices(size=20):

@@ -1,0 +1,73 @@
+"""Classifier-free guidance: a denoiser made of a conditional one (Ho & Salimans, 2022).
+
+With one strength γ for all conditions the answer is a_∅ + γ (a_c - a_∅), so γ = 1 is the conditional model and
+γ = 0 the unconditional one (MatterGen's γ; PIGEN's g + 1). With a strength for each, conditions enter one after
+the other in the order of the strengths given,
+
+    a_∅ + γ_1 (a_1 - a_∅) + γ_2 (a_12 - a_1) + ...,
+
+which is the same where all are equal, and the conditional model where all are 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nucleate.diffusion.joint import Answer, State
+from nucleate.guidance.labels import Labels
+
+Conditional = Callable[[State, Tensor, Labels], Answer]
+"""A denoiser that is told labels."""
+
+
+@dataclass(frozen=True)
+class Guided:
+    """A denoiser for one batch of crystals.
+
+    Attributes:
+        denoiser: Answers for given labels.
+        labels: What is asked of the crystals.
+        strengths: γ of each condition asked, in the order in which they enter.
+    """
+
+    denoiser: Conditional
+    labels: Labels
+    strengths: Mapping[str, float]
+
+    def __call__(self, state: State, t: Tensor) -> Answer:
+        """The guided answer; all calls of the denoiser are one batch."""
+        weights = self._weights()
+        size = len(t)
+        parts = [self.labels.only(names) for names in weights]
+        joined = parts[0]
+        for part in parts[1:]:
+            joined = joined + part
+        count = len(parts)
+        answer = self.denoiser(State(*(_repeated(value, count) for value in state)), t.repeat(count), joined)
+        share = torch.tensor(list(weights.values()), device=t.device, dtype=state.frac.dtype)
+        return Answer(*(_combined(value, share, size) for value in answer))
+
+    def _weights(self) -> dict[tuple[str, ...], float]:
+        """Weight of the answer for each set of conditions; they sum to 1."""
+        weights: dict[tuple[str, ...], float] = {(): 1.0}
+        names: tuple[str, ...] = ()
+        for name, strength in self.strengths.items():
+            longer = (*names, name)
+            weights[names] -= strength
+            weights[longer] = weights.get(longer, 0.0) + strength
+            names = longer
+        kept = {key: weight for key, weight in weights.items() if weight != 0.0}
+        return kept or {(): 1.0}
+
+
+def _repeated(value: Tensor, count: int) -> Tensor:
+    return value.repeat(count, *([1] * (value.dim() - 1)))
+
+
+def _combined(value: Tensor, share: Tensor, size: int) -> Tensor:
+    """Weighted sum of the answers (K B, ...) for K sets of conditions."""
+    return torch.tensordot(share.to(value.dtype), value.unflatten(0, (len(share), size)), dims=1)
