@@ -10,7 +10,8 @@ def test_funnel_counts_what_passes_all_steps_so_far(make_run, rows):
     content = [
         rows.rocksalt(0), rows.rocksalt(1, is_novel=False), rows.rocksalt(2, is_unique=False),
         rows.rocksalt(30, is_stable=False), rows.failed(4, "unconverged", ""), rows.rocksalt(5, is_valid=False),
-        rows.failed(6, "no_reference", "no reference for Pm"), rows.rocksalt(7, meets_request=False),
+        rows.failed(6, "no_reference", "no reference for Pm", energy_per_atom=-5.0),
+        rows.rocksalt(7, meets_request=False),
     ]  # fmt: skip
     steps = funnel(read_run(make_run(content)))
     assert [(step.name, step.count) for step in steps] == [

@@ -78,7 +78,8 @@ def sun() -> Funnel:
         "sun",
         (
             Filter.parse("valid", "is_valid = true", title="valid"),
-            Filter.parse("placed", "energy_above_hull is known", title="relaxed, on the hull"),
+            Filter.parse("relaxed", "energy_per_atom is known", title="relaxed"),
+            Filter.parse("placed", "energy_above_hull is known", title="placed on the hull"),
             Filter.parse("stable", "is_stable = true", title="stable"),
             Filter.parse("unique", "is_unique = true", title="unique"),
             Filter.parse("novel", "is_novel = true", title="novel"),

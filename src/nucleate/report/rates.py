@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nucleate.errors import Status
+from nucleate.evaluation.filters import Filter
+from nucleate.evaluation.funnel import Funnel, apply_funnel
+from nucleate.evaluation.funnels import sun
 from nucleate.evaluation.intervals import Rate
 from nucleate.evaluation.summary import Protocol, Summary, summarise
 from nucleate.report.markup import number
@@ -74,23 +77,20 @@ class Step:
 def funnel(run: RunData) -> list[Step]:
     """Rows left after each test, in the order in which they are applied; a test without any result is left out."""
     table = run.candidates
-    left = pd.Series(True, index=table.index)
     steps = [Step("generated", len(table), "Nothing was generated: the run stopped early, or its shards are missing.")]
-    placed = table["energy_above_hull"].notna()
-    for name, holds, advice in (
-        ("meet the request", table["meets_request"], _REQUEST_ADVICE),
-        ("valid", table["is_valid"], _VALID_ADVICE),
-        ("relaxed", _relaxed(table), _relaxation_advice(table)),
-        ("placed on the hull", placed, _PLACED_ADVICE),
-        ("stable", table["is_stable"], _stable_advice(run)),
-        ("unique", table["is_unique"], "All that is stable repeats itself: ask for more crystals or another seed."),
-        ("novel", table["is_novel"], _NOVEL_ADVICE),
-    ):
-        if holds.isna().all():
-            continue
-        left = left & holds.fillna(False).astype(bool)
-        steps.append(Step(name, int(left.sum()), advice))
-    return steps
+    advice = {
+        "request": _REQUEST_ADVICE,
+        "valid": _VALID_ADVICE,
+        "relaxed": _relaxation_advice(table),
+        "placed": _PLACED_ADVICE,
+        "stable": _stable_advice(run),
+        "unique": "All that is stable repeats itself: ask for more crystals or another seed.",
+        "novel": _NOVEL_ADVICE,
+    }
+    asked = Filter.parse("request", "meets_request = true", title="meet the request")
+    made = [rule for rule in (asked, *sun().filters) if rule.comparison == "known" or table[rule.column].notna().any()]
+    result = apply_funnel(Funnel("sun", tuple(made)), table)
+    return steps + [Step(s.filter.label, s.in_sequence.passed, advice[s.filter.name]) for s in result.steps]
 
 
 _REQUEST_ADVICE = (
