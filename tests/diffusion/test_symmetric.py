@@ -96,7 +96,8 @@ def test_the_score_on_a_line_is_that_of_its_density(sigma):
     one = SiteOrbits.none(size, 1, torch.float64, torch.device("cpu"))
     orbits = SiteOrbits(
         one.first, one.rotation, one.inverse, one.shift, basis.expand(size, 1, 3, 3),
-        torch.linalg.pinv(basis).expand(size, 1, 3, 3), ((eye + swap) / 2).expand(size, 1, 3, 3), one.offset, one.metric,
+        torch.linalg.pinv(basis).expand(size, 1, 3, 3), ((eye + swap) / 2).expand(size, 1, 3, 3), one.offset,
+        one.metric,
     )  # fmt: skip
     process = OrbitCoordinates(GeometricSchedule(sigma, 0.5), orbits=orbits)
     noise = KeyedNoise(0, torch.arange(size), dtype=torch.float64)

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from nucleate.diffusion.multistep import Multistep
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.diffusion.species import SpeciesProcess
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
@@ -82,6 +83,8 @@ class Sampler:
         corrector_size: Their size at the smallest noise.
         corrector_below: Correct only at times below this.
         churn: Share of the ancestral noise, 0 (probability flow) to 1 (published).
+        order: 1, or 2 for steps that use the answer before as well (:mod:`nucleate.diffusion.multistep`).
+        spacing: Times are (1 - i/steps) to this power: above 1 steps grow smaller towards the crystal.
         temperature: Of the species' distribution.
     """
 
@@ -90,6 +93,8 @@ class Sampler:
     corrector_size: float = 5e-6
     corrector_below: float = 1.0
     churn: float = 1.0
+    order: int = 1
+    spacing: float = 1.0
     temperature: float = 1.0
 
     def walk(
@@ -114,7 +119,9 @@ class Sampler:
             progress: Called with the number of steps done.
         """
         grid = torch.linspace(1.0, 0.0, self.steps + 1, device=start.frac.device, dtype=start.frac.dtype)
+        grid = grid**self.spacing
         state, size = start, len(start.frac)
+        multistep = Multistep(process.frac, process.cell) if self.order == 2 else None
         for i in range(self.steps):
             t, s = grid[i].expand(size), grid[i + 1].expand(size)
             if grid[i] <= self.corrector_below:
@@ -124,6 +131,10 @@ class Sampler:
                     frac = process.frac.correct(state.frac, answer.frac, t, state.mask, drawn, self.corrector_size)
                     state = state._replace(frac=frac)
             answer = denoiser(state, t)
+            frac_answer, cell_answer = answer.frac, answer.cell
+            if multistep is not None:
+                both = (frac_answer, cell_answer)
+                frac_answer, cell_answer = multistep.corrected(state.frac, state.cell, both, t, s, state.mask)
             drawn = noise.at(i * (self.corrector_steps + 1) + self.corrector_steps)
             species = process.species.step(
                 state.species, answer.species, t, s, state.mask, drawn, allowed, self.temperature
@@ -131,8 +142,8 @@ class Sampler:
             keep = pinned.reshape(*pinned.shape, *([1] * (species.dim() - 2)))
             state = State(
                 torch.where(keep, state.species, species),
-                process.frac.step(state.frac, answer.frac, t, s, state.mask, drawn, self.churn),
-                process.cell.step(state.cell, answer.cell, t, s, drawn, self.churn),
+                process.frac.step(state.frac, frac_answer, t, s, state.mask, drawn, self.churn),
+                process.cell.step(state.cell, cell_answer, t, s, drawn, self.churn),
                 state.mask,
             )
             if progress is not None:

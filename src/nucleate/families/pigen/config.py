@@ -31,6 +31,8 @@ class SamplerConfig(Settings):
     corrector_size: float = Field(default=5e-6, gt=0)
     corrector_below: float = Field(default=1.0, ge=0)
     churn: float = Field(default=1.0, ge=0, le=1)
+    order: Literal[1, 2] = 1
+    spacing: float = Field(default=1.0, gt=0, le=8)
     temperature: float = Field(default=1.0, gt=0)
     symmetry: Literal["free", "templates"] = "free"
     symmetrize: float = Field(default=0.0, ge=0)
