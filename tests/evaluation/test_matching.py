@@ -67,7 +67,7 @@ def bad_crystals() -> dict[str, Crystals]:
 @pytest.mark.parametrize("word", list(bad_crystals()))
 def test_a_bad_crystal_is_a_reason(word: str) -> None:
     with pytest.raises(MatchError, match=word):
-        reduced_cell(bad_crystals()[word], 0, 5.0)
+        reduced_cell(bad_crystals()[word], 0, 60.0)
 
 
 def test_a_slow_comparison_is_cut_and_the_handler_restored() -> None:

@@ -26,6 +26,7 @@ from nucleate.evaluation.lattice_mappings import (
     candidate_bases,
     lengths_and_angles,
     may_map,
+    slices,
 )
 from nucleate.evaluation.reduction import MatchError, MatchSettings, ReducedCell, reduced_cells, time_limit
 from nucleate.evaluation.site_mappings import NO, UNSURE, YES, Cells, judge, place
@@ -37,6 +38,8 @@ PAIRS = 512
 """Pairs compared together, fewer where they have many sites to try; bounds the memory."""
 SITES = 40_000
 """Sites times choices of a partner for the first of them, summed over the pairs compared together."""
+PLACED = 1_000_000
+"""Sites times common cells, summed over the pairs placed together, or those of one pair; bounds the memory too."""
 TOO_LONG = "the cells are too elongated: more common cells than are searched"
 
 SiteKey = tuple[tuple[int, int], ...]
@@ -149,8 +152,13 @@ def _fit_batch(
     lengths, angles = second.shapes
     copies = len(second.cells.species) // len(first.cells.species)
     bases = candidate_bases(table, i, lengths[j], angles[j], settings.ltol, settings.angle_tol, copies)
-    places = place(first.cells, i, second.cells, j, bases.pair, bases.matrix, bases.sure, settings.stol)
-    answers = judge(first.cells, second.cells, places, len(i), swapped)
+    answers = np.full(len(i), NO)
+    counts = np.bincount(bases.pair, minlength=len(i))
+    for part in slices(counts * len(second.cells.species), PLACED):
+        lines = slice(*np.searchsorted(bases.pair, (part.start, part.stop)))
+        candidates = bases.pair[lines] - part.start, bases.matrix[lines], bases.sure[lines]
+        places = place(first.cells, i[part], second.cells, j[part], *candidates, settings.stol)
+        answers[part] = judge(first.cells, second.cells, places, len(i[part]), swapped)
     return answers, bases.searched.copy()
 
 

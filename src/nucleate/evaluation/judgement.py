@@ -26,6 +26,7 @@ def judge(
     known_formulas: Iterable[str] = (),
     threshold: float = STABLE_WITHIN,
     settings: MatchSettings = SAME_STRUCTURE,
+    workers: int = 1,
 ) -> pd.DataFrame:
     """The candidates with every comparison made; row i belongs to crystal i of each batch.
 
@@ -39,7 +40,8 @@ def judge(
         known: Known structures, for novelty.
         known_formulas: Formulas known without a structure.
         threshold: Largest energy above the hull of a stable crystal, eV/atom.
-        settings: Tolerances of uniqueness and novelty.
+        settings: Matcher of uniqueness, and of novelty unless ``known`` is a library with its own.
+        workers: Processes for comparisons where there are enough crystals to make them pay.
 
     Returns:
         A copy of ``candidates`` with ``is_valid``, ``is_unique``, ``duplicate_of``, ``is_novel``, ``known_as``,
@@ -55,8 +57,14 @@ def judge(
     final = generated if relaxed is None else _final(generated, relaxed)
     table = candidates.copy()
     checks = validity(generated)
-    unique = uniqueness(final, settings)
-    novel = novelty(final, known if known is not None else StructureLibrary(settings), known_formulas)
+    unique = uniqueness(final, settings, workers)
+    if not isinstance(known, StructureLibrary):
+        known = (
+            StructureLibrary(settings, workers=workers)
+            if known is None
+            else StructureLibrary.of(known, settings, workers=workers)
+        )
+    novel = novelty(final, known, known_formulas)
     parts = [unique, novel]
     if relaxed is not None:
         parts.append(rmsd_to_relaxed(generated, relaxed))

@@ -19,7 +19,8 @@ def novelty(crystals: Crystals, known: StructureLibrary | Crystals, known_formul
 
     Arguments:
         crystals: Batch of B crystals.
-        known: Known structures. Pass one :class:`StructureLibrary` to every call: its reduced cells are kept.
+        known: Known structures. Pass one :class:`StructureLibrary` to every call: its reduced cells are kept, and it
+            says which matcher is used and by how many processes.
         known_formulas: Further formulas that are known without a structure; they only set ``formula_known``.
 
     Returns:

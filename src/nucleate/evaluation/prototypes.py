@@ -153,7 +153,7 @@ def match_prototypes(
         crystals: Batch of B crystals.
         prototypes: Structure types, the commonest first.
         settings: Tolerances; the paper's stol is the default 0.3.
-        workers: Processes for reducing cells where there are very many.
+        workers: Processes to use where there are enough crystals to make them pay.
         library: Result of :func:`framework_library` for these types; pass one to every call, its cells are kept.
 
     Returns:

@@ -14,7 +14,10 @@ def uniqueness(crystals: Crystals, settings: MatchSettings = SAME_STRUCTURE, wor
 
     The rule is MatterGen's (Zeni et al., 2025): greedy, in the order given.
 
-    ``workers`` processes reduce the cells where there are very many.
+    Arguments:
+        crystals: Batch of B crystals.
+        settings: Variant, tolerances and time limit of the matcher.
+        workers: Processes to use where there are enough crystals to make them pay. The answers are the same.
 
     Returns:
         A row for each crystal: ``is_unique`` (boolean, missing where no answer was found), ``duplicate_of`` (row of
