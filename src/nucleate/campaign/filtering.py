@@ -11,8 +11,9 @@ import pandas as pd
 from nucleate.campaign.columns import NUMERIC_COLUMNS, PROTOTYPE_COLUMNS, STOPPED_BY
 from nucleate.campaign.reference_profile import known_types
 from nucleate.campaign.rows import Row
-from nucleate.campaign.run_store import Run, write_whole
+from nucleate.campaign.run_store import Run
 from nucleate.config import ScreenSettings
+from nucleate.crystal.writing import write_whole
 from nucleate.errors import UserError
 
 if TYPE_CHECKING:
