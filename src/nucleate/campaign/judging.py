@@ -12,6 +12,7 @@ from nucleate.campaign.protocol import asked_matcher
 from nucleate.campaign.rows import Row, crystals_of, final_crystals
 from nucleate.config import ScreenSettings
 from nucleate.crystal.conditions import Conditions, reduced
+from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.formula import compositions
 from nucleate.errors import Status
 
@@ -118,7 +119,8 @@ class Judge:
         formation = self.reference.formation_energy(composition, row["energy_per_atom"])
         row["formation_energy"] = _known(formation)
         if row["formation_energy"] is None:
-            return _without_reference(row, "an element has no reference energy")
+            unknown = ", ".join(SYMBOLS[z] for z in composition if z not in self.reference.element_energies)
+            return _without_reference(row, f"the reference has no energy of {unknown or 'an element'}")
         place = self.reference.hull.distance(composition, formation)
         row["n_competing_phases"] = place.n_competing
         row["energy_above_hull"] = _known(place.energy_above_hull)

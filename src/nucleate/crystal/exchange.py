@@ -171,6 +171,8 @@ def _raw(atoms: Atoms) -> RawCrystal | str:
 
 
 def _reason(what: str, error: Exception) -> str:
+    if isinstance(error, np.linalg.LinAlgError):  # cartesian coordinates in a cell that spans no space
+        return "a cell without volume"
     return f"{what} cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
 
 

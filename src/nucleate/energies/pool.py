@@ -158,6 +158,8 @@ def _serve(pipe: Connection, make: Callable[..., Callable[[Any], Any]], argument
             task = pipe.recv()
             try:
                 answer = function(task)
+            except UserError as fault:  # such as an element that the potential does not know
+                answer = Lost(False, str(fault))
             except Exception as fault:  # noqa: BLE001 - a task's fault is its own row
                 answer = Lost(False, f"{type(fault).__name__}: {fault}")
             pipe.send(answer)
