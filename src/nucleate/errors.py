@@ -34,3 +34,7 @@ class Status(StrEnum):
     NOT_FINITE = "not_finite"
     NO_REFERENCE = "no_reference"
     ERROR = "error"
+
+
+class RequestWarning(UserWarning):
+    """What a user asks for can be tried, but hardly be met."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
 from nucleate.cli import convert, data, design, evaluate, generate, models, report, screen, train
 from nucleate.cli.outcome import INTERRUPTED, note
-from nucleate.errors import UserError
+from nucleate.errors import RequestWarning, UserError
 
 USER_ERROR, INTERNAL_FAILURE = 2, 1
+_shown_by_python = warnings.showwarning
 
 app = typer.Typer(
     name="nucleate",
@@ -50,6 +52,7 @@ def top(
 def run(arguments: list[str] | None = None) -> None:
     """Entry point: exit code 0, 2 for what the user gave, 1 for a failure of ours, 130 when stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    warnings.showwarning = _show_warning
     debug = "--debug" in arguments
     try:
         code = app([a for a in arguments if a != "--debug"], standalone_mode=False)
@@ -64,6 +67,14 @@ def run(arguments: list[str] | None = None) -> None:
             raise
         sys.exit(_explained(error))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+    """Ours as one line; those of libraries as Python shows them."""
+    if issubclass(category, RequestWarning):
+        note(f"nucleate: warning: {message}")
+    else:
+        _shown_by_python(message, category, *rest)
 
 
 def _explained(error: Exception) -> int:

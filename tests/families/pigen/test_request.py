@@ -1,13 +1,16 @@
 """Sizes, allowed species and given sites of a request."""
 
+import warnings
+
 import pytest
 import torch
 
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import NUMBERS
-from nucleate.errors import UserError
+from nucleate.errors import RequestWarning, UserError
 from nucleate.families.pigen.config import PigenConfig
 from nucleate.families.pigen.request import Request
+from nucleate.guidance.conditions import Scalar
 
 WEIGHTS = torch.tensor([0.0, 0.1, 0.2, 0.0, 0.3, 0.0, 0.25, 0.0, 0.15])
 SEEN = torch.zeros(100)
@@ -80,3 +83,23 @@ def test_batches_hold_every_row_once_and_one_size_each():
 def test_what_the_model_cannot_do_is_said(texts, word):
     with pytest.raises(UserError, match=word):
         request(*texts)
+
+
+def test_targets_beyond_the_labels_are_warned_of():
+    gap = Scalar(name="band_gap", unit="eV", mean=1.0, std=1.0, low=0.0, high=9.0)
+    config = PigenConfig(conditions=(gap,))
+    with pytest.warns(RequestWarning, match=r"band_gap=12 .* 0\.\.9 eV"):
+        Request.of(Conditions.parse(["band_gap=12"]), WEIGHTS, SEEN, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Request.of(Conditions.parse(["band_gap=0..9"]), WEIGHTS, SEEN, config)
+
+
+def test_a_range_draws_targets_evenly_and_each_crystal_its_own():
+    gap = Scalar(name="band_gap", mean=1.0, std=1.0)
+    asked = Request.of(Conditions.parse(["band_gap=1..3"]), WEIGHTS, SEEN, PigenConfig(conditions=(gap,)))
+    drawn = asked.plan(0, 0, 4000).asked.values["band_gap"]
+    assert 1 <= float(drawn.min()) < 1.01
+    assert 2.99 < float(drawn.max()) <= 3
+    assert abs(float(drawn.mean()) - 2) < 0.03
+    assert torch.equal(asked.plan(0, 100, 5).asked.values["band_gap"], drawn[100:105])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,9 +12,10 @@ from torch import Tensor
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.diffusion.noise import KeyedNoise
-from nucleate.errors import UserError
+from nucleate.errors import RequestWarning, UserError
 from nucleate.families.pigen.config import PigenConfig
 from nucleate.families.pigen.known_crystals import KnownCrystals
+from nucleate.guidance.conditions import Scalar
 from nucleate.guidance.labels import Labels
 from nucleate.symmetry.templates import OrbitTemplates
 
@@ -127,6 +129,8 @@ class Request:
             allowed[torch.tensor(sorted(wanted)) - 1] = True
         told = [name for name in learned if name in where.targets or (name == "chemical_system" and wanted)]
         strengths = _strengths(told, config.guidance, guidance)
+        for condition in config.scalars:
+            _warn_outside(condition, where.targets.get(condition.name))
         own_sizes = torch.zeros(0, dtype=torch.int64) if templates is None else templates.n_sites.long().cpu()
         return cls(where, config, strengths, sizes, weights, own_sizes, known, allowed)
 
@@ -192,6 +196,16 @@ class Request:
         counts = torch.tensor(list(composition.values()), device=classes.device, dtype=noise.dtype)
         order = (noise.uniform("assignment", (len(classes), len(elements))) - counts).argsort(1)
         return torch.where(classes < 0, 0, elements[order].gather(1, classes.clamp_min(0)))
+
+
+def _warn_outside(condition: Scalar, asked: tuple[float, float] | None) -> None:
+    if asked is None or condition.low is None or condition.high is None:
+        return
+    if asked[0] < condition.low or asked[1] > condition.high:
+        unit = f" {condition.unit}" if condition.unit else ""
+        found = f"{asked[0]:g}" if asked[0] == asked[1] else f"{asked[0]:g}..{asked[1]:g}"
+        text = f"{condition.name}={found} reaches beyond the training data, {condition.low:.4g}..{condition.high:.4g}{unit}"
+        warnings.warn(text, RequestWarning, stacklevel=3)
 
 
 def _strengths(told: list[str], default: float, guidance: Mapping[str, float] | float | None) -> dict[str, float]:
