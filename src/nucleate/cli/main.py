@@ -52,7 +52,7 @@ def top(
 def run(arguments: list[str] | None = None) -> None:
     """Entry point: exit code 0, 2 for what the user gave, 1 for a failure of ours, 130 when stopped."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     debug = "--debug" in arguments
     try:
         code = app([a for a in arguments if a != "--debug"], standalone_mode=False)

@@ -204,7 +204,8 @@ def _warn_outside(condition: Scalar, asked: tuple[float, float] | None) -> None:
     if asked[0] < condition.low or asked[1] > condition.high:
         unit = f" {condition.unit}" if condition.unit else ""
         found = f"{asked[0]:g}" if asked[0] == asked[1] else f"{asked[0]:g}..{asked[1]:g}"
-        text = f"{condition.name}={found} reaches beyond the training data, {condition.low:.4g}..{condition.high:.4g}{unit}"
+        seen = f"{condition.low:.4g}..{condition.high:.4g}{unit}"
+        text = f"{condition.name}={found} reaches beyond the training data, {seen}"
         warnings.warn(text, RequestWarning, stacklevel=3)
 
 
