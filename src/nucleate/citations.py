@@ -211,6 +211,24 @@ _WORKS = (
     ),
     # Data and learning.
     _work(
+        "lemat_genbench", "a protocol of evaluation", "misc",
+        "Siddharth Betala; Samuel P. Gleason; Ali Ramlaoui; Andy Xu; Georgia Channing; Daniel Levy; others",
+        "LeMat-GenBench: A Unified Evaluation Framework for Crystal Generative Models",
+        "2025", arxiv="2512.04562",
+    ),
+    _work(
+        "wyformer", "a protocol of evaluation", "misc",
+        "Nikita Kazeev; Wei Nong; Ignat Romanov; Ruiming Zhu; Andrey Ustyuzhanin; Shuya Yamazaki; Kedar Hippalgaonkar",
+        "Wyckoff Transformer: Generation of Symmetric Crystals",
+        "2025", arxiv="2503.02407",
+    ),
+    _work(
+        "cdvae", "coverage and distances of distributions", "inproceedings",
+        "Tian Xie; Xiang Fu; Octavian-Eugen Ganea; Regina Barzilay; Tommi Jaakkola",
+        "Crystal Diffusion Variational Autoencoder for Periodic Material Generation",
+        "2022", arxiv="2110.06197", booktitle="International Conference on Learning Representations",
+    ),
+    _work(
         "materials_project", "training structures, known structures and energies (CC BY 4.0)", "article",
         "Anubhav Jain; Shyue Ping Ong; Geoffroy Hautier; Wei Chen; William Davidson Richards; Stephen Dacek; "
         "Shreyas Cholia; Dan Gunter; David Skinner; Gerbrand Ceder; Kristin A. Persson",

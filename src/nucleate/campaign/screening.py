@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nucleate.data.reference import Reference
 
 CHUNKS_AT_ONCE = 64
-_ALWAYS_CITED = ("ase", "covalent_radii", "materials_project", "mattergen", "moyopy", "pymatgen")
+_ALWAYS_CITED = ("ase", "cdvae", "covalent_radii", "materials_project", "mattergen", "moyopy", "pymatgen")
 
 
 @dataclass
