@@ -99,13 +99,14 @@ def _distances(
     distances: list[float | None] = []
     reasons: list[str] = []
     matcher = settings.matcher()
+    try:
+        known = reduced(structure(targets, target), settings.seconds)
+    except MatchError as error:
+        return [None] * len(group), [f"target {target}: {error}"] * len(group)
     for sample in group:
         distance, reason = None, ""
         try:
-            known, drawn = (
-                reduced(structure(batch, row), settings.seconds)
-                for batch, row in ((targets, target), (samples, sample))
-            )
+            drawn = reduced(structure(samples, sample), settings.seconds)
             with time_limit(settings.seconds):
                 found = matcher.get_rms_dist(drawn, known)
             distance = None if found is None else float(found[0])
