@@ -27,6 +27,19 @@ def nucleate(*arguments):
     return end.value.code
 
 
+def test_what_a_calculator_prints_is_no_result(tmp_path, capfd, monkeypatch):
+    (tmp_path / "talkative.py").write_text(
+        "from ase.calculators.emt import EMT\n\n\nclass Talkative(EMT):\n"
+        "    def calculate(self, *arguments, **options):\n        print('step')\n"
+        "        super().calculate(*arguments, **options)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert nucleate("evaluate", "cu.extxyz", "--potential", "talkative:Talkative", "--workers", "1", "--json") == 0
+    told = capfd.readouterr()
+    assert json.loads(told.out)["statuses"] == {"no_reference": 1, "error": 1}
+    assert "step" in told.err
+
+
 THERE = ["--potential", "ase:emt", "--python", sys.executable, "--workers", "1", "--json"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -210,6 +211,7 @@ def relax(
 
 def _relaxer(potential: str, protocol: RelaxProtocol, python: str | None) -> Callable[[Task], Relaxed]:
     torch.set_num_threads(1)
+    os.dup2(2, 1)  # what a calculator prints in a worker is no part of the command's result
     loaded = load_potential(potential, python)
     return lambda task: relax(task[0], task[1], task[2], loaded, protocol, task[3])
 
