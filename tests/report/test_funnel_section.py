@@ -95,3 +95,20 @@ def test_runs_without_rows_or_columns(make_run, name):
 )
 def test_conditions_in_words(keep, shown):
     assert condition(Filter.parse("f", keep)) == shown
+
+
+def test_the_table_says_what_stops_each_and_its_type(make_run, rows):
+    folder = make_run(
+        [
+            rows.rocksalt(0, stopped_by=None, has_prototype=True, prototype="AB_cF8_225_a_b", prototype_name="Halite"),
+            rows.rocksalt(1, stopped_by="hull", has_prototype=False, prototype=None, prototype_name=None),
+        ],
+        funnel=FUNNEL,
+    )
+    page = build_report(folder).read_text(encoding="utf-8")
+    table = re.search(r'<table id="ranked".*?</table>', page, re.DOTALL)[0]
+    assert "Stopped by" in table
+    assert [text in table for text in (">passes all<", ">hull<", ">Halite<")] == [True] * 3
+    plain = build_report(make_run()).read_text(encoding="utf-8")
+    assert "Stopped by" not in plain
+    assert "Structure type</button>" not in plain

@@ -183,7 +183,7 @@ def scatter(
         css = "spot beyond" if value > upper else "spot"
         body += mark(f'<circle class="{css}" cx="{x(at):.1f}" cy="{y(min(value, upper)):.1f}" r="3"', tip)
     beyond = sum(value > upper for _, value, _ in shown)
-    notes = [f"{beyond} above {compact(upper)} stand at the top, open"] if beyond else []
+    notes = [f"{beyond} above {compact(upper)} stand at the top as open circles"] if beyond else []
     notes += [f"{len(shown)} of {len(points)} drawn"] if len(shown) < len(points) else []
     note = f'<p class="note">{"; ".join(notes)}</p>' if notes else ""
     body += labels

@@ -76,7 +76,7 @@ class Step:
 
 def funnel(run: RunData) -> list[Step]:
     """Rows left after each test, in the order in which they are applied; a test without any result is left out."""
-    table = run.candidates
+    table = run.candidates.assign(is_relaxed=_relaxed(run.candidates))  # by status, whether or not energies are there
     steps = [Step("generated", len(table), "Nothing was generated: the run stopped early, or its shards are missing.")]
     advice = {
         "request": _REQUEST_ADVICE,
@@ -88,7 +88,9 @@ def funnel(run: RunData) -> list[Step]:
         "novel": _NOVEL_ADVICE,
     }
     asked = Filter.parse("request", "meets_request = true", title="meet the request")
-    made = [rule for rule in (asked, *sun().filters) if rule.comparison == "known" or table[rule.column].notna().any()]
+    relaxed = Filter.parse("relaxed", "is_relaxed = true", title="relaxed")
+    rules = [relaxed if rule.name == "relaxed" else rule for rule in sun().filters]
+    made = [rule for rule in (asked, *rules) if rule.comparison == "known" or table[rule.column].notna().any()]
     result = apply_funnel(Funnel("sun", tuple(made)), table)
     return steps + [Step(s.filter.label, s.in_sequence.passed, advice[s.filter.name]) for s in result.steps]
 

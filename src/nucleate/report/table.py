@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import pandas as pd
@@ -36,10 +37,12 @@ def candidate_table(run: RunData, with_structure: set[str]) -> str:
     if not len(run.candidates):
         return '<p class="note">There are no candidates in this run.</p>'
     shown = run.candidates.head(MAX_ROWS)
+    columns = _funnel_columns(run)
     heads = "".join(_heading(*column) for column in _COLUMNS)
     heads += "".join(_heading(_label(name), name, "number", "num extra") for name in run.extra_columns)
+    heads += "".join(_heading(*column, "text", "extra") for column in columns.values())
     rows = "".join(
-        _row(rank, row, run, row["id"] in with_structure) for rank, row in enumerate(records(shown), start=1)
+        _row(rank, row, run, row["id"] in with_structure, columns) for rank, row in enumerate(records(shown), start=1)
     )
     left_out = len(run.candidates) - len(shown)
     note = (
@@ -55,6 +58,24 @@ def candidate_table(run: RunData, with_structure: set[str]) -> str:
         + f"</span></th></tr></thead><tbody>{rows}</tbody></table></div>"
         + f'<p class="note" id="nomatch" hidden>No candidate fits these filters.</p>{note}'
     )
+
+
+def _funnel_columns(run: RunData) -> dict[str, tuple[str, str]]:
+    """Columns that a funnel brought: heading and explanation by name."""
+    found = {}
+    if run.record.get("funnel"):
+        found["stopped_by"] = ("Stopped by", "the first filter of the funnel that it does not pass")
+    if run.candidates["has_prototype"].notna().any():
+        found["prototype"] = ("Structure type", "known structure type of its framework")
+    return found
+
+
+def _funnel_cells(row: dict[str, Any], names: Iterable[str]) -> list[str]:
+    shown = {
+        "stopped_by": row["stopped_by"] or "passes all",
+        "prototype": row["prototype_name"] or row["prototype"] or MISSING,
+    }
+    return [_cell(shown[name], text(shown[name]), "extra") for name in names]
 
 
 def _label(name: str) -> str:
@@ -79,7 +100,7 @@ def _controls(run: RunData) -> str:
     )
     more = (
         '<label class="check"><input type="checkbox" id="more"> descriptors and conditions</label>'
-        if run.extra_columns
+        if run.extra_columns or run.record.get("funnel")
         else ""
     )
     return (
@@ -93,7 +114,7 @@ def _controls(run: RunData) -> str:
     )
 
 
-def _row(rank: int, row: dict[str, Any], run: RunData, has_structure: bool) -> str:
+def _row(rank: int, row: dict[str, Any], run: RunData, has_structure: bool, columns: Collection[str]) -> str:
     distance = _float(row["energy_above_hull"])
     css = distance_class(distance, run.threshold)
     dot = f'<span class="key dot {css}"></span>' if css != "dx" else ""
@@ -112,6 +133,7 @@ def _row(rank: int, row: dict[str, Any], run: RunData, has_structure: bool) -> s
         *(_flag(row[name]) for name in ("is_stable", "is_unique", "is_novel", "formula_known")),
         f'<td data-v="{text(row["status"])}"{reason}><span class="status {status}">{text(row["status"])}</span></td>',
         *(_cell(row[name], compact(_float(row[name])), "num extra") for name in run.extra_columns),
+        *_funnel_cells(row, columns),
     ]
     links = (
         '<td class="links"><button type="button" class="view">View</button>'
