@@ -18,7 +18,10 @@ from nucleate.campaign.run_store import Run, locked, write_shard
 from nucleate.campaign.screening import add_timing, screen_run, screening_record
 from nucleate.config import ScreenSettings
 from nucleate.crystal.crystals import Crystals
-from nucleate.errors import UserError
+from nucleate.errors import Status, UserError
+
+MAX_SITES = 1000
+"""Larger cells are not screened: every test grows with the square of the sites at least."""
 
 SOURCE = "structures"
 """What stands in the ``model`` column of structures that were not generated here."""
@@ -43,6 +46,7 @@ def screen(
     rows = _batch_rows(structures) if isinstance(structures, Crystals) else _file_rows(structures)
     if not rows:
         raise UserError(str(structures), "no structures", "at least one")
+    rows = [_bounded(row) for row in rows]
     reference = Reference.load(settings.reference)
     record = {
         "command": "screen",
@@ -89,6 +93,14 @@ def _file_rows(path: Path) -> list[Row]:
     good = structure_rows(found.crystals, [names[row] for row in found.rows], SOURCE)
     rows |= dict(zip(found.rows, good, strict=True))
     return [rows[row] for row in range(found.n_rows)]
+
+
+def _bounded(row: Row) -> Row:
+    """The row, or one that says that its crystal is too large: its pairs would hold up all the others."""
+    if row["n_atoms"] <= MAX_SITES:
+        return row
+    said = {"status": Status.INVALID_INPUT, "reason": f"{row['n_atoms']:,} sites; at most {MAX_SITES:,} are screened"}
+    return {**row, **said, "numbers": [], "frac": [], "lattice": []}
 
 
 def _file_names(ids: Sequence[str]) -> list[str]:
