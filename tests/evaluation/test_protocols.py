@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from nucleate.errors import UserError
-from nucleate.evaluation.protocols import PROTOCOLS, Definition, deviations, find_protocol, published_rates, unmeasured
+from nucleate.evaluation.protocols import Definition, deviations, published_rates, unmeasured
+from nucleate.evaluation.published_protocols import PROTOCOLS, find_protocol
 from nucleate.evaluation.reduction import MATCHERS
 
 

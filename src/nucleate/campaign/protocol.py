@@ -25,7 +25,7 @@ def screen_settings(given: Mapping[str, Any], relax: bool | None = None) -> Scre
     Raises:
         UserError: There is no such protocol, or a value does not fit.
     """
-    from nucleate.evaluation.protocols import find_protocol
+    from nucleate.evaluation.published_protocols import find_protocol
 
     said = {name: value for name, value in given.items() if value is not None}
     name = said.get("protocol", "none")
@@ -42,7 +42,7 @@ def asked_protocol(settings: ScreenSettings) -> Definition | None:
     Raises:
         UserError: There is no such protocol.
     """
-    from nucleate.evaluation.protocols import find_protocol
+    from nucleate.evaluation.published_protocols import find_protocol
 
     return None if settings.protocol == "none" else find_protocol(settings.protocol)
 
@@ -78,6 +78,6 @@ def protocol_record(settings: ScreenSettings, potential: str, reference: str, n:
 
 def run_outcome(run: Run) -> Outcome | None:
     """The rates of the protocol that a run follows; None where it follows none."""
-    from nucleate.evaluation.protocols import outcome
+    from nucleate.evaluation.published_protocols import outcome
 
     return outcome(run.record["protocol"], run.candidates())

@@ -8,7 +8,7 @@ from typing import Any
 
 from nucleate.errors import UserError
 from nucleate.evaluation.intervals import Rate
-from nucleate.evaluation.protocols import outcome
+from nucleate.evaluation.published_protocols import outcome
 from nucleate.report.markup import MISSING, number, percent, text
 from nucleate.report.run_data import RunData
 
