@@ -9,7 +9,7 @@ import torch
 from nucleate.crystal.convert import from_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.density import density
-from nucleate.evaluation.comparison import Profile, compare, sampled
+from nucleate.evaluation.comparison import Profile, Sample, compare, comparison_lines, sampled
 from nucleate.evaluation.distributions import wasserstein
 
 
@@ -72,3 +72,18 @@ def test_large_sets_are_sampled_the_same_way_each_time(known: Crystals) -> None:
     assert len(sampled(many, 20)) == 20
     assert torch.equal(sampled(many, 20).numbers, sampled(many, 20).numbers)
     assert sampled(many, 60) is many
+
+
+def test_a_sample_comes_back_from_its_lists(known: Crystals) -> None:
+    sample = Sample.of(known)
+    again = Sample.from_dict(json.loads(json.dumps(sample.to_dict())))
+    np.testing.assert_allclose(again.fingerprints.structure, sample.fingerprints.structure, atol=1e-6)
+    assert {k: v.tolist() for k, v in again.groups.items()} == {k: v.tolist() for k, v in sample.groups.items()}
+    assert compare(known, known, Profile.of(known, again), "kept").to_dict()["numbers"]
+
+
+def test_lines_for_a_terminal_say_unknown_where_nothing_is_known(known: Crystals) -> None:
+    text = "\n".join(comparison_lines(compare(known, known[[]], Profile.of(known), "known").to_dict()))
+    assert "beside known (6 structures)" in text
+    assert "P1 relaxed, 0.1 Å  unknown" in text
+    assert "oxide 100% (100%)" in text
