@@ -56,18 +56,11 @@ class Multistep:
         place = place + expand_to(_share(*sigmas), frac) * (moved - moved.round())
         clean = clean + expand_to(_share(*ratios), cell) * (clean - clean_before)
         score = (place - frac) / sigma**2
-        return score / rms_score(sigma), self._answer_of(clean, cell, t)
+        return score / rms_score(sigma), self.cell.answer_for(clean, cell, t)
 
     def _log_ratio(self, t: Tensor) -> Tensor:
         alpha_bar = self.cell.schedule.alpha_bar(t)
         return 0.5 * (alpha_bar / (1 - alpha_bar)).log()
-
-    def _answer_of(self, clean: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
-        """The answer behind which a clean value stands."""
-        alpha_bar = expand_to(self.cell.schedule.alpha_bar(t), noisy)
-        signal, spread = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
-        drawn = (noisy - signal * clean) / spread
-        return drawn if self.cell.answer == "noise" else signal * drawn - spread * clean
 
 
 def _share(earlier: Tensor, now: Tensor, later: Tensor) -> Tensor:

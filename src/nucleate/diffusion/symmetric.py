@@ -73,11 +73,9 @@ class SymmetricCells(VariancePreservingProcess):
 
     def corrupt(self, clean: Tensor, t: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """As in the free process; the noise is what is left of it among the invariant cells."""
-        signal, spread = self._shares(t, clean)
         invariant = self.project(clean)
         noisy = self.project(super().corrupt(invariant, t, noise)[0])
-        drawn = (noisy - signal * invariant) / spread
-        return noisy, drawn if self.answer == "noise" else signal * drawn - spread * invariant
+        return noisy, self.answer_for(invariant, noisy, t)
 
     def step(self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, noise: Noise, churn: float = 1.0) -> Tensor:
         return self.project(super().step(noisy, answer, t, s, noise, churn))

@@ -48,6 +48,12 @@ class VariancePreservingProcess:
             return (noisy - spread * answer) / signal
         return signal * noisy - spread * answer
 
+    def answer_for(self, clean: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
+        """The answer behind which an estimate of x_0 stands; undone by :meth:`clean`."""
+        signal, spread = self._shares(t, noisy)
+        drawn = (noisy - signal * clean) / spread
+        return drawn if self.answer == "noise" else signal * drawn - spread * clean
+
     def loss(self, answer: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mean squared error of each crystal, shape (B,); ``mask`` (B, N) where there is a vector per site."""
         error = (answer - target).square().mean(-1)

@@ -19,7 +19,7 @@ from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.lattice import automorphisms
 from nucleate.crystal.orbits import SiteOrbits
 from nucleate.descriptors.compactness import compactness
-from nucleate.diffusion.joint import Answer, JointProcess, Sampler, State
+from nucleate.diffusion.joint import Answer, Denoiser, JointProcess, Sampler, State
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.diffusion.schedule import GeometricSchedule
 from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies, SpeciesProcess
@@ -27,6 +27,7 @@ from nucleate.diffusion.symmetric import ClassSpecies, OrbitCoordinates, Symmetr
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 from nucleate.families.pigen.cells import CellVectors, LogShapeCells, MatrixCells
+from nucleate.families.pigen.compactness_guidance import CompactnessGuidance
 from nucleate.families.pigen.compactness_loss import estimate_loss, upstream_loss
 from nucleate.families.pigen.config import PigenConfig, SamplerConfig
 from nucleate.families.pigen.known_crystals import KnownCrystals
@@ -292,7 +293,13 @@ class Pigen(nn.Module):
             mask,
         )
         allowed = request.allowed.to(device).expand(size, -1)
-        denoiser = Guided(self._told(sites), plan.labels(rows, device, dtype), request.strengths)
+        labels = plan.labels(rows, device, dtype)
+        denoiser: Denoiser = Guided(self._told(sites), labels, request.strengths)
+        if request.strengths.get("compactness", 0.0) > 1:
+            # γ = 1 is the conditional model as it is; what lies above goes more of the way.
+            share = 1 - 1 / request.strengths["compactness"]
+            species_process, target = process.species, labels.values["compactness"]
+            denoiser = CompactnessGuidance(denoiser, species_process, process.cell, self.cells, target, share)
         end = walk.walk(process, denoiser, begin, pinned, allowed, noise)
         numbers = process.species.decode(end.species, mask, allowed)
         lattice = self.cells.decode(end.cell, n_atoms)
