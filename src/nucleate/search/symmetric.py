@@ -66,7 +66,7 @@ def _filled(rng: np.random.Generator, group: int, counts: Counts) -> Crystals | 
         return None
     structure = filling.to_pymatgen()
     filled = Crystals.from_lists(
-        [structure.atomic_numbers], [structure.frac_coords], [np.array(structure.lattice.matrix)]
+        [structure.atomic_numbers], [structure.frac_coords.tolist()], [structure.lattice.matrix.tolist()]
     )
     primitive = next(search(filled, EXACT))
     if primitive is None or len(primitive.prim_std_cell.numbers) != sum(counts.values()):

@@ -44,7 +44,7 @@ def compactness_of(state, lattice):
 def test_the_whole_way_without_noise_is_the_target_and_keeps_the_shape():
     state, clean = setting()
     target = torch.linspace(0.4, 0.9, SIZE, dtype=torch.float64)
-    t = torch.zeros(SIZE, dtype=torch.float64)
+    t = torch.full((SIZE,), 1e-3, dtype=torch.float64)
     answer, lattice = guided(state, clean, t, target, 1.0)
     torch.testing.assert_close(compactness_of(state, lattice), target, atol=1e-3, rtol=1e-3)
     before = CELLS.decode(clean, MASK.sum(1))
@@ -57,7 +57,7 @@ def test_half_the_way_halves_the_logarithm_and_noise_slows_it():
     state, clean = setting()
     target = torch.full((SIZE,), 0.7, dtype=torch.float64)
     before = (compactness_of(state, CELLS.decode(clean, MASK.sum(1))) / target).log()
-    for t, share in ((0.0, 0.5), (0.3, 1.0), (0.9, 1.0)):
+    for t, share in ((1e-3, 0.5), (0.3, 1.0), (0.9, 1.0)):
         time = torch.full((SIZE,), t, dtype=torch.float64)
         after = (compactness_of(state, guided(state, clean, time, target, share)[1]) / target).log()
         kept = 1 - share * CELL.schedule.alpha_bar(time)
