@@ -81,6 +81,16 @@ def test_text_and_json_state_the_protocol() -> None:
     assert keys == set(record)
 
 
+def test_the_headline_is_the_part_of_the_text_that_matters_most() -> None:
+    summary = summarise(table(), Protocol(potential="chgnet 0.3.0", reference="union"))
+    lines = summary.headline.splitlines()
+    assert set(lines) < set(str(summary).splitlines())
+    assert any("S.U.N." in line for line in lines)
+    assert any("energy above hull" in line for line in lines)
+    assert lines[-1].startswith("protocol: ")
+    assert not any("of the first" in line for line in lines)
+
+
 def test_missing_columns_and_no_rows() -> None:
     summary = summarise(pd.DataFrame({"is_valid": [True, False]}))
     assert [rate.name for rate in summary.rates] == ["valid"]

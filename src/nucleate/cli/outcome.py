@@ -68,7 +68,7 @@ def show_run(run: Run, as_json: bool, top: int = 10) -> None:
         print_json({"run": str(run.folder), "report": str(report), "best": best, "summary": summary.to_dict()})
         return
     _print_table(table.head(top))
-    typer.echo(str(summary))
+    typer.echo(summary.headline)
     typer.echo(f"\nreport: {report}\ntable:  {run.folder / 'ranked.csv'}\nCIFs:   {run.folder / 'cifs'}")
 
 

@@ -61,6 +61,9 @@ class Protocol:
         )
 
 
+HEADLINE_MEAN = "energy above hull"
+
+
 @dataclass(frozen=True)
 class Summary:
     """Averages of a set of candidates.
@@ -138,13 +141,23 @@ class Summary:
         }
 
     def __str__(self) -> str:
-        lines = [f"{rate.name:>28}  {rate}" for rate in self.rates if rate.group == "all"]
-        lines += [f"{mean.name:>28}  {mean}" for mean in self.means if mean.group == "all"]
-        lines += _curve_lines(self.curves)
-        lines += comparison_lines(self.comparison) if self.comparison else []
-        lines += [str(part) for part in (self.funnel, self.published) if part is not None]
+        means = [f"{mean.name:>28}  {mean}" for mean in self.means if mean.group == "all"]
+        beside = comparison_lines(self.comparison) if self.comparison else []
+        return "\n".join([*self._rate_lines(), *means, *_curve_lines(self.curves), *beside, *self._last_lines()])
+
+    @property
+    def headline(self) -> str:
+        """Rates, hull distance, what was asked to be counted, and the protocol: what fits on a screen."""
+        means = [f"{m.name:>28}  {m}" for m in self.means if m.group == "all" and m.name.startswith(HEADLINE_MEAN)]
+        return "\n".join([*self._rate_lines(), *means, *self._last_lines()])
+
+    def _rate_lines(self) -> list[str]:
+        return [f"{rate.name:>28}  {rate}" for rate in self.rates if rate.group == "all"]
+
+    def _last_lines(self) -> list[str]:
+        lines = [str(part) for part in (self.funnel, self.published) if part is not None]
         lines += [f"warning: {text}" for text in self.warnings]
-        return "\n".join([*lines, f"protocol: {self.protocol}"])
+        return [*lines, f"protocol: {self.protocol}"]
 
 
 def summarise(candidates: pd.DataFrame, protocol: Protocol | None = None) -> Summary:

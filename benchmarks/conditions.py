@@ -1,0 +1,74 @@
+"""Asked against got: does a model follow the conditions that it offers?
+
+    python benchmarks/conditions.py MODEL DATA --count 100 --reference references/union
+
+For each scalar condition five targets are asked for, the 5th, 25th, 50th, 75th and 95th percentile of the labels of DATA,
+COUNT crystals each. Descriptors are judged on the crystals as generated, energies after relaxation with the potential.
+Prints a Markdown table: median and quartiles got, and Spearman's rank correlation between asked and got.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+import nucleate
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals
+from nucleate.data.dataset import load_dataset
+from nucleate.data.labels import label
+from nucleate.descriptors.registry import DESCRIPTORS
+
+PERCENTILES = (5, 25, 50, 75, 95)
+ENERGIES = ("energy_above_hull", "formation_energy")
+
+
+def got(name: str, crystals: Crystals, reference: str) -> np.ndarray:
+    """What the crystals have, NaN where it is unknown."""
+    if name in DESCRIPTORS:
+        return DESCRIPTORS[name].function(crystals).numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        run = nucleate.screen(crystals, Path(folder) / "run", reference=reference, workers=1, descriptors="none")
+        table = run.candidates()
+    return table[name].where(table["status"] == "ok").to_numpy(dtype=float)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--conditions", default="", help="some of the model's, joined by commas")
+    parser.add_argument("--guidance", action="append", default=[])
+    parser.add_argument("--reference", default="bundled")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    model = nucleate.load(options.model, "cpu", "default", options.guidance)
+    data = load_dataset(options.data)
+    judged = [c.name for c in model.config.scalars if c.name in DESCRIPTORS or c.name in ENERGIES]
+    print("| condition | " + " | ".join(f"asked, {p}th percentile: got" for p in PERCENTILES) + " | rank correlation |")
+    print("|---|" + "---|" * (len(PERCENTILES) + 1))
+    for name in options.conditions.split(",") if options.conditions else judged:
+        labels = label(data, name).numpy()
+        targets = np.percentile(labels[np.isfinite(labels)], PERCENTILES)
+        asked, found, cells = [], [], []
+        for target in targets:
+            crystals = model.sample(options.count, Conditions.parse({name: f"{target:.6g}"}), options.seed)
+            values = got(name, crystals, options.reference)
+            low, middle, high = np.nanpercentile(values, [25, 50, 75])
+            cells.append(f"{target:.3g}: {middle:.3g} ({low:.3g} to {high:.3g})")
+            asked += [target] * len(values)
+            found += values.tolist()
+        known = np.isfinite(found)
+        correlation = spearmanr(np.array(asked)[known], np.array(found)[known]).statistic
+        print(f"| {name} | " + " | ".join(cells) + f" | {correlation:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
