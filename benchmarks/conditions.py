@@ -2,7 +2,7 @@
 
     python benchmarks/conditions.py MODEL DATA --count 100 --reference references/union
 
-For each scalar condition five targets are asked for, the 5th, 25th, 50th, 75th and 95th percentile of the labels of DATA,
+For each scalar condition five targets are asked for, the 5th, 25th, 50th, 75th and 95th percentile of DATA's labels,
 COUNT crystals each. Descriptors are judged on the crystals as generated, energies after relaxation with the potential.
 Prints a Markdown table: median and quartiles got, and Spearman's rank correlation between asked and got.
 """
