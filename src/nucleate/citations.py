@@ -96,6 +96,18 @@ _WORKS = (
         "2023", arxiv="2309.04475", booktitle="Advances in Neural Information Processing Systems", volume="36",
     ),
     _work(
+        "diffcsp_pp", "walks that keep to a space group", "inproceedings",
+        "Rui Jiao; Wenbing Huang; Yu Liu; Deli Zhao; Yang Liu",
+        "Space Group Constrained Crystal Generation",
+        "2024", arxiv="2402.03992", booktitle="International Conference on Learning Representations",
+    ),
+    _work(
+        "classifier_free_guidance", "steering by conditions", "misc",
+        "Jonathan Ho; Tim Salimans",
+        "Classifier-Free Diffusion Guidance",
+        "2022", arxiv="2207.12598",
+    ),
+    _work(
         "wyckoffdiff", "WyckoffDiff", "inproceedings",
         "Filip Ekström Kelvinius; Oskar B. Andersson; Abhijith S. Parackal; Dong Qian; Rickard Armiento; "
         "Fredrik Lindsten",

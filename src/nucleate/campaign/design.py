@@ -14,7 +14,6 @@ from nucleate.campaign.provenance import versions
 from nucleate.campaign.rows import structure_rows
 from nucleate.campaign.run_store import Run, locked, write_shard
 from nucleate.campaign.screening import add_timing, screen_run, screening_record
-from nucleate.citations import CITATIONS
 from nucleate.config import DesignSettings, resolve_device
 from nucleate.crystal.conditions import Conditions
 from nucleate.errors import UserError
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 SAMPLED_TOGETHER = 256
 """Candidates that a generator is asked for at once."""
 
+FAMILY_CITATIONS = {"pigen": ["pigen", "diffcsp", "diffcsp_pp", "classifier_free_guidance", "materials_project"]}
 SEARCHER_CITATIONS = {"pseudo-random": ["pigen"], "random": ["pyxtal"], "substitution": ["materials_project"]}
 
 
@@ -136,8 +136,8 @@ def _record(settings: DesignSettings, model_folder: Path | None, reference: Refe
     if model_folder is None:
         works, sha256 = SEARCHER_CITATIONS[settings.model], None
     else:
-        family = read_config(model_folder).get("family")
-        works = ["pytorch", *([family] if family in CITATIONS else [])]
+        family = str(read_config(model_folder).get("family"))
+        works = ["pytorch", *FAMILY_CITATIONS.get(family, [])]
         sha256 = check_weights(model_folder / WEIGHTS)
     record = {
         "command": "design",
