@@ -16,7 +16,7 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 .PHONY: design test slow lint types layers bench format clean
 
 design: $(VENV)/.installed
-	$(BIN)/nucleate design diffcsp-mp -n 16 --where chemical_system=$(SYSTEM) -o $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
+	$(BIN)/nucleate design pigen-mp -n 16 --where chemical_system=$(SYSTEM) -o $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
 
 test: $(VENV)/.installed-dev
 	$(THREADS) $(BIN)/python -m pytest -q -n $(JOBS)

@@ -1,4 +1,4 @@
-"""The verbs of the command line, for Python: ``nucleate.design(...)``, ``nucleate.load("diffcsp-mp")``."""
+"""The verbs of the command line, for Python: ``nucleate.design(...)``, ``nucleate.load("pigen-mp")``."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import typer
 from nucleate.cli import options
 
 NAME = "design"
-EXAMPLE = "Example: nucleate design diffcsp-mp -n 64 --where chemical_system=Li-O -o runs/li-o"
+EXAMPLE = "Example: nucleate design pigen-mp -n 64 --where chemical_system=Li-O -o runs/li-o"
 
 
 def command(

@@ -10,7 +10,7 @@ import typer
 from nucleate.cli import options
 
 NAME = "generate"
-EXAMPLE = "Example: nucleate generate diffcsp-mp -n 100 --where composition=LiFePO4 -o candidates.extxyz"
+EXAMPLE = "Example: nucleate generate pigen-mp -n 100 --where composition=LiFePO4 -o candidates.extxyz"
 
 
 def command(

@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: nucleate design diffcsp-mp -n 16 --where chemical_system=Li-Mn-O -o runs/li-mn-o",
+    epilog="Example: nucleate design pigen-mp -n 16 --where chemical_system=Li-Mn-O -o runs/li-mn-o",
 )
 for verb in (design, generate, screen, evaluate, train, models):
     app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)

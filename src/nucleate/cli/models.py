@@ -9,7 +9,7 @@ import typer
 from nucleate.cli import options
 
 NAME = "models"
-EXAMPLE = "Example: nucleate models diffcsp-mp"
+EXAMPLE = "Example: nucleate models pigen-mp"
 
 
 def command(

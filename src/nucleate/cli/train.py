@@ -10,11 +10,11 @@ import typer
 from nucleate.cli import options
 
 NAME = "train"
-EXAMPLE = "Example: nucleate train diffcsp structures.csv -o models/mine --set epochs=200"
+EXAMPLE = "Example: nucleate train pigen structures.csv -o models/mine --set epochs=200"
 
 
 def command(
-    family: Annotated[str, typer.Argument(help="The family to train, such as diffcsp.")],
+    family: Annotated[str, typer.Argument(help="The family to train, pigen or diffcsp.")],
     data: Annotated[Path, typer.Argument(help="CSV or Parquet with a cif column, folder or zip of CIFs, extxyz.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The model's folder.")],
     overrides: Annotated[
