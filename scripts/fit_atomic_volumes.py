@@ -28,8 +28,8 @@ def main() -> None:
         fitted, _ = nnls(counts * weights[:, None], volumes * weights)
         errors = np.abs(counts @ fitted - volumes) / volumes
         weights = 1 / volumes / np.sqrt(np.maximum(errors, 0.02))
-    print(f"median error {np.median(errors):.1%}, 90th percentile {np.quantile(errors, 0.9):.1%}, {len(cifs)} cells")  # noqa: T201
-    print(", ".join(f"{value:.1f}" for value in fitted[:97]))  # noqa: T201
+    print(f"median error {np.median(errors):.1%}, 90th percentile {np.quantile(errors, 0.9):.1%}, {len(cifs)} cells")
+    print(", ".join(f"{value:.1f}" for value in fitted[:97]))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from math import sqrt
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import integers
 from scipy.stats import binomtest
 
 from nucleate.evaluation.intervals import Z_95, Rate, wilson
@@ -23,3 +25,9 @@ def test_nothing_counted() -> None:
     rate = Rate("stable", "all", 0, 0)
     assert rate.interval == (0.0, 1.0)
     assert rate.value != rate.value
+
+
+@given(integers(1, 5000))
+def test_bounds_of_none_and_of_all_are_exact(total: int) -> None:
+    assert wilson(0, total)[0] == 0
+    assert wilson(total, total)[1] == 1

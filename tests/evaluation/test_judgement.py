@@ -64,3 +64,13 @@ def test_lengths_must_agree(prototypes) -> None:
     generated = from_pymatgen(prototypes())
     with pytest.raises(UserError):
         judge(candidates_of(generated)[:2], generated)
+
+
+def test_a_row_of_a_structure_that_could_not_be_read_has_no_cell(prototypes) -> None:
+    crystals = from_pymatgen(prototypes()[:1])
+    table = candidates_of(crystals)
+    table.loc[1] = {"numbers": [], "frac": [], "lattice": [], "status": "invalid_input", "energy_above_hull": None}
+    again = crystals_of(table)
+    assert torch.equal(again.lattice[0], crystals.lattice[0])
+    assert again.n_atoms.tolist() == [crystals.n_atoms[0], 0]
+    assert again.lattice[1].isnan().all()

@@ -73,4 +73,6 @@ def wilson(count: int, total: int, z: float = Z_95) -> tuple[float, float]:
     share, scale = count / total, 1 + z * z / total
     centre = (share + z * z / (2 * total)) / scale
     half = z * sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / scale
-    return max(0.0, centre - half), min(1.0, centre + half)
+    low = max(0.0, centre - half) if count else 0.0  # exact, where rounding would leave 5e-17
+    high = min(1.0, centre + half) if count < total else 1.0
+    return low, high

@@ -114,4 +114,5 @@ def _final(generated: Crystals, relaxed: Crystals) -> Crystals:
 
 
 def _missing(value: object) -> bool:
-    return value is None or isinstance(value, float)  # tables write a missing list as None or NaN
+    # Tables write a missing list as None or NaN; a structure that could not be read has an empty one.
+    return value is None or isinstance(value, float) or len(value) == 0  # type: ignore[arg-type]
