@@ -1,0 +1,191 @@
+"""The invertible real-space crystallographic representation: a crystal as one matrix, and back.
+
+Mal, Seal & Sen, MagGen, J. Phys. Chem. Lett. 15, 3221 (2024); Mal, Mishra & Sen, DiffCrysGen (2025), Table I.
+For k elements and n sites the rows are, from the top,
+
+    E  94 rows   one column per element, one-hot in the atomic number
+    L   2 rows   a, b, c in Å; α, β, γ in degrees
+    C   n rows   fractional coordinates of the sites
+    O   n rows   one-hot: which column's element is on the site; zeros on an empty site
+    P            properties of each column's element, by name; not needed for the way back
+
+Columns follow the first appearance of the elements among the sites, so that the order of sites fixes all of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nucleate.crystal.crystals import Crystals, wrap
+from nucleate.crystal.lattice import matrix_to_parameters, parameters_to_matrix
+from nucleate.errors import UserError
+from nucleate.representations.element_properties import (
+    D_ELECTRONS,
+    ELECTRONEGATIVITY,
+    GROUP,
+    LARGEST_NUMBER,
+    PERIOD,
+    VALENCE,
+)
+
+PRESENT = 0.5
+"""Entries of E and O below this are read as zero."""
+
+_TABLES: dict[str, tuple[float, ...]] = {
+    "number": tuple(range(LARGEST_NUMBER + 1)),
+    "electronegativity": ELECTRONEGATIVITY,
+    "period": PERIOD,
+    "group": GROUP,
+    "valence": VALENCE,
+    "d_electrons": D_ELECTRONS,
+    "zero": (0,) * (LARGEST_NUMBER + 1),
+}
+PROPERTIES = (*_TABLES, "fraction")
+"""Names that a property row can have; ``zero`` rows only fill a matrix up to a length that a network wants."""
+
+DIFFCRYSGEN_ROWS = ("number", "electronegativity", "period", "group", "valence", "fraction")
+"""DiffCrysGen, Table I."""
+MAGGEN_ROWS = ("number", "electronegativity", "period", "group", "fraction", "d_electrons")
+"""MagGen, section on the representation."""
+
+
+@dataclass(frozen=True)
+class IRCR:
+    """The matrix for crystals of at most k elements and n sites.
+
+    Attributes:
+        k: Most elements; the matrix has max(k, 3) columns.
+        n: Most sites.
+        rows: Names of the property rows, of ``PROPERTIES``.
+
+    Raises:
+        UserError: k or n is below 1, or a property is unknown.
+    """
+
+    k: int = 3
+    n: int = 20
+    rows: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.n < 1:
+            raise UserError("matrix of crystals", f"{self.k} elements and {self.n} sites", "at least one of each")
+        unknown = sorted(set(self.rows) - set(PROPERTIES))
+        if unknown:
+            raise UserError("property rows", unknown[0], "some of " + ", ".join(PROPERTIES))
+
+    @property
+    def width(self) -> int:
+        """Columns; coordinates take three whatever the number of elements."""
+        return max(self.k, 3)
+
+    @property
+    def length(self) -> int:
+        """Rows."""
+        return LARGEST_NUMBER + 2 + 2 * self.n + len(self.rows)
+
+    @property
+    def blocks(self) -> dict[str, slice]:
+        """Rows of each block by its letter: E, L, C, O, P."""
+        sizes = {"E": LARGEST_NUMBER, "L": 2, "C": self.n, "O": self.n, "P": len(self.rows)}
+        found, start = {}, 0
+        for letter, size in sizes.items():
+            found[letter] = slice(start, start + size)
+            start += size
+        return found
+
+    def fits(self, crystals: Crystals) -> Tensor:
+        """Which crystals the matrix can hold, bool, shape (B,)."""
+        few = (_first_sites(crystals).sum(1) <= self.k) & (crystals.n_atoms <= self.n) & (crystals.n_atoms > 0)
+        return few & (crystals.numbers <= LARGEST_NUMBER).all(1)
+
+    def refusals(self, crystals: Crystals) -> list[str]:
+        """For each crystal why the matrix cannot hold it, such as "4 elements, at most 3"; empty where it can."""
+        elements = _first_sites(crystals).sum(1).tolist()
+        largest = F.pad(crystals.numbers, (0, 1)).amax(1).tolist()
+        return [
+            "no sites"
+            if n == 0
+            else f"{n} sites, at most {self.n}"
+            if n > self.n
+            else f"{found} elements, at most {self.k}"
+            if found > self.k
+            else f"atomic number {z}, at most {LARGEST_NUMBER}"
+            if z > LARGEST_NUMBER
+            else ""
+            for n, found, z in zip(crystals.n_atoms.tolist(), elements, largest, strict=True)
+        ]
+
+    def encode(self, crystals: Crystals) -> Tensor:
+        """Matrices (B, length, width) in the precision of the coordinates.
+
+        Raises:
+            UserError: A crystal does not fit; :meth:`fits` and :meth:`refusals` tell beforehand.
+        """
+        if not self.fits(crystals).all():
+            i, reason = next((i, text) for i, text in enumerate(self.refusals(crystals)) if text)
+            raise UserError(f"crystal {i + 1} of {len(crystals)}", reason, "crystals that the matrix holds")
+        crystals = crystals[:].padded(self.n)  # trimmed to its largest crystal first
+        matrix = crystals.frac.new_zeros(len(crystals), self.length, self.width)
+        blocks = self.blocks
+        column, elements = self._columns(crystals)
+        occupied = F.one_hot(column + 1, self.k + 1)[..., 1:].to(matrix.dtype)
+        matrix[:, blocks["O"], : self.k] = occupied
+        matrix[:, blocks["C"], :3] = torch.where(crystals.mask[..., None], wrap(crystals.frac), 0.0)
+        matrix[:, blocks["L"], :3] = torch.stack(matrix_to_parameters(crystals.lattice), 1)
+        matrix[:, blocks["E"], : self.k] = F.one_hot(elements, LARGEST_NUMBER + 1)[..., 1:].mT.to(matrix.dtype)
+        for row, name in zip(range(self.length)[blocks["P"]], self.rows, strict=True):
+            if name == "fraction":
+                matrix[:, row, : self.k] = occupied.sum(1) / crystals.n_atoms[:, None]
+            else:
+                matrix[:, row, : self.k] = torch.tensor(_TABLES[name], dtype=matrix.dtype).to(elements.device)[elements]
+        return matrix
+
+    def decode(self, matrix: Tensor, allowed: Tensor | None = None) -> Crystals:
+        """Crystals of matrices (B, length, width) as a network answers them.
+
+        A column is the element of its largest entry in E, empty where none reaches ``PRESENT``; a site belongs to
+        the column of its largest entry in O, and is left out where none reaches it or the column is empty. Columns
+        of the same element merge. Coordinates are wrapped; lengths and angles are taken as they are, so that
+        a cell may be impossible (not finite, or flat) and a crystal may have no sites.
+
+        Arguments:
+            matrix: In Å, degrees and fractions; properties are not looked at.
+            allowed: Elements that a column may be, bool, shape (B, 94) or (94,); any by default.
+        """
+        blocks = self.blocks
+        species = matrix[:, blocks["E"], : self.k]
+        if allowed is not None:
+            species = torch.where(allowed.expand(len(matrix), -1)[..., None], species, -torch.inf)
+        score, element = species.max(1)
+        element = torch.where(score >= PRESENT, element + 1, 0)
+        score, column = matrix[:, blocks["O"], : self.k].max(2)
+        numbers = torch.where(score >= PRESENT, element.gather(1, column), 0)
+        order = (numbers == 0).to(torch.int8).argsort(dim=1, stable=True)
+        n_atoms = (numbers > 0).sum(1)
+        most = int(n_atoms.max()) if len(n_atoms) else 0
+        numbers = numbers.gather(1, order)[:, :most]
+        frac = matrix[:, blocks["C"], :3].gather(1, order[..., None].expand(-1, -1, 3))[:, :most]
+        lengths, angles = matrix[:, blocks["L"], :3].unbind(1)
+        frac = torch.where((numbers > 0)[..., None], wrap(frac), 0.0)
+        return Crystals(numbers, frac, parameters_to_matrix(lengths, angles), n_atoms)
+
+    def _columns(self, crystals: Crystals) -> tuple[Tensor, Tensor]:
+        """Column of each site (B, N), -1 at padding, and atomic number of each column (B, k), 0 where empty."""
+        numbers, first = crystals.numbers, _first_sites(crystals)
+        same = numbers[:, :, None] == numbers[:, None, :]
+        column = (first.cumsum(1) - 1).gather(1, same.to(torch.int8).argmax(2))
+        column = torch.where(crystals.mask, column, -1)
+        elements = numbers.new_zeros(len(numbers), self.k + 1)
+        elements.scatter_(1, torch.where(first, column, self.k), numbers)  # the last is a place for all the others
+        return column, elements[:, : self.k]
+
+
+def _first_sites(crystals: Crystals) -> Tensor:
+    """True on the first site of each element, shape (B, N)."""
+    same = crystals.numbers[:, :, None] == crystals.numbers[:, None, :]
+    earlier = torch.ones(same.shape[1:], dtype=torch.bool, device=same.device).tril(-1)
+    return crystals.mask & ~(same & earlier).any(2)
