@@ -1,0 +1,152 @@
+"""Blocks of GemNet-dT (Gasteiger et al., 2021, Fig. 2 and appendix): messages between edges that share a site.
+
+Where the published formulation lists every triplet b -> a <- c, the edges of each site stand here in one row of a
+table, so that the sum over b is a matrix product; the bilinear layer is applied after that sum, in the order of
+fewest operations. Layers without an activation between them are multiplied together first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nucleate.networks.gemnet_graph import Graph
+from nucleate.networks.gemnet_layers import Activated, Residuals, Scale, activation, dense, half_sum, he_orthogonal_
+
+
+class Bases(NamedTuple):
+    """What the blocks share, already projected down.
+
+    Attributes:
+        triplet: Radial values for triplet messages, shape (E, R).
+        site: Radial values for updates of sites, shape (E, R).
+        circular: Radial half of the circular basis, shape (E, C, L).
+        harmonics: Angular half: Y_l0 of the angle between every two edges of a site, zero for an edge with
+            itself, shape (sites, K * L, K), rows ordered by edge, then by degree.
+    """
+
+    triplet: Tensor
+    site: Tensor
+    circular: Tensor
+    harmonics: Tensor
+
+
+class TripletMessages(nn.Module):
+    """Messages to each edge from the other edges at its target, and the same to its mirror image."""
+
+    def __init__(self, edge: int, triplet: int, bilinear: int, radial: int, circular: int) -> None:
+        super().__init__()
+        self.edge = Activated(edge, edge)
+        self.radial = dense(radial, edge)
+        self.scale_radial = Scale()
+        self.down = Activated(edge, triplet)
+        self.bilinear = dense(circular * triplet, bilinear)
+        self.scale_sum = Scale()
+        self.up = Activated(bilinear, edge)
+        self.up_mirror = Activated(bilinear, edge)
+
+    def forward(self, m: Tensor, bases: Bases, graph: Graph) -> Tensor:
+        """From edges (E, edge) to edges (E, edge)."""
+        x = self.down(self.scale_radial(self.edge(m) * self.radial(bases.triplet)))
+        table = graph.table(x)
+        degrees = bases.circular.shape[-1]
+        summed = (bases.harmonics.to(x.dtype) @ table).unflatten(1, (graph.width, degrees))
+        mixed = bases.circular.to(x.dtype) @ graph.edges(summed)
+        x = self.scale_sum(self.bilinear(mixed.flatten(1)))
+        return half_sum(self.up(x), self.up_mirror(x).index_select(0, graph.reverse))
+
+
+class EdgeEmbedding(nn.Module):
+    """Edge vectors from both sites and what is known of the edge: a dense layer over the three, computed in parts."""
+
+    def __init__(self, site: int, known: int, edge: int) -> None:
+        super().__init__()
+        # Columns for source, target and edge, in the published order.
+        self.weight = nn.Parameter(he_orthogonal_(torch.empty(edge, 2 * site + known)))
+        self.site = site
+
+    def forward(self, h: Tensor, known: Tensor, graph: Graph) -> Tensor:
+        """From sites (B N, site) and edges (E, known) to edges (E, edge)."""
+        source, target, edge = self.weight.split([self.site, self.site, self.weight.shape[1] - 2 * self.site], 1)
+        x = nn.functional.linear(known, edge)
+        x = x + nn.functional.linear(h, source).index_select(0, graph.source)
+        x = x + nn.functional.linear(h, target).index_select(0, graph.target)
+        return activation(x)
+
+
+class SiteUpdate(nn.Module):
+    """What the edges of a site tell it."""
+
+    def __init__(self, site: int, edge: int, radial: int, residuals: int) -> None:
+        super().__init__()
+        self.radial = dense(radial, edge)
+        self.scale_sum = Scale()
+        self.layers = Residuals(site, residuals, edge)
+
+    def forward(self, m: Tensor, bases: Bases, graph: Graph) -> Tensor:
+        """From edges (E, edge) to sites (B N, site)."""
+        # Σ_e (W r_e) m_e = Σ_k W_k Σ_e r_ek m_e: the sum over edges is a matrix product.
+        summed = graph.table(bases.site.to(m.dtype)).mT @ graph.table(m)
+        return self.layers(self.scale_sum((summed * self.radial.weight.mT.to(m.dtype)).sum(1)))
+
+
+class Interaction(nn.Module):
+    """One block: triplet messages update the edges, these the sites, and the sites the edges again."""
+
+    def __init__(
+        self, site: int, edge: int, triplet: int, bilinear: int, radial: int, circular: int, depth: Depth
+    ) -> None:
+        super().__init__()
+        self.skip = Activated(edge, edge)
+        self.triplets = TripletMessages(edge, triplet, bilinear, radial, circular)
+        self.before = Residuals(edge, depth.before_skip)
+        self.after = Residuals(edge, depth.after_skip)
+        self.site_update = SiteUpdate(site, edge, radial, depth.site)
+        self.concatenate = EdgeEmbedding(site, edge, edge)
+        self.concatenated = Residuals(edge, depth.concatenated)
+
+    def forward(self, h: Tensor, m: Tensor, bases: Bases, graph: Graph) -> tuple[Tensor, Tensor]:
+        """Sites (B N, site) and edges (E, edge) to the same."""
+        x = self.before(half_sum(self.skip(m), self.triplets(m, bases, graph)))
+        m = self.after(half_sum(m, x))
+        h = half_sum(h, self.site_update(m, bases, graph))
+        return h, half_sum(m, self.concatenated(self.concatenate(h, m, graph)))
+
+
+class Depth(NamedTuple):
+    """Residual layers in the places of a block."""
+
+    before_skip: int
+    after_skip: int
+    concatenated: int
+    site: int
+
+
+class EdgeScore(nn.Module):
+    """One number for each edge: layers of the edge vector, times a radial factor, contracted.
+
+    Arguments:
+        edge: Width of edge vectors.
+        radial: Width of the projected radial basis.
+        residuals: Residual layers behind the first dense layer.
+        linear: Whether a dense layer without activation follows.
+    """
+
+    def __init__(self, edge: int, radial: int, residuals: int, linear: bool) -> None:
+        super().__init__()
+        self.layers = Residuals(edge, residuals, edge)
+        self.linear = dense(edge, edge) if linear else None
+        self.radial = dense(radial, edge)
+        self.out = dense(edge, 1)
+        self.scale = Scale()
+
+    def forward(self, m: Tensor, radial: Tensor) -> Tensor:
+        """From edges (E, edge) and radial values (E, R) to (E,), in the precision of the radial values."""
+        x = self.layers(m)
+        # out · (W r ∘ x) = r · ((W ∘ out)ᵀ x), and a linear layer before it is part of the same product.
+        onto = self.radial.weight * self.out.weight.mT
+        if self.linear is not None:
+            onto = self.linear.weight.mT @ onto
+        return self.scale((nn.functional.linear(x, onto.mT).to(radial.dtype) * radial).sum(-1))
