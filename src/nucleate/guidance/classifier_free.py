@@ -13,20 +13,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from nucleate.diffusion.joint import Answer, State
 from nucleate.guidance.labels import Labels
 
-Conditional = Callable[[State, Tensor, Labels], Answer]
-"""A denoiser that is told labels."""
+AnyState = TypeVar("AnyState", bound=tuple[Any, ...])
+AnyAnswer = TypeVar("AnyAnswer", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True)
-class Guided:
-    """A denoiser for one batch of crystals.
+class Guided(Generic[AnyState, AnyAnswer]):
+    """A denoiser for one batch of crystals; states and answers are named tuples of tensors, crystal by crystal.
 
     Attributes:
         denoiser: Answers for given labels.
@@ -34,11 +34,11 @@ class Guided:
         strengths: γ of each condition asked, in the order in which they enter.
     """
 
-    denoiser: Conditional
+    denoiser: Callable[[AnyState, Tensor, Labels], AnyAnswer]
     labels: Labels
     strengths: Mapping[str, float]
 
-    def __call__(self, state: State, t: Tensor) -> Answer:
+    def __call__(self, state: AnyState, t: Tensor) -> AnyAnswer:
         """The guided answer; all calls of the denoiser are one batch."""
         weights = self._weights()
         size = len(t)
@@ -47,9 +47,10 @@ class Guided:
         for part in parts[1:]:
             joined = joined + part
         count = len(parts)
-        answer = self.denoiser(State(*(_repeated(value, count) for value in state)), t.repeat(count), joined)
-        share = torch.tensor(list(weights.values()), device=t.device, dtype=state.frac.dtype)
-        return Answer(*(_combined(value, share, size) for value in answer))
+        repeated = type(state)(*(_repeated(value, count) for value in state))
+        answer = self.denoiser(repeated, t.repeat(count), joined)
+        share = torch.tensor(list(weights.values()), device=t.device, dtype=torch.float64)
+        return type(answer)(*(_combined(value, share, size) for value in answer))
 
     def _weights(self) -> dict[tuple[str, ...], float]:
         """Weight of the answer for each set of conditions; they sum to 1."""
