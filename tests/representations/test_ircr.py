@@ -11,25 +11,13 @@ from nucleate.errors import UserError
 from nucleate.representations.ircr import DIFFCRYSGEN_ROWS, IRCR, MAGGEN_ROWS
 
 
-def some_crystals(seed, size=5, k=3, n=20):
-    generator = torch.Generator().manual_seed(seed)
-    numbers, frac, lattice = [], [], []
-    for _ in range(size):
-        sites = int(torch.randint(1, n + 1, (), generator=generator))
-        elements = torch.randint(1, 95, (int(torch.randint(1, k + 1, (), generator=generator)),), generator=generator)
-        numbers.append(elements[torch.randint(len(elements), (sites,), generator=generator)])
-        frac.append(torch.rand(sites, 3, generator=generator, dtype=torch.float64))
-        lattice.append(torch.randn(3, 3, generator=generator, dtype=torch.float64) + 4 * torch.eye(3))
-    return Crystals.from_lists(numbers, frac, lattice)
-
-
 def same(a, b):
     metrics = [c.lattice @ c.lattice.mT for c in (a, b)]
     return torch.equal(a.numbers, b.numbers) and torch.equal(a.frac, b.frac) and torch.allclose(*metrics, atol=1e-9)
 
 
 @given(st.integers(0, 2**20), st.sampled_from([(3, 20), (2, 7), (5, 30), (1, 1)]), st.booleans())
-def test_round_trip(seed, shape, properties):
+def test_round_trip(some_crystals, seed, shape, properties):
     k, n = shape
     ircr = IRCR(k, n, DIFFCRYSGEN_ROWS if properties else ())
     crystals = some_crystals(seed, k=k, n=n)
@@ -49,7 +37,7 @@ def test_round_trip_of_every_training_structure_that_fits(shared_data):
     assert [not text for text in ircr.refusals(crystals)] == fits.tolist()
 
 
-def test_batch_equals_single():
+def test_batch_equals_single(some_crystals):
     crystals, ircr = some_crystals(1), IRCR()
     assert torch.equal(ircr.encode(crystals), torch.cat([ircr.encode(one) for one in crystals]))
 
