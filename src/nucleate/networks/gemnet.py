@@ -227,16 +227,14 @@ class GemNet(nn.Module):
 class TimeWaves(nn.Module):
     """Sines, then cosines of a time at frequencies 10000^(-2 i / width), i = 0, 1, ... (MatterGen's)."""
 
-    frequencies: Tensor
-
     def __init__(self, width: int) -> None:
         super().__init__()
-        steps = torch.arange(width // 2, dtype=torch.float64) * 2 / max(1, width)
-        self.register_buffer("frequencies", torch.exp(-math.log(1e4) * steps).float(), persistent=False)
+        self.width = width
 
     def forward(self, value: Tensor) -> Tensor:
         """Features (..., width) of times (...)."""
-        angle = value[..., None] * self.frequencies.to(value.dtype)
+        steps = torch.arange(self.width // 2, dtype=value.dtype, device=value.device)
+        angle = value[..., None] * 10_000.0 ** (-2 * steps / self.width)
         return torch.cat([angle.sin(), angle.cos()], -1)
 
 

@@ -43,7 +43,7 @@ class MixIns(nn.Module):
             total = torch.zeros_like(h)
             for name, adapters in self.adapters.items():
                 there = given[name][:, None, None]
-                told = adapters[block](h, embeddings[name])
+                told = adapters.get_submodule(str(block))(h, embeddings[name])
                 total = total + torch.where(there, told, torch.zeros_like(told))
             return total
 

@@ -23,23 +23,19 @@ class RadialBasis(nn.Module):
         cutoff: In Å.
     """
 
-    parameters_of: Tensor
-
     def __init__(self, kind: Literal["gaussian", "bessel"], size: int, cutoff: float) -> None:
         super().__init__()
-        self.kind, self.cutoff = kind, cutoff
-        values = torch.linspace(0, 1, size) if kind == "gaussian" else math.pi * torch.arange(1, size + 1)
-        self.register_buffer("parameters_of", values, persistent=False)
+        self.kind, self.size, self.cutoff = kind, size, cutoff
 
     def forward(self, distance: Tensor) -> Tensor:
         """Of distances (E,) in Å, shape (E, K)."""
         d = distance / self.cutoff
-        values = self.parameters_of.to(d.dtype)
         if self.kind == "gaussian":
-            spacing = 1 / (len(values) - 1)
-            basis = torch.exp(-0.5 * ((d[:, None] - values) / spacing).square())
+            centres = torch.linspace(0, 1, self.size, dtype=d.dtype, device=d.device)
+            basis = torch.exp(-0.5 * ((d[:, None] - centres) * (self.size - 1)).square())
         else:
-            basis = math.sqrt(2) * torch.sin(values * d[:, None]) / d[:, None]
+            order = torch.arange(1, self.size + 1, dtype=d.dtype, device=d.device)
+            basis = math.sqrt(2) * torch.sin(math.pi * order * d[:, None]) / d[:, None]
         return envelope(d)[:, None] * basis
 
 

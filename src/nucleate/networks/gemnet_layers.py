@@ -73,9 +73,8 @@ class Residuals(nn.Module):
     def __init__(self, width: int, count: int, inputs: int | None = None) -> None:
         super().__init__()
         self.first = None if inputs is None else nn.Parameter(he_orthogonal_(torch.empty(width, inputs)))
-        weights = [[he_orthogonal_(torch.empty(width, width)) for _ in range(2)] for _ in range(count)]
-        stacked = torch.stack([torch.stack(pair) for pair in weights]) if count else torch.empty(0, 2, width, width)
-        self.weights = nn.Parameter(stacked)
+        drawn = [he_orthogonal_(torch.empty(width, width)) for _ in range(2 * count)]
+        self.weights = nn.Parameter(torch.stack(drawn).unflatten(0, (count, 2))) if count else None
 
     def forward(self, x: Tensor) -> Tensor:
         """From (..., inputs) to (..., width)."""
