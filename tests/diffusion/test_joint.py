@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nucleate.diffusion.joint import Answer, JointProcess, Sampler, State
+from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
@@ -60,7 +61,11 @@ class Crystal:
 
 @pytest.fixture(params=["default", "paper"])
 def crystal(request):
-    return Crystal(MaskedSpecies(6), "velocity") if request.param == "default" else Crystal(GaussianSpecies(6), "noise")
+    return (
+        Crystal(MaskedSpecies(MaskedProcess(6)), "velocity")
+        if request.param == "default"
+        else Crystal(GaussianSpecies(6), "noise")
+    )
 
 
 @pytest.mark.parametrize("churn", [1.0, 0.0])
@@ -111,6 +116,6 @@ def test_species_may_run_on_a_clock_of_their_own(crystal):
     state, target = crystal.process.corrupt(NUMBERS, crystal.frac, crystal.cell, MASK, t, zero, noise)
     assert torch.equal(crystal.process.species.decode(state.species, MASK, ALLOWED), NUMBERS)
     assert not torch.equal(state.frac, crystal.frac)
-    losses = crystal.process.losses(target._replace(species=crystal.species_answer(state, t)), target, state)
+    losses = crystal.process.losses(target._replace(species=crystal.species_answer(state, t)), target, state, t)
     assert float(losses.frac.abs().max()) < 1e-12
     assert float(losses.cell.abs().max()) < 1e-12

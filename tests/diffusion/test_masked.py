@@ -76,7 +76,7 @@ def test_the_loss_is_the_cross_entropy_of_the_masked_sites():
     mask = torch.tensor([[True, True, True], [True, True, False]])
     log = torch.log_softmax(logits, -1)
     expected = [-(log[0, 0, 0] + log[0, 2, 1]) / 3, -log[1, 1, 2] / 2]
-    torch.testing.assert_close(PROCESS.loss(logits, clean, noisy, mask), torch.stack(expected))
+    torch.testing.assert_close(PROCESS.loss(logits, clean, noisy, mask, torch.rand(2)), torch.stack(expected))
 
 
 def test_the_expected_loss_of_knowing_nothing_is_half_the_entropy():
@@ -85,7 +85,7 @@ def test_the_expected_loss_of_knowing_nothing_is_half_the_entropy():
     t = keyed(size, 3).uniform("t", (size,))
     clean = torch.full((size, 2), 4)
     noisy = PROCESS.corrupt(clean, t, keyed(size))
-    loss = PROCESS.loss(torch.zeros(size, 2, 5, dtype=torch.float64), clean, noisy, all_real(size, 2))
+    loss = PROCESS.loss(torch.zeros(size, 2, 5, dtype=torch.float64), clean, noisy, all_real(size, 2), t)
     assert float(loss.mean()) == pytest.approx(0.5 * math.log(5), rel=0.02)
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nucleate.diffusion.joint import Answer, JointProcess, Sampler, State
+from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.diffusion.schedule import GeometricSchedule
 from nucleate.diffusion.species import MaskedSpecies
@@ -16,7 +17,9 @@ SIZE, WIDTH = 64, 0.02
 """Coordinates spread by ``WIDTH`` about their places; cells have mean 1 and standard deviation 0.5."""
 PLACES = torch.tensor([[0.2, 0.3, 0.4], [0.7, 0.6, 0.9]], dtype=torch.float64)
 PROCESS = JointProcess(
-    MaskedSpecies(3), WrappedNormalProcess(GeometricSchedule(0.005, 0.1)), VariancePreservingProcess("cell", "velocity")
+    MaskedSpecies(MaskedProcess(3)),
+    WrappedNormalProcess(GeometricSchedule(0.005, 0.1)),
+    VariancePreservingProcess("cell", "velocity"),
 )
 
 

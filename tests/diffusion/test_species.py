@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies
 
-KINDS = [MaskedSpecies(6), GaussianSpecies(6)]
+KINDS = [MaskedSpecies(MaskedProcess(6)), GaussianSpecies(6)]
 NUMBERS = torch.tensor([[1, 6, 3], [2, 2, 0]])
 MASK = torch.tensor([[True, True, True], [True, True, False]])
 
@@ -63,8 +64,9 @@ def test_exact_answers_bring_the_species_back(species):
 
 
 def test_the_loss_of_the_target_is_the_least(species):
-    noisy, target = species.corrupt(NUMBERS, torch.tensor([0.5, 0.9]), keyed(2))
+    t = torch.tensor([0.5, 0.9])
+    noisy, target = species.corrupt(NUMBERS, t, keyed(2))
     masked = isinstance(species, MaskedSpecies)
     best = 100.0 * species.features(target)[..., 1:] if masked else target
-    assert float(species.loss(best, target, noisy, MASK).max()) < 1e-6
-    assert float(species.loss(torch.zeros(2, 3, 6), target, noisy, MASK).min()) >= 0
+    assert float(species.loss(best, target, noisy, MASK, t).max()) < 1e-6
+    assert float(species.loss(torch.zeros(2, 3, 6), target, noisy, MASK, t).min()) >= 0

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from nucleate.crystal.orbits import SiteOrbits, metric_average
-from nucleate.diffusion.masked import MASK
+from nucleate.diffusion.langevin import FixedSize
+from nucleate.diffusion.masked import MASK, MaskedProcess
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.diffusion.schedule import GeometricSchedule
 from nucleate.diffusion.symmetric import ClassSpecies, OrbitCoordinates, SymmetricCells
@@ -50,7 +51,7 @@ def test_coordinates_keep_their_ties(move):
     answer = noise.normal("answer", (size, 3, 3))
     t = torch.full((size,), 0.7)
     if move == "correct":
-        moved = process.correct(frac, answer, t, mask, noise, 1e-3)
+        moved = process.correct(frac, answer, t, mask, noise, FixedSize(1e-3))
     else:
         moved = process.step(frac, answer, t, t * (0.9 if move == "step" else 0.0), mask, noise)
     assert gap(moved, orbits.tied(moved)) < 1e-5
@@ -137,7 +138,7 @@ def test_noise_keeps_the_ties_and_its_target_is_the_way_back():
 
 def test_sites_of_a_class_are_masked_together():
     size = 4000
-    species = ClassSpecies(CLASSES.expand(size, -1), 5)
+    species = ClassSpecies(CLASSES.expand(size, -1), MaskedProcess(5))
     numbers = torch.tensor([3, 3, 3, 1, 1, 2, 0]).expand(size, -1)
     state, _ = species.corrupt(numbers, torch.full((size,), 0.4), keyed(size))
     hidden = state[:, :6] == MASK
@@ -165,7 +166,7 @@ CLASSES = torch.tensor([0, 0, 0, 1, 1, 2, -1])
 
 def walked(size, answer, allowed=None, steps=8, temperature=1.0, start=None):
     classes = CLASSES.expand(size, -1)
-    species = ClassSpecies(classes, 5)
+    species = ClassSpecies(classes, MaskedProcess(5))
     mask = classes >= 0
     state = species.prior(keyed(size), (size, 7)) if start is None else start
     allowed = torch.ones(size, 5, dtype=torch.bool) if allowed is None else allowed
@@ -219,7 +220,7 @@ def test_a_class_is_drawn_by_the_mean_of_its_sites_logits():
     answer = torch.zeros(size, 7, 5)
     answer[:, 0], answer[:, 1] = 2 * odds.log(), odds.log()  # and zero at the third: the mean is that of the odds
     one, allowed = torch.ones(size), torch.ones(size, 5, dtype=torch.bool)
-    species = ClassSpecies(classes, 5)
+    species = ClassSpecies(classes, MaskedProcess(5))
     state = species.step(start, answer, one, 0 * one, classes >= 0, keyed(size), allowed, 1.0)
     share = torch.bincount(state[:, 0] - 1, minlength=5) / size
     torch.testing.assert_close(share, odds, atol=0.012, rtol=0)

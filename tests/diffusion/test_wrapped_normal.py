@@ -7,6 +7,7 @@ import torch
 from scipy import stats
 
 from nucleate.diffusion.joint import Answer, JointProcess, Sampler, State
+from nucleate.diffusion.langevin import FixedSize
 from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.diffusion.schedule import GeometricSchedule
@@ -160,7 +161,7 @@ def test_the_walk_back_with_the_exact_score_recovers_the_distribution(churn, cor
     size = 400
     process = WrappedNormalProcess()
     toy = TwoSites(process)
-    joint = JointProcess(MaskedSpecies(3), process, VariancePreservingProcess("cell"))
+    joint = JointProcess(MaskedSpecies(MaskedProcess(3)), process, VariancePreservingProcess("cell"))
     noise = keyed(size)
 
     def denoiser(state, t):
@@ -206,7 +207,7 @@ def test_corrector_leaves_the_marginal_as_it_is():
     before = frac
     for i in range(30):
         answer = toy.answer(frac, t.expand(size))
-        frac = process.correct(frac, answer, t.expand(size), mask_of(size), keyed(size).at(i), 2e-6)
+        frac = process.correct(frac, answer, t.expand(size), mask_of(size), keyed(size).at(i), FixedSize(2e-6))
     found, wanted = (torch.remainder(f[:, 1] - f[:, 0], 1).flatten() for f in (frac, toy.noisy(size, 0.5, seed=9)))
     assert stats.ks_2samp(found, wanted).pvalue > 1e-3
     moved = torch.remainder(frac - before + 0.5, 1) - 0.5
@@ -222,7 +223,7 @@ def test_steps_move_with_the_crystal():
     t, s = torch.full((size,), 0.7, dtype=torch.float64), torch.full((size,), 0.6, dtype=torch.float64)
     for call in (
         lambda x: process.step(x, answer, t, s, mask_of(size), keyed(size)),
-        lambda x: process.correct(x, answer, t, mask_of(size), keyed(size), 1e-5),
+        lambda x: process.correct(x, answer, t, mask_of(size), keyed(size), FixedSize(1e-5)),
     ):
         difference = call(torch.remainder(frac + shift, 1)) - call(frac) - shift
         assert float((difference - difference.round()).abs().max()) < 1e-12

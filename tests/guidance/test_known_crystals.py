@@ -2,7 +2,7 @@
 
 import torch
 
-from nucleate.families.pigen.known_crystals import KnownCrystals
+from nucleate.guidance.known_crystals import KnownCrystals
 
 
 def known(size=2000, seed=0):

@@ -9,8 +9,8 @@ from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import NUMBERS
 from nucleate.errors import RequestWarning, UserError
 from nucleate.families.pigen.config import PigenConfig
-from nucleate.families.pigen.request import Request
 from nucleate.guidance.conditions import Scalar
+from nucleate.guidance.request import Request
 
 WEIGHTS = torch.tensor([0.0, 0.1, 0.2, 0.0, 0.3, 0.0, 0.25, 0.0, 0.15])
 SEEN = torch.zeros(100)

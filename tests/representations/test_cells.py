@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.families.pigen.cells import LogShapeCells, MatrixCells
+from nucleate.representations.cells import LogShapeCells, MatrixCells
 
 
 def lattices(size=20):

@@ -3,7 +3,7 @@
 import torch
 
 from nucleate.crystal.orbits import SiteOrbits
-from nucleate.families.pigen.site_features import CLASSES, WIDTH, site_features
+from nucleate.symmetry.site_features import CLASSES, WIDTH, site_features
 
 
 def perovskite():

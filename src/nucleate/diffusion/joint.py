@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from nucleate.diffusion.langevin import FixedSize, SignalToNoise
 from nucleate.diffusion.multistep import Multistep
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.diffusion.species import SpeciesProcess
@@ -64,10 +65,10 @@ class JointProcess:
         noisy_cell, cell_target = self.cell.corrupt(cell, t, noise)
         return State(species, noisy_frac, noisy_cell, mask), Answer(species_target, frac_target, cell_target)
 
-    def losses(self, answer: Answer, target: Answer, state: State) -> Answer:
+    def losses(self, answer: Answer, target: Answer, state: State, t_species: Tensor) -> Answer:
         """Loss of each field for each crystal, each of shape (B,)."""
         return Answer(
-            self.species.loss(answer.species, target.species, state.species, state.mask),
+            self.species.loss(answer.species, target.species, state.species, state.mask, t_species),
             self.frac.loss(answer.frac, target.frac, state.mask),
             self.cell.loss(answer.cell, target.cell),
         )
@@ -79,9 +80,13 @@ class Sampler:
 
     Attributes:
         steps: Number of predictor steps.
-        corrector_steps: Langevin steps on the coordinates before each predictor step (the published order).
-        corrector_size: Their size at the smallest noise.
+        corrector_steps: Langevin steps before each predictor step (the published order).
+        corrector: Their kind: "fixed" moves coordinates alone by a size that grows with the noise (DiffCSP), "snr"
+            coordinates and cell by sizes that keep a signal-to-noise ratio (MatterGen).
+        corrector_size: Fixed size at the smallest noise.
         corrector_below: Correct only at times below this.
+        snr: Signal-to-noise ratios of coordinates and cell.
+        batch_means: Those ratios are the batch's, not each crystal's.
         churn: Share of the ancestral noise, 0 (probability flow) to 1 (published).
         order: 1, or 2 for steps that use the answer before as well (:mod:`nucleate.diffusion.multistep`).
         spacing: Times are (1 - i/steps) to this power: above 1 steps grow smaller towards the crystal.
@@ -90,8 +95,11 @@ class Sampler:
 
     steps: int = 1000
     corrector_steps: int = 1
+    corrector: Literal["fixed", "snr"] = "fixed"
     corrector_size: float = 5e-6
     corrector_below: float = 1.0
+    snr: tuple[float, float] = (0.4, 0.2)
+    batch_means: bool = False
     churn: float = 1.0
     order: int = 1
     spacing: float = 1.0
@@ -128,8 +136,7 @@ class Sampler:
                 for j in range(self.corrector_steps):
                     answer = denoiser(state, t)
                     drawn = noise.at(i * (self.corrector_steps + 1) + j)
-                    frac = process.frac.correct(state.frac, answer.frac, t, state.mask, drawn, self.corrector_size)
-                    state = state._replace(frac=frac)
+                    state = self._corrected(process, state, answer, t, s, drawn)
             answer = denoiser(state, t)
             frac_answer, cell_answer = answer.frac, answer.cell
             if multistep is not None:
@@ -149,3 +156,19 @@ class Sampler:
             if progress is not None:
                 progress(i + 1)
         return state
+
+    def _corrected(
+        self, process: JointProcess, state: State, answer: Answer, t: Tensor, s: Tensor, noise: Noise
+    ) -> State:
+        """The state after a Langevin step at t, before the step to s."""
+        if self.corrector == "fixed":
+            rule = FixedSize(self.corrector_size)
+            return state._replace(frac=process.frac.correct(state.frac, answer.frac, t, state.mask, noise, rule))
+        of_frac = SignalToNoise(self.snr[0], 1.0, self.batch_means)
+        alpha_bar = process.cell.schedule.alpha_bar
+        damping = alpha_bar(t) / torch.where(s > 0, alpha_bar(s), torch.ones_like(s))
+        of_cell = SignalToNoise(self.snr[1], damping, self.batch_means, process.cell.entries)
+        return state._replace(
+            frac=process.frac.correct(state.frac, answer.frac, t, state.mask, noise, of_frac),
+            cell=process.cell.correct(state.cell, answer.cell, t, noise, of_cell),
+        )

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nucleate.diffusion.schedule import expand_to
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
-from nucleate.diffusion.wrapped_normal import WrappedNormalProcess, rms_score
+from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Multistep:
             s: Where it ends, shape (B,).
             mask: True on real sites, shape (B, N).
         """
-        sigma = expand_to(self.frac.schedule.sigma(t), frac)
+        sigma = self.frac.sigma(t, mask, frac)
         place = frac + sigma**2 * self.frac.score(answers[0], t, mask)
         clean = self.cell.clean(cell, answers[1], t)
         before, self._before = self._before, (t, place, clean)
@@ -56,7 +56,7 @@ class Multistep:
         place = place + expand_to(_share(*sigmas), frac) * (moved - moved.round())
         clean = clean + expand_to(_share(*ratios), cell) * (clean - clean_before)
         score = (place - frac) / sigma**2
-        return score / rms_score(sigma), self.cell.answer_for(clean, cell, t)
+        return score / self.frac.score_unit(sigma), self.cell.answer_for(clean, cell, t)
 
     def _log_ratio(self, t: Tensor) -> Tensor:
         alpha_bar = self.cell.schedule.alpha_bar(t)

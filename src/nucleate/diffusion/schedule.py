@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -22,6 +23,28 @@ class GeometricSchedule:
     def sigma(self, t: Tensor) -> Tensor:
         """Standard deviation at t."""
         return self.low * (self.high / self.low) ** t
+
+
+class SignalSchedule(Protocol):
+    """A schedule that keeps the variance."""
+
+    def alpha_bar(self, t: Tensor) -> Tensor:
+        """Squared share of the signal at t."""
+
+
+@dataclass(frozen=True)
+class LinearSchedule:
+    """Signal share of noise that comes at the rate β(t) = β₀ + (β₁ - β₀) t (Song et al., 2021, Eq. 32).
+
+    MatterGen's lattices: √ᾱ(t) = exp(-(β₁ - β₀) t²/4 - β₀ t/2).
+    """
+
+    low: float = 0.1
+    high: float = 20.0
+
+    def alpha_bar(self, t: Tensor) -> Tensor:
+        """Squared share of the signal at t."""
+        return torch.exp(-0.5 * (self.high - self.low) * t**2 - self.low * t)
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ class SpeciesProcess(Protocol):
     def probabilities(self, state: Tensor, answer: Tensor, t: Tensor) -> Tensor:
         """Of the clean species at each site, as the answer has them, shape (B, N, n_species)."""
 
-    def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor) -> Tensor:
-        """Loss of each crystal, shape (B,)."""
+    def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor, t: Tensor) -> Tensor:
+        """Loss of each crystal at times t (B,), shape (B,)."""
 
     def step(
         self,
@@ -63,8 +63,8 @@ class SpeciesProcess(Protocol):
 class MaskedSpecies:
     """Masking (:class:`MaskedProcess`); the network answers with logits."""
 
-    def __init__(self, n_species: int = 100) -> None:
-        self.process = MaskedProcess(n_species)
+    def __init__(self, process: MaskedProcess | None = None) -> None:
+        self.process = process or MaskedProcess()
 
     @property
     def n_inputs(self) -> int:
@@ -83,11 +83,12 @@ class MaskedSpecies:
         return F.one_hot(state, self.n_inputs).float()
 
     def probabilities(self, state: Tensor, answer: Tensor, t: Tensor) -> Tensor:  # noqa: ARG002
-        known = F.one_hot((state - 1).clamp_min(0), self.process.n_species).to(answer.dtype)
-        return torch.where((state == MASK)[..., None], torch.softmax(answer, -1), known)
+        n_species = self.process.n_species
+        known = F.one_hot((state - 1).clamp_min(0), n_species).to(answer.dtype)
+        return torch.where((state == MASK)[..., None], torch.softmax(answer[..., :n_species], -1), known)
 
-    def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor) -> Tensor:
-        return self.process.loss(answer, target, state, mask)
+    def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor, t: Tensor) -> Tensor:
+        return self.process.loss(answer, target, state, mask, t)
 
     def step(
         self,
@@ -100,7 +101,7 @@ class MaskedSpecies:
         allowed: Tensor,
         temperature: float,
     ) -> Tensor:
-        logits = answer.masked_fill(~allowed[:, None], FORBIDDEN)
+        logits = answer[..., : self.process.n_species].masked_fill(~allowed[:, None], FORBIDDEN)
         return self.process.step(state, logits, t, s, mask, noise, temperature)
 
     def decode(self, state: Tensor, mask: Tensor, allowed: Tensor) -> Tensor:  # noqa: ARG002
@@ -133,7 +134,7 @@ class GaussianSpecies:
     def probabilities(self, state: Tensor, answer: Tensor, t: Tensor) -> Tensor:
         return torch.softmax(self.process.clean(state, answer, t) / _SHARPNESS, -1)
 
-    def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor) -> Tensor:  # noqa: ARG002
+    def loss(self, answer: Tensor, target: Tensor, state: Tensor, mask: Tensor, t: Tensor) -> Tensor:  # noqa: ARG002
         return self.process.loss(answer, target, mask)
 
     def step(

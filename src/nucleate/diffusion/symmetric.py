@@ -15,12 +15,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nucleate.crystal.orbits import SiteOrbits
-from nucleate.diffusion.masked import MASK
+from nucleate.diffusion.langevin import StepSize
+from nucleate.diffusion.masked import MASK, MaskedProcess
 from nucleate.diffusion.noise import Noise
-from nucleate.diffusion.schedule import expand_to
 from nucleate.diffusion.species import FORBIDDEN, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
-from nucleate.diffusion.wrapped_normal import WrappedNormalProcess, centred, rms_score, wrapped_score
+from nucleate.diffusion.wrapped_normal import WrappedNormalProcess, wrapped_score
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class OrbitCoordinates(WrappedNormalProcess):
     """Wrapped normal noise on the free coordinates of orbits; the origin is that of the operations."""
 
     orbits: SiteOrbits = field(kw_only=True)
+
+    @classmethod
+    def like(cls, free: WrappedNormalProcess, orbits: SiteOrbits) -> OrbitCoordinates:
+        """The process of tied sites beside that of free ones."""
+        return cls(free.schedule, free.shrink, free.unit, free.centre, orbits=orbits)
 
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
         return torch.remainder(self.orbits.positions(super().prior(noise, shape)), 1.0)
@@ -38,17 +43,17 @@ class OrbitCoordinates(WrappedNormalProcess):
         The score in the free numbers is exact where the columns of the basis are orthogonal (they nearly always
         are); elsewhere their correlation is left out.
         """
-        sigma = expand_to(self.schedule.sigma(t), clean)
+        sigma = self.sigma(t, mask, clean)
         drawn = sigma * noise.normal("coordinates/noise", tuple(clean.shape))
         width = torch.linalg.vector_norm(self.orbits.dual, dim=-1)
         fixed = width == 0
         slope = wrapped_score(self.orbits.free(drawn), torch.where(fixed, 1.0, sigma * width)).masked_fill(fixed, 0.0)
-        score = self.orbits.gradients(slope) / rms_score(sigma)
+        score = self.orbits.gradients(slope) / self.score_unit(sigma)
         moved = self.orbits.vectors(drawn) * mask[..., None]
-        return torch.remainder(clean + moved, 1.0), centred(score, mask)
+        return torch.remainder(clean + moved, 1.0), self.centred(score, mask)
 
     def loss(self, answer: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        return super().loss(self.orbits.averaged(centred(answer, mask)), target, mask)
+        return super().loss(self.orbits.averaged(self.centred(answer, mask)), target, mask)
 
     def score(self, answer: Tensor, t: Tensor, mask: Tensor) -> Tensor:
         return self.orbits.averaged(super().score(answer, t, mask)) * mask[..., None]
@@ -68,6 +73,11 @@ class SymmetricCells(VariancePreservingProcess):
 
     project: Callable[[Tensor], Tensor] = field(kw_only=True)
 
+    @classmethod
+    def like(cls, free: VariancePreservingProcess, project: Callable[[Tensor], Tensor]) -> SymmetricCells:
+        """The process of cells that are kept in place beside that of free ones."""
+        return cls(free.stream, free.answer, free.schedule, free.entries, project=project)
+
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
         return self.project(super().prior(noise, shape))
 
@@ -80,17 +90,20 @@ class SymmetricCells(VariancePreservingProcess):
     def step(self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, noise: Noise, churn: float = 1.0) -> Tensor:
         return self.project(super().step(noisy, answer, t, s, noise, churn))
 
+    def correct(self, noisy: Tensor, answer: Tensor, t: Tensor, noise: Noise, rule: StepSize) -> Tensor:
+        return self.project(super().correct(noisy, answer, t, noise, rule))
+
 
 class ClassSpecies(MaskedSpecies):
     """Masking of whole classes of sites.
 
     Arguments:
         classes: Class 0 .. K - 1 of each site, -1 at padding, shape (B, N).
-        n_species: Species are 1 .. n_species.
+        process: Of single sites.
     """
 
-    def __init__(self, classes: Tensor, n_species: int = 100) -> None:
-        super().__init__(n_species)
+    def __init__(self, classes: Tensor, process: MaskedProcess | None = None) -> None:
+        super().__init__(process)
         n_classes = int(classes.max()) + 1
         # Padding counts as a class of its own behind the others, and is cut off again.
         self._member = F.one_hot(torch.where(classes < 0, n_classes, classes), n_classes + 1)[..., :-1]
@@ -114,7 +127,7 @@ class ClassSpecies(MaskedSpecies):
     ) -> Tensor:
         there = self._size > 0
         now = (self._member * state[..., None]).amax(1)
-        log_p = torch.log_softmax(answer, -1)
+        log_p = torch.log_softmax(answer[..., : self.process.n_species], -1)
         logits = (self._member.mT.to(log_p.dtype) @ log_p) / self._size.clamp_min(1)[..., None]
         chosen = now
         for _ in range(now.shape[1]):  # each pass settles at least one class

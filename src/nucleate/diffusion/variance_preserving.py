@@ -11,8 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from nucleate.diffusion.langevin import StepSize
 from nucleate.diffusion.noise import Noise
-from nucleate.diffusion.schedule import CosineSchedule, expand_to
+from nucleate.diffusion.schedule import CosineSchedule, SignalSchedule, expand_to
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,14 @@ class VariancePreservingProcess:
         answer: What a network gives: the noise ε as in the paper, or the velocity √ᾱ ε - √(1-ᾱ) x_0, which
             determines x_0 well at every t and so allows few steps (Salimans & Ho, 2022).
         schedule: ᾱ(t).
+        entries: How often each entry counts in loss and norms; None for once each. Six entries of a symmetric
+            matrix stand for nine.
     """
 
     stream: str
     answer: Literal["noise", "velocity"] = "noise"
-    schedule: CosineSchedule = field(default_factory=CosineSchedule)
+    schedule: SignalSchedule = field(default_factory=CosineSchedule)
+    entries: tuple[float, ...] | None = None
 
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
         """Standard normal vectors."""
@@ -56,7 +60,11 @@ class VariancePreservingProcess:
 
     def loss(self, answer: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
         """Mean squared error of each crystal, shape (B,); ``mask`` (B, N) where there is a vector per site."""
-        error = (answer - target).square().mean(-1)
+        square = (answer - target).square()
+        if self.entries is None:
+            error = square.mean(-1)
+        else:
+            error = (square * square.new_tensor(self.entries)).sum(-1) / sum(self.entries)
         if mask is None:
             return error
         return (error * mask).sum(1) / mask.sum(1)
@@ -75,6 +83,14 @@ class VariancePreservingProcess:
         kept = torch.sqrt((1 - later - churn**2 * posterior).clamp_min(0.0))
         fresh = noise.normal(f"{self.stream}/step", tuple(noisy.shape))
         return later.sqrt() * clean + kept * drawn + churn * posterior.clamp_min(0.0).sqrt() * fresh
+
+    def correct(self, noisy: Tensor, answer: Tensor, t: Tensor, noise: Noise, rule: StepSize) -> Tensor:
+        """Langevin step at constant t, of a size that ``rule`` chooses."""
+        signal, spread = self._shares(t, noisy)
+        score = (signal * self.clean(noisy, answer, t) - noisy) / spread**2
+        drawn = noise.normal(f"{self.stream}/correct", tuple(noisy.shape))
+        step = expand_to(rule(score, drawn, torch.ones_like(t)), noisy)
+        return noisy + step * score + torch.sqrt(2 * step) * drawn
 
     def _shares(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         alpha_bar = expand_to(self.schedule.alpha_bar(t), like)

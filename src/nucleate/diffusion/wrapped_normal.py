@@ -10,10 +10,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from nucleate.diffusion.langevin import StepSize
 from nucleate.diffusion.noise import Noise
 from nucleate.diffusion.schedule import GeometricSchedule, expand_to
 
@@ -82,12 +84,33 @@ def rms_score(sigma: Tensor) -> Tensor:
 class WrappedNormalProcess:
     """Wrapped normal noise on fractional coordinates.
 
-    Networks answer with the score divided by :func:`rms_score`, a number of order one at every σ. The mean over
+    Networks answer with the score over :meth:`score_unit`, a number of order one. Where ``centre``, the mean over
     the sites of a crystal is taken out of target and answer: data have no origin, so the sum of the score
     over a crystal's sites is zero in expectation and what is drawn of it is noise.
+
+    Attributes:
+        schedule: Standard deviation σ(t).
+        shrink: σ is multiplied by n to the power of minus this for n sites, so that with 1/3 the noise in Å does not
+            grow with the cell (MatterGen, Eq. A10).
+        unit: Unit of the answers, "rms" for :func:`rms_score`, "sigma" for 1/σ as in MatterGen.
+        centre: Take means out.
     """
 
     schedule: GeometricSchedule = field(default_factory=GeometricSchedule)
+    shrink: float = 0.0
+    unit: Literal["rms", "sigma"] = "rms"
+    centre: bool = True
+
+    def sigma(self, t: Tensor, mask: Tensor, like: Tensor) -> Tensor:
+        """Standard deviation of each crystal at times t (B,), with axes of one to meet ``like``."""
+        sigma = expand_to(self.schedule.sigma(t), like)
+        if self.shrink == 0:
+            return sigma
+        return sigma * expand_to(mask.sum(1).to(sigma.dtype), like) ** -self.shrink
+
+    def score_unit(self, sigma: Tensor) -> Tensor:
+        """What the score is measured in."""
+        return rms_score(sigma) if self.unit == "rms" else 1 / sigma
 
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
         """Uniform coordinates, shape (B, N, 3)."""
@@ -95,23 +118,23 @@ class WrappedNormalProcess:
 
     def corrupt(self, clean: Tensor, t: Tensor, mask: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Noisy coordinates in [0, 1) and the normalised score, both (B, N, 3), at times t (B,)."""
-        sigma = expand_to(self.schedule.sigma(t), clean)
+        sigma = self.sigma(t, mask, clean)
         drawn = sigma * noise.normal("coordinates/noise", tuple(clean.shape))
-        score = wrapped_score(drawn, sigma) / rms_score(sigma)
-        return torch.remainder(clean + drawn, 1.0), centred(score, mask)
+        score = wrapped_score(drawn, sigma) / self.score_unit(sigma)
+        return torch.remainder(clean + drawn, 1.0), self.centred(score, mask)
 
     def loss(self, answer: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """Mean squared error over the sites and axes of each crystal, shape (B,)."""
-        error = (centred(answer, mask) - target).square().mean(-1)
+        error = (self.centred(answer, mask) - target).square().mean(-1)
         return (error * mask).sum(1) / mask.sum(1)
 
     def score(self, answer: Tensor, t: Tensor, mask: Tensor) -> Tensor:
         """The score itself from a network's answer."""
-        return centred(answer, mask) * rms_score(expand_to(self.schedule.sigma(t), answer))
+        return self.centred(answer, mask) * self.score_unit(self.sigma(t, mask, answer))
 
     def drawn(self, stream: str, noisy: Tensor, mask: Tensor, noise: Noise) -> Tensor:
         """Fresh noise of a step of the walk, shaped as ``noisy``, of unit variance."""
-        return centred(noise.normal(stream, tuple(noisy.shape)), mask)
+        return self.centred(noise.normal(stream, tuple(noisy.shape)), mask)
 
     def step(
         self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, churn: float = 1.0
@@ -121,8 +144,8 @@ class WrappedNormalProcess:
         With churn 1 the step draws from the posterior, with 0 it follows the probability flow.
         At s = 0 the noise is left out and the coordinates move to their expected clean value.
         """
-        high = expand_to(self.schedule.sigma(t), noisy) ** 2
-        low = expand_to(torch.where(s > 0, self.schedule.sigma(s), torch.zeros_like(s)), noisy) ** 2
+        high = self.sigma(t, mask, noisy) ** 2
+        low = torch.where(expand_to(s > 0, noisy), self.sigma(s, mask, noisy), torch.zeros_like(high)) ** 2
         fresh = churn**2 * low * (high - low) / high
         # With x_0 = x + σ² score and ε = -σ score, keep of ε what the fresh noise leaves room for.
         drift = high - (high * (low - fresh)).sqrt()
@@ -130,12 +153,16 @@ class WrappedNormalProcess:
         drawn = self.drawn("coordinates/step", noisy, mask, noise)
         return torch.remainder(moved + fresh.sqrt() * drawn, 1.0)
 
-    def correct(self, noisy: Tensor, answer: Tensor, t: Tensor, mask: Tensor, noise: Noise, step_size: float) -> Tensor:
-        """Langevin step at constant t; the step is ``step_size`` (σ(t)/σ(0))², DiffCSP's choice."""
-        sigma = self.schedule.sigma(t)
-        step = expand_to(step_size * (sigma / self.schedule.low) ** 2, noisy)
+    def correct(self, noisy: Tensor, answer: Tensor, t: Tensor, mask: Tensor, noise: Noise, rule: StepSize) -> Tensor:
+        """Langevin step at constant t, of a size that ``rule`` chooses."""
+        score = self.score(answer, t, mask)
         drawn = self.drawn("coordinates/correct", noisy, mask, noise)
-        return torch.remainder(noisy + step * self.score(answer, t, mask) + torch.sqrt(2 * step) * drawn, 1.0)
+        step = expand_to(rule(score, drawn, self.schedule.sigma(t) / self.schedule.low), noisy)
+        return torch.remainder(noisy + step * score + torch.sqrt(2 * step) * drawn, 1.0)
+
+    def centred(self, value: Tensor, mask: Tensor) -> Tensor:
+        """Vectors (B, N, 3) of real sites, without their mean over each crystal where it is left out."""
+        return centred(value, mask) if self.centre else value * mask[..., None]
 
 
 def centred(value: Tensor, mask: Tensor) -> Tensor:

@@ -25,6 +25,7 @@ class Scalar(Settings):
         unit: Of its labels; empty for a bare number.
         mean, std: Of the labels it was trained on.
         low, high: Their smallest and largest; None before a training.
+        log: Compare labels, which are positive, by their decimal logarithm; ``mean`` and ``std`` are then of it.
     """
 
     kind: Literal["scalar"] = "scalar"
@@ -34,6 +35,11 @@ class Scalar(Settings):
     std: float = Field(default=1.0, gt=0)
     low: float | None = None
     high: float | None = None
+    log: bool = False
+
+    def standardised(self, label: Tensor) -> Tensor:
+        """Labels (B,) in standard deviations from their mean; NaN where one is out of the logarithm's reach."""
+        return ((torch.where(label > 0, label, torch.nan).log10() if self.log else label) - self.mean) / self.std
 
     @property
     def width(self) -> int:
@@ -42,7 +48,7 @@ class Scalar(Settings):
 
     def features(self, label: Tensor) -> Tensor:
         """Of labels (B,): the standardised number and waves of it, shape (B, width)."""
-        z = ((label - self.mean) / self.std).clamp(-2 * REACH, 2 * REACH)
+        z = self.standardised(label).nan_to_num().clamp(-2 * REACH, 2 * REACH)
         phase = z[:, None] * (math.pi / (2 * REACH)) * torch.arange(1, WAVES + 1, device=z.device, dtype=z.dtype)
         return torch.cat([z[:, None], phase.sin(), phase.cos()], -1)
 
@@ -90,10 +96,15 @@ def fitted(condition: Scalar, labels: Tensor) -> Scalar:
     known = labels[labels.isfinite()].double()
     if not len(known):
         return condition
-    std = float(known.std()) if len(known) > 1 else 0.0
+    if condition.log:
+        known = known[known > 0]
+        if not len(known):
+            return condition
+    compared = known.log10() if condition.log else known
+    std = float(compared.std()) if len(compared) > 1 else 0.0
     return condition.model_copy(
         update={
-            "mean": float(known.mean()),
+            "mean": float(compared.mean()),
             "std": std if std > 1e-6 else 1.0,
             "low": float(known.min()),
             "high": float(known.max()),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,14 +14,29 @@ from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import RequestWarning, UserError
-from nucleate.families.pigen.config import PigenConfig
-from nucleate.families.pigen.known_crystals import KnownCrystals
-from nucleate.guidance.conditions import Scalar
+from nucleate.guidance.conditions import Condition, Scalar
+from nucleate.guidance.known_crystals import KnownCrystals
 from nucleate.guidance.labels import Labels
 from nucleate.symmetry.templates import OrbitTemplates
 
 BUILT_IN = ("chemical_system", "composition", "n_atoms")
 """Conditions that a walk meets whatever the network has learned."""
+
+
+class Offer(Protocol):
+    """What a model's configuration says of requests."""
+
+    @property
+    def guidance(self) -> float:
+        """γ where nothing is said."""
+
+    @property
+    def asked(self) -> Sequence[Condition]:
+        """What can be asked for beyond what a walk fixes by itself."""
+
+    @property
+    def scalars(self) -> Sequence[Scalar]:
+        """Those of them that are numbers."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +86,7 @@ class Request:
     """
 
     conditions: Conditions
-    config: PigenConfig
+    config: Offer
     strengths: Mapping[str, float]
     sizes: Tensor
     templates: Tensor
@@ -84,7 +100,7 @@ class Request:
         where: Conditions,
         size_weights: Tensor,
         element_seen: Tensor,
-        config: PigenConfig,
+        config: Offer,
         templates: OrbitTemplates | None = None,
         known: KnownCrystals | None = None,
         guidance: Mapping[str, float] | float | None = None,
@@ -101,9 +117,9 @@ class Request:
             guidance: γ of every condition, or by name.
 
         Raises:
-            UserError: See :meth:`Pigen.sample`.
+            UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
         """
-        learned = [condition.name for condition in config.conditions]
+        learned = [condition.name for condition in config.asked]
         offered = [*BUILT_IN, *(["space_group"] if templates is not None else [])]
         offered += [name for name in learned if name not in offered]
         asked = [*where.targets, *(["space_group"] if where.space_group is not None else [])]
@@ -120,14 +136,15 @@ class Request:
             largest = int(size_weights.nonzero().max())
             raise UserError("--where", "a request that no crystal size of this model meets", f"at most {largest} atoms")
         weights = torch.zeros(0) if templates is None else _fitting(templates, where)
-        if where.space_group is not None and not weights.sum() > 0:
+        if where.space_group is not None and templates is not None and not weights.sum() > 0:
             found = f"space group {where.space_group}" + (" with the other conditions" if len(wanted) else "")
             raise UserError("--where", found, "a space group that training crystals of such a request have")
         allowed = element_seen > 0
         if wanted:
             allowed = torch.zeros_like(allowed)
             allowed[torch.tensor(sorted(wanted)) - 1] = True
-        told = [name for name in learned if name in where.targets or (name == "chemical_system" and wanted)]
+        from_walk = {"chemical_system": bool(wanted), "space_group": where.space_group is not None}
+        told = [name for name in learned if name in where.targets or from_walk.get(name, False)]
         strengths = _strengths(told, config.guidance, guidance)
         for condition in config.scalars:
             _warn_outside(condition, where.targets.get(condition.name))
@@ -145,7 +162,7 @@ class Request:
         scalars = [condition for condition in self.config.scalars if condition.name in self.conditions.targets]
         if scalars and self.known is not None:
             z = [
-                (asked.values[c.name] - c.mean) / c.std if c in scalars else torch.full((n,), torch.nan)
+                c.standardised(asked.values[c.name]) if c in scalars else torch.full((n,), torch.nan)
                 for c in self.config.scalars
             ]
             which = self.known.draw(torch.stack(z, 1), self.templates, u)
@@ -156,13 +173,15 @@ class Request:
     def _labels(self, noise: KeyedNoise, n: int) -> Labels:
         """What each crystal is asked for; a range is a uniform draw from it."""
         values, given = {}, {}
-        for condition in self.config.conditions:
+        for condition in self.config.asked:
             name = condition.name
             there = name in self.strengths
             if name == "chemical_system":
                 value = torch.zeros(n, condition.width, dtype=torch.float64)
                 elements = self.conditions.composition or self.conditions.chemical_system or ()
                 value[:, torch.tensor([z - 1 for z in elements], dtype=torch.int64)] = 1.0
+            elif name == "space_group":
+                value = torch.full((n,), float(self.conditions.space_group or 0), dtype=torch.float64)
             else:
                 low, high = self.conditions.targets.get(name, (0.0, 0.0))
                 value = low + (high - low) * noise.uniform(f"label/{name}", (n,))

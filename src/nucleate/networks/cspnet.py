@@ -12,6 +12,7 @@ Cartesian distance; fractional vectors alone leave the network to infer lengths 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -89,6 +90,7 @@ class CSPNet(nn.Module):
         time: Tensor,
         mask: Tensor,
         context: Tensor | None = None,
+        mix: Callable[[int, Tensor], Tensor] | None = None,
     ) -> Prediction:
         """Evaluate a batch.
 
@@ -100,6 +102,7 @@ class CSPNet(nn.Module):
             time: Noise level on the scale of the embedding (the paper's is 1 .. 1000), shape (B,).
             mask: True on real sites, shape (B, N).
             context: Added to every site vector before the first layer, shape (B, hidden).
+            mix: From the number of a layer and the site vectors (B, N, hidden) before it to what is added to them.
         """
         b, n, _ = frac.shape
         features = PairFeatures.of(frac, lattice, self.config)
@@ -110,7 +113,9 @@ class CSPNet(nn.Module):
         count = mask.sum(1).to(h.dtype)
         full = bool(mask.all())  # batches of equal size skip the masking of N x N messages
         weight = None if full else (mask.to(h.dtype) / count[:, None])[:, None, :]
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers):
+            if mix is not None:
+                h = h + mix(number, h).to(h.dtype)
             h = layer(h, cell_features, features, weight)
         h = self.norm(h)
         pooled = h.mean(1) if full else (h * mask[..., None]).sum(1) / count[:, None]

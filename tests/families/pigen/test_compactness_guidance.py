@@ -4,10 +4,11 @@ import torch
 
 from nucleate.descriptors.compactness import expected_compactness
 from nucleate.diffusion.joint import Answer, State
+from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.species import MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
-from nucleate.families.pigen.cells import LogShapeCells
 from nucleate.families.pigen.compactness_guidance import CompactnessGuidance
+from nucleate.representations.cells import LogShapeCells
 
 SIZE, N = 5, 3
 CELL = VariancePreservingProcess("cell", "velocity")
@@ -32,7 +33,7 @@ def guided(state, clean, t, target, share):
     def certain(state, t):
         return Answer(torch.zeros(SIZE, N, 100, dtype=torch.float64), state.frac, CELL.answer_for(clean, state.cell, t))
 
-    guidance = CompactnessGuidance(certain, MaskedSpecies(100), CELL, CELLS, target, share)
+    guidance = CompactnessGuidance(certain, MaskedSpecies(MaskedProcess(100)), CELL, CELLS, target, share)
     answer = guidance(state, t)
     return answer, CELLS.decode(CELL.clean(state.cell, answer.cell, t), MASK.sum(1))
 

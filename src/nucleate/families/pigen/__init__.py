@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nucleate.errors import UserError
-from nucleate.families.pigen.config import PigenConfig, sampler_from
+from nucleate.families import joint_config
+from nucleate.families.joint_model import loaded
+from nucleate.families.pigen.config import PAPER_SAMPLER, PigenConfig
 from nucleate.families.pigen.model import Pigen
-from nucleate.families.stored import CONFIG, load_weights, stored_config
 
 FAMILY = "pigen"
 PRESETS = {
@@ -26,20 +26,13 @@ def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, 
 
     Arguments:
         folder: With weights and configuration.
-        sampler: See :func:`~nucleate.families.pigen.config.sampler_from`.
+        sampler: See :func:`nucleate.families.joint_config.sampler_from`.
         guidance: γ of every condition, or by name, where a call says nothing; the model's own if None.
 
     Raises:
         UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
     """
-    stored = stored_config(folder, FAMILY)
-    config = PigenConfig.checked(stored.get("config", {}), where=str(folder / CONFIG))
-    walk = sampler_from(sampler, config.sampler)
-    config = PigenConfig.checked(config.model_dump() | {"sampler": walk.model_dump()}, where="--sampler")
-    model = Pigen(config, str(stored.get("name", folder.name)))
-    model.strengths = guidance
-    load_weights(model, folder)
-    return model.eval()
+    return loaded(Pigen, PigenConfig, FAMILY, folder, sampler, PAPER_SAMPLER, guidance)
 
 
 def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> Pigen:
@@ -48,25 +41,5 @@ def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> 
 
 
 def configured(overrides: Mapping[str, object] | None = None) -> PigenConfig:
-    """A configuration from settings.
-
-    Arguments:
-        overrides: Values for fields of :class:`PigenConfig`, on top of ``preset``, one of ``PRESETS``.
-
-    Raises:
-        UserError: A setting is unknown or its value does not fit.
-    """
-    values = dict(overrides or {})
-    preset = str(values.pop("preset", "pigen"))
-    if preset not in PRESETS:
-        raise UserError("--set preset", repr(preset), "one of " + ", ".join(PRESETS))
-    settings = PRESETS[preset]().model_dump()
-    for key, value in values.items():
-        outer, _, inner = key.partition(".")
-        if outer not in settings or (inner and inner not in (settings[outer] if outer == "sampler" else ())):
-            raise UserError("--set", repr(key), "one of " + ", ".join(SETTINGS))
-        if inner:
-            settings[outer][inner] = value
-        else:
-            settings[outer] = value
-    return PigenConfig.checked(settings, where="--set")
+    """A configuration from settings; see :func:`nucleate.families.joint_config.configured`."""
+    return joint_config.configured(PigenConfig, PRESETS, "pigen", overrides)

@@ -16,7 +16,7 @@ from nucleate.descriptors.compactness import expected_compactness
 from nucleate.diffusion.joint import Answer, Denoiser, State
 from nucleate.diffusion.species import SpeciesProcess
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
-from nucleate.families.pigen.cells import CellVectors
+from nucleate.representations.cells import CellVectors
 
 
 @dataclass(frozen=True)

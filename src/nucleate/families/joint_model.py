@@ -1,0 +1,399 @@
+"""What joint diffusion models have in common: training data, losses, requests, and walks by templates.
+
+A family brings processes, a network and its own losses; everything here is the same for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals, wrap
+from nucleate.crystal.lattice import automorphisms
+from nucleate.crystal.orbits import SiteOrbits
+from nucleate.diffusion.joint import Answer, Denoiser, JointProcess, Sampler, State
+from nucleate.diffusion.noise import KeyedNoise, Noise
+from nucleate.diffusion.species import MaskedSpecies
+from nucleate.diffusion.symmetric import ClassSpecies, OrbitCoordinates, SymmetricCells
+from nucleate.families.joint_config import AnyConfig, JointConfig, SamplerConfig, sampler_from
+from nucleate.families.stored import CONFIG, load_weights, stored_config
+from nucleate.guidance.adapters import Adapters, Mix
+from nucleate.guidance.classifier_free import Guided
+from nucleate.guidance.embedding import ConditionEmbedding
+from nucleate.guidance.known_crystals import KnownCrystals
+from nucleate.guidance.labels import Labels
+from nucleate.guidance.redraw import redrawn
+from nucleate.guidance.request import Plan, Request
+from nucleate.guidance.training_labels import fitted_conditions, labels_of
+from nucleate.representations.cells import CellVectors
+from nucleate.symmetry.site_features import WIDTH, site_features
+from nucleate.symmetry.templates import OrbitTemplates
+from nucleate.symmetry.ties import described, ties_of
+
+N_SPECIES = 100
+EARLIEST = 1e-3
+"""Smallest training time; below it coordinates carry less noise than data do."""
+NOT_OF_WALK = {"symmetry", "symmetrize", "draws"}
+"""Settings of a sampler that say what comes before and after the walk itself."""
+
+
+class JointModel(nn.Module):
+    """Processes, network, and what was learned of sizes, elements, symmetries and labels.
+
+    Arguments:
+        config: The family's configuration.
+        name: Of the model.
+        process: Of each field.
+        cells: Between cells and vectors.
+        network: The family's network.
+        width: Of the network's site vectors.
+        blocks: Rounds of messages in the network, each of which adapters can reach.
+
+    Attributes:
+        size_weights: Share of training crystals with n atoms at index n, shape (max_atoms + 1,).
+        element_seen: 1 where the training data hold the atomic number z at index z - 1, shape (100,).
+        templates: Symmetries of the training crystals; empty where the configuration keeps none.
+        known: Which template and which labels go together; empty likewise.
+        strengths: γ of every condition, or by name, where a call says nothing; None for the configuration's.
+    """
+
+    config: JointConfig
+    size_weights: Tensor
+    element_seen: Tensor
+
+    def __init__(
+        self,
+        config: JointConfig,
+        name: str,
+        process: JointProcess,
+        cells: CellVectors,
+        network: nn.Module,
+        width: int,
+        blocks: int,
+    ) -> None:
+        super().__init__()
+        self.config, self.name = config, name
+        self.strengths: float | Mapping[str, float] | None = None
+        self.process, self.cells, self.network = process, cells, network
+        self.embed = ConditionEmbedding(config.conditions, width)
+        self.adapters = Adapters(config.adapters, width, blocks)
+        self.register_buffer("size_weights", torch.zeros(config.max_atoms + 1))
+        self.register_buffer("element_seen", torch.zeros(N_SPECIES))
+        self.templates = OrbitTemplates()
+        self.known = KnownCrystals()
+
+    def evaluate(
+        self,
+        state: State,
+        lattice: Tensor,
+        t: Tensor,
+        sites: Tensor | None,
+        context: Tensor | None,
+        mix: Mix | None,
+    ) -> Answer:
+        """The network's answer, in the form that the processes ask for.
+
+        Arguments:
+            state: Noisy crystals.
+            lattice: Their cells in Å, shape (B, 3, 3).
+            t: Their times, shape (B,).
+            sites: Features of the sites (:func:`site_features`), where the model has them.
+            context: What conditions say, shape (B, width); None where the model has none.
+            mix: What adapters add to the site vectors before each block; None without adapters.
+        """
+        raise NotImplementedError
+
+    def further_losses(
+        self,
+        crystals: Crystals,  # noqa: ARG002
+        state: State,  # noqa: ARG002
+        answer: Answer,  # noqa: ARG002
+        t: Tensor,  # noqa: ARG002
+    ) -> dict[str, tuple[float, Tensor]]:
+        """Losses (B,) of the family's own by name, each with its weight."""
+        return {}
+
+    def steered(
+        self,
+        denoiser: Denoiser,
+        process: JointProcess,  # noqa: ARG002
+        labels: Labels,  # noqa: ARG002
+        strengths: Mapping[str, float],  # noqa: ARG002
+    ) -> Denoiser:
+        """The denoiser with what the family adds to guidance by labels."""
+        return denoiser
+
+    def free_process(self, n_atoms: Tensor) -> JointProcess:  # noqa: ARG002
+        """The processes of a free walk of crystals of some sizes (B,)."""
+        return self.process
+
+    def extra_fields(self, crystals: Crystals) -> dict[str, Tensor]:  # noqa: ARG002
+        """Crystal fields that the family's own losses need."""
+        return {}
+
+    def fit(self, crystals: Crystals) -> Crystals:
+        """Take statistics from training crystals and return those crystals ready for a call.
+
+        Arguments:
+            crystals: In reduced cells, of at most ``max_atoms`` sites each, with labels in the crystal fields
+                ``label/NAME`` for the conditions that need them.
+        """
+        self.cells.fit(crystals)
+        sizes = torch.bincount(crystals.n_atoms, minlength=self.config.max_atoms + 1).float()
+        self.size_weights.copy_(sizes / sizes.sum())
+        seen = torch.bincount(crystals.numbers[crystals.mask] - 1, minlength=N_SPECIES)
+        self.element_seen.copy_((seen > 0).float())
+        conditions = fitted_conditions(self.config.conditions, crystals)
+        self.config = self.config.model_copy(update={"conditions": conditions})
+        self.embed.conditions = conditions
+        if not self.config.templates:
+            return self.prepared(crystals)
+        placed = self.templates.fit(crystals)
+        self.known.fit(placed.crystal_fields["template"], self._standardised_labels(placed))
+        return self._ready(described(placed, self.templates))
+
+    def _standardised_labels(self, crystals: Crystals) -> Tensor:
+        """Labels of the conditions that are numbers, shape (B, C), NaN where missing."""
+        scalars = self.config.scalars
+        labels = labels_of(crystals, scalars).values
+        columns = [condition.standardised(labels[condition.name]).float() for condition in scalars]
+        return torch.stack(columns, 1) if columns else torch.zeros(len(crystals), 0)
+
+    def prepared(self, crystals: Crystals) -> Crystals:
+        """Crystals as a call takes them: single precision, equivalent settings of each reduced cell, their symmetry."""
+        if self.config.templates:
+            own = OrbitTemplates()
+            crystals = described(own.fit(crystals), own)
+        return self._ready(crystals)
+
+    def _ready(self, crystals: Crystals) -> Crystals:
+        settings, count = automorphisms(crystals.lattice)
+        if not self.config.augment:
+            count = torch.ones_like(count)
+        inverse = torch.linalg.inv(settings.float()).round().to(torch.int8)
+        fields = {**crystals.crystal_fields, "settings": inverse, "n_settings": count, **self.extra_fields(crystals)}
+        crystals = crystals.to(dtype=torch.float32)
+        return replace(crystals, crystal_fields=fields)
+
+    def denoise(self, state: State, t: Tensor, labels: Labels | None = None, sites: Tensor | None = None) -> Answer:
+        """The network's answer for a noisy batch.
+
+        Arguments:
+            state: Noisy crystals.
+            t: Their times, shape (B,).
+            labels: What they should be; needed where the model has conditions.
+            sites: Features of the sites (:func:`site_features`); needed where the model has them.
+        """
+        lattice = self.cells.decode(state.cell, state.mask.sum(1))
+        context = self.embed(labels) if labels is not None and self.config.conditions else None
+        mix = self.adapters(labels) if labels is not None and self.config.adapters else None
+        return self.evaluate(state, lattice, t, sites, context, mix)
+
+    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+        """Losses (B,) of training crystals from :meth:`fit`: each field, the family's own, their weighted total."""
+        with torch.autocast(crystals.frac.device.type, enabled=False):
+            process, frac, sites = self._noising(crystals, noise)
+            cell = self.cells.encode(crystals.lattice, crystals.n_atoms)
+            t = EARLIEST + (1 - EARLIEST) * noise.uniform("time", (len(crystals),))
+            t_species = self._species_time(t, noise)
+            state, target = process.corrupt(crystals.numbers, frac, cell, crystals.mask, t, t_species, noise)
+            labels = labels_of(crystals, self.config.asked)
+            labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
+        answer = self.denoise(state, t, labels, sites)
+        with torch.autocast(crystals.frac.device.type, enabled=False):
+            losses = process.losses(answer, target, state, t_species)
+            a, b, c = self.config.weights
+            found = {"species": losses.species, "coordinates": losses.frac, "cell": losses.cell}
+            total = a * losses.species + b * losses.frac + c * losses.cell
+            for name, (weight, loss) in self.further_losses(crystals, state, answer, t).items():
+                found[name] = loss
+                total = total + weight * loss
+        return {"total": total, **found}
+
+    def _noising(self, crystals: Crystals, noise: Noise) -> tuple[JointProcess, Tensor, Tensor | None]:
+        """Processes of a training batch, its clean coordinates, and what the network is told of the sites."""
+        frac = self._any_setting(crystals, noise)
+        size, width = crystals.numbers.shape
+        none = None if not self.config.site_features else frac.new_zeros(size, width, WIDTH)
+        if not self.config.templates or self.config.tied == 0:
+            return self.process, frac, none
+        coin = noise.uniform("tied", (size,)) < self.config.tied
+        tied = coin & (crystals.crystal_fields["template"] >= 0)
+        orbits, classes = ties_of(crystals, tied)
+        process = self._constrained(orbits, classes, crystals.n_atoms)
+        frac = torch.where(tied[:, None, None], crystals.site_fields["ideal"], frac)
+        return process, frac, None if none is None else site_features(orbits, classes, tied)
+
+    def _any_setting(self, crystals: Crystals, noise: Noise) -> Tensor:
+        """Coordinates in a random one of the equivalent settings of each cell."""
+        count = crystals.crystal_fields["n_settings"]
+        pick = (noise.uniform("setting", (len(crystals),)) * count).long().clamp_max(count - 1)
+        change = crystals.crystal_fields["settings"][torch.arange(len(pick), device=pick.device), pick]
+        return wrap(crystals.frac @ change.to(crystals.frac.dtype))
+
+    def _species_time(self, t: Tensor, noise: Noise) -> Tensor:
+        """Mostly the common clock; sometimes zero (species given), sometimes a clock of its own."""
+        coin = noise.uniform("species/clock", tuple(t.shape))
+        own = noise.uniform("species/time", tuple(t.shape))
+        known, partly = self.config.known_species, self.config.partly_known_species
+        return torch.where(coin < known, torch.zeros_like(t), torch.where(coin < known + partly, own, t))
+
+    def sample(
+        self,
+        n: int,
+        where: Conditions | None = None,
+        seed: int = 0,
+        start: int = 0,
+        progress: Callable[[int], None] | None = None,
+        sampler: SamplerConfig | None = None,
+        guidance: Mapping[str, float] | float | None = None,
+    ) -> Crystals:
+        """Crystals start .. start + n - 1 of the request (seed, where); see :class:`Request` for the conditions.
+
+        Arguments:
+            n: How many.
+            where: Conditions; ``chemical_system``, ``composition`` and ``n_atoms`` are understood by every model,
+                ``space_group`` by a walk by templates, others by models that were trained on them.
+            seed: Of the request.
+            start: Number of the first crystal; each depends on seed and number alone.
+            progress: Called with the number of crystals done, a walk of several draws counting as a part.
+            sampler: The walk, the model's default if None.
+            guidance: γ of every condition, or by name; the model's default where nothing is said.
+
+        Raises:
+            UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
+        """
+        settings = sampler or self.config.sampler
+        walk = Sampler(**settings.model_dump(exclude=NOT_OF_WALK))
+        masked = isinstance(self.process.species, MaskedSpecies)
+        by_template = settings.symmetry == "templates" and masked and len(self.templates) > 0
+        request = Request.of(
+            where or Conditions(),
+            self.size_weights.cpu(),
+            self.element_seen.cpu(),
+            self.config,
+            self.templates if by_template else None,
+            self.known if len(self.templates) else None,
+            self.strengths if guidance is None else guidance,
+        )
+        plan = request.plan(seed, start, n)
+
+        walks = 0
+
+        def draw(rows: Tensor, number: int) -> Crystals:
+            nonlocal walks
+            parts, order = [], []
+            for batch in plan.batches(rows, pairs=12_000):
+                parts.append(self._walk(walk, request, plan, batch, seed, number))
+                order.append(batch)
+                walks += len(batch)
+                if progress is not None:
+                    progress(walks // settings.draws)
+            return Crystals.concatenate(parts)[torch.argsort(torch.cat([rows[:0], *order]))]
+
+        crystals = redrawn(draw, n, settings.draws, settings.symmetrize)
+        if progress is not None:
+            progress(n)
+        return crystals
+
+    @torch.inference_mode()
+    def _walk(self, walk: Sampler, request: Request, plan: Plan, rows: Tensor, seed: int, draw: int) -> Crystals:
+        device, dtype = self.element_seen.device, self.element_seen.dtype
+        noise = KeyedNoise(seed, plan.indices[rows].to(device), dtype=dtype, draw=draw)
+        n_atoms = plan.n_atoms[rows].to(device)
+        size, width = len(n_atoms), int(n_atoms.max())
+        mask = torch.arange(width, device=device) < n_atoms[:, None]
+        orbits: SiteOrbits | None = None
+        sites = torch.zeros(size, width, WIDTH, device=device, dtype=dtype) if self.config.site_features else None
+        if plan.templates is None:
+            process, pinned_numbers = self.free_process(n_atoms), request.pinned(n_atoms, width)
+        else:
+            orbits, classes = self.templates.rows(plan.templates[rows], dtype)
+            process = self._constrained(orbits, classes, n_atoms)
+            pinned_numbers = request.pinned_classes(classes, noise)
+            if sites is not None:
+                sites = site_features(orbits, classes, torch.ones_like(n_atoms, dtype=torch.bool))
+        pinned = pinned_numbers > 0
+        species = process.species.prior(noise, (size, width))
+        known = process.species.known(pinned_numbers)
+        keep = pinned.reshape(size, width, *([1] * (species.dim() - 2)))
+        begin = State(
+            torch.where(keep, known, species),
+            process.frac.prior(noise, (size, width, 3)),
+            process.cell.prior(noise, (size, self.cells.width)),
+            mask,
+        )
+        allowed = request.allowed.to(device).expand(size, -1)
+        labels = plan.labels(rows, device, dtype)
+        guided = Guided(self._told(sites), labels, request.strengths)
+        denoiser = self.steered(guided, process, labels, request.strengths)
+        end = walk.walk(process, denoiser, begin, pinned, allowed, noise)
+        numbers = process.species.decode(end.species, mask, allowed)
+        lattice = self.cells.decode(end.cell, n_atoms)
+        frac = end.frac if orbits is None else orbits.tied(end.frac)
+        return Crystals(numbers, wrap(frac.double()) * mask[..., None], lattice.double(), n_atoms).to("cpu")
+
+    def _told(self, sites: Tensor | None) -> Callable[[State, Tensor, Labels], Answer]:
+        """The denoiser of a batch, also where the batch comes several times over."""
+
+        def denoiser(state: State, t: Tensor, labels: Labels) -> Answer:
+            repeated = None if sites is None else sites.repeat(len(t) // len(sites), 1, 1)
+            return self.denoise(state, t, labels, repeated)
+
+        return denoiser
+
+    def _constrained(self, orbits: SiteOrbits, classes: Tensor, n_atoms: Tensor) -> JointProcess:
+        """The processes of crystals whose sites are tied."""
+        species, frac, cell = self.process.species, self.process.frac, self.process.cell
+
+        def project(vector: Tensor) -> Tensor:
+            metric = orbits.metrics(self.cells.decode(vector, n_atoms))
+            return self.cells.encode(torch.linalg.cholesky(metric), n_atoms)
+
+        return JointProcess(
+            ClassSpecies(classes, species.process) if isinstance(species, MaskedSpecies) else species,
+            OrbitCoordinates.like(frac, orbits),
+            SymmetricCells.like(cell, project),
+        )
+
+
+AnyModel = TypeVar("AnyModel", bound=JointModel)
+
+
+def loaded(
+    model: Callable[[AnyConfig, str], AnyModel],
+    config: type[AnyConfig],
+    family: str,
+    folder: Path,
+    sampler: str,
+    paper: SamplerConfig,
+    guidance: float | Mapping[str, float] | None,
+) -> AnyModel:
+    """The model of a folder, ready to sample.
+
+    Arguments:
+        model: Makes one from configuration and name.
+        config: Class of the configuration.
+        family: Whose model the folder should hold.
+        folder: With weights and configuration.
+        sampler: See :func:`nucleate.families.joint_config.sampler_from`.
+        paper: The family's published walk.
+        guidance: γ of every condition, or by name, where a call says nothing; the model's own if None.
+
+    Raises:
+        UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
+    """
+    stored = stored_config(folder, family)
+    settings = config.checked(stored.get("config", {}), where=str(folder / CONFIG))
+    walk = sampler_from(sampler, settings.sampler, paper)
+    settings = config.checked(settings.model_dump() | {"sampler": walk.model_dump()}, where="--sampler")
+    made = model(settings, str(stored.get("name", folder.name)))
+    made.strengths = guidance
+    load_weights(made, folder)
+    return made.eval()

@@ -1,0 +1,47 @@
+"""Labels that training crystals carry, by the name of their condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.guidance.conditions import Condition, Scalar, fitted
+from nucleate.guidance.labels import Labels
+
+LABEL = "label/"
+"""What the names of the fields begin with."""
+
+
+def labels_of(crystals: Crystals, conditions: Sequence[Condition]) -> Labels:
+    """Labels of training crystals, from their crystal fields ``label/NAME`` and from the crystals themselves.
+
+    A label that is missing is NaN (0 for a category); a field that is missing leaves every label missing.
+    """
+    values, given = {}, {}
+    size, device = len(crystals), crystals.frac.device
+    for condition in conditions:
+        if condition.name == "chemical_system":
+            value = _elements(crystals.numbers, condition.width).to(crystals.frac.dtype)
+            there = torch.ones(size, dtype=torch.bool, device=device)
+        else:
+            field = crystals.crystal_fields.get(LABEL + condition.name)
+            value = torch.full((size,), torch.nan, device=device) if field is None else field
+            value = value.to(crystals.frac.dtype)
+            there = value.isfinite() & ((value > 0) | isinstance(condition, Scalar))
+        values[condition.name], given[condition.name] = value, there
+    return Labels(values, given)
+
+
+def fitted_conditions(conditions: Sequence[Condition], crystals: Crystals) -> tuple[Condition, ...]:
+    """The same with statistics of the labels."""
+    labels = labels_of(crystals, conditions).values
+    return tuple(fitted(c, labels[c.name]) if isinstance(c, Scalar) else c for c in conditions)
+
+
+def _elements(numbers: Tensor, size: int) -> Tensor:
+    """Elements of each crystal as zeros and ones, shape (B, size)."""
+    return F.one_hot(numbers, size + 1).amax(1)[:, 1:]
