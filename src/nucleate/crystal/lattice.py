@@ -59,16 +59,25 @@ def log_shape(lattice: Tensor) -> Tensor:
 
     The trace is the logarithm of the volume in Å³.
     """
-    log = 0.5 * _spectral(lattice @ lattice.mT, torch.log)
-    return log[..., _ROWS, _COLUMNS]
+    return to_voigt(0.5 * _spectral(lattice @ lattice.mT, torch.log))
 
 
 def from_log_shape(shape: Tensor) -> Tensor:
     """Inverse of :func:`log_shape`: the symmetric cell exp(S) in Å, shape (..., 3, 3)."""
-    matrix = shape.new_zeros(*shape.shape[:-1], 3, 3)
-    matrix[..., _ROWS, _COLUMNS] = shape
-    matrix[..., _COLUMNS, _ROWS] = shape
-    return torch.linalg.matrix_exp(matrix)
+    return torch.linalg.matrix_exp(from_voigt(shape))
+
+
+def to_voigt(matrix: Tensor) -> Tensor:
+    """The six entries (xx, yy, zz, yz, xz, xy) of symmetric matrices (..., 3, 3), shape (..., 6)."""
+    return matrix[..., _ROWS, _COLUMNS]
+
+
+def from_voigt(entries: Tensor) -> Tensor:
+    """Inverse of :func:`to_voigt`."""
+    matrix = entries.new_zeros(*entries.shape[:-1], 3, 3)
+    matrix[..., _ROWS, _COLUMNS] = entries
+    matrix[..., _COLUMNS, _ROWS] = entries
+    return matrix
 
 
 def heights(lattice: Tensor) -> Tensor:

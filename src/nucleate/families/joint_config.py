@@ -74,6 +74,9 @@ class JointConfig(Settings):
 
     Attributes:
         weights: Of the losses of species, coordinates and cell.
+        sum_over_sites: Losses of species and coordinates are sums over the sites of a crystal, not means, so that
+            larger cells weigh more.
+        earliest: Smallest training time.
         known_species: Share of training crystals whose species are given, so that one model also serves
             fixed compositions.
         partly_known_species: Share of those whose species run on a clock of their own.
@@ -92,6 +95,8 @@ class JointConfig(Settings):
     """
 
     weights: tuple[float, float, float] = (0.3, 1.0, 0.5)
+    sum_over_sites: bool = False
+    earliest: float = Field(default=1e-3, gt=0, lt=1)
     known_species: float = Field(default=0.15, ge=0, le=1)
     partly_known_species: float = Field(default=0.15, ge=0, le=1)
     augment: bool = True
@@ -153,7 +158,9 @@ def configured(
     settings: dict[str, Any] = presets[preset]().model_dump()
     for key, value in values.items():
         outer, _, inner = key.partition(".")
-        if outer not in settings or (inner and inner not in (settings[outer] if outer == "sampler" else ())):
+        if outer not in settings or (
+            inner and inner not in (settings[outer] if isinstance(settings[outer], dict) else ())
+        ):
             raise UserError("--set", repr(key), "one of " + ", ".join(("preset", *config.model_fields)))
         if inner:
             settings[outer][inner] = value

@@ -37,8 +37,6 @@ from nucleate.symmetry.templates import OrbitTemplates
 from nucleate.symmetry.ties import described, ties_of
 
 N_SPECIES = 100
-EARLIEST = 1e-3
-"""Smallest training time; below it coordinates carry less noise than data do."""
 NOT_OF_WALK = {"symmetry", "symmetrize", "draws"}
 """Settings of a sampler that say what comes before and after the walk itself."""
 
@@ -200,7 +198,7 @@ class JointModel(nn.Module):
         with torch.autocast(crystals.frac.device.type, enabled=False):
             process, frac, sites = self._noising(crystals, noise)
             cell = self.cells.encode(crystals.lattice, crystals.n_atoms)
-            t = EARLIEST + (1 - EARLIEST) * noise.uniform("time", (len(crystals),))
+            t = self.config.earliest + (1 - self.config.earliest) * noise.uniform("time", (len(crystals),))
             t_species = self._species_time(t, noise)
             state, target = process.corrupt(crystals.numbers, frac, cell, crystals.mask, t, t_species, noise)
             labels = labels_of(crystals, self.config.asked)
@@ -209,8 +207,9 @@ class JointModel(nn.Module):
         with torch.autocast(crystals.frac.device.type, enabled=False):
             losses = process.losses(answer, target, state, t_species)
             a, b, c = self.config.weights
-            found = {"species": losses.species, "coordinates": losses.frac, "cell": losses.cell}
-            total = a * losses.species + b * losses.frac + c * losses.cell
+            count = crystals.n_atoms if self.config.sum_over_sites else 1
+            found = {"species": losses.species * count, "coordinates": losses.frac * count, "cell": losses.cell}
+            total = a * found["species"] + b * found["coordinates"] + c * found["cell"]
             for name, (weight, loss) in self.further_losses(crystals, state, answer, t).items():
                 found[name] = loss
                 total = total + weight * loss

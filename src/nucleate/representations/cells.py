@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.lattice import from_log_shape, log_shape
+from nucleate.crystal.lattice import from_log_shape, from_voigt, log_shape, polar_symmetric, to_voigt
 
 
 class CellVectors(Protocol):
@@ -94,3 +94,50 @@ class MatrixCells(nn.Module):
 
     def answer(self, raw: Tensor, lattice: Tensor) -> Tensor:
         return (raw.unflatten(1, (3, 3)) @ lattice).flatten(1)
+
+
+class DensityScaledCells(nn.Module):
+    """The symmetric polar factor of the cell beside a cube of the average density: (P - μ(n) 1)/ς(n), six entries.
+
+    MatterGen (Zeni et al., 2025, A.7) noises symmetric matrices towards μ(n) 1 = (n/ρ)^(1/3) 1 with a standard deviation
+    ς(n) = (n ν)^(1/3); in these units that is a process of zero mean and unit variance, and independent noise on
+    six entries is symmetric noise on the matrix. ρ is the public code's constant, and ν = 1/8 is what its 0.5 n^(1/3) is.
+
+    A noisy matrix need not be positive definite. Its polar factor, which turns negative eigenvalues round, is, and none
+    is left below ``SMALLEST_EIGENVALUE``.
+    """
+
+    width = 6
+    density = 0.05771451654022283
+    """ρ in atoms/Å³."""
+    spread = 0.5
+    """ς(1) in Å."""
+
+    def fit(self, crystals: Crystals) -> None:
+        """Nothing to fit."""
+
+    def encode(self, lattice: Tensor, n_atoms: Tensor) -> Tensor:
+        mean, std = self._limit(n_atoms, lattice)
+        return (to_voigt(polar_symmetric(lattice)) - mean) / std
+
+    def decode(self, vector: Tensor, n_atoms: Tensor) -> Tensor:
+        mean, std = self._limit(n_atoms, vector)
+        values, vectors = torch.linalg.eigh(from_voigt(vector * std + mean))
+        kept = values.abs().clamp_min(SMALLEST_EIGENVALUE)
+        return (vectors * kept[..., None, :]) @ vectors.mT
+
+    def features(self, vector: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
+        return vector
+
+    def answer(self, raw: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
+        return raw
+
+    def _limit(self, n_atoms: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (B, 6) and standard deviation (B, 1) of the entries of pure noise in Å."""
+        length = n_atoms.to(like.dtype)[:, None] ** (1 / 3)
+        diagonal = length.new_tensor([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+        return length * self.density ** (-1 / 3) * diagonal, self.spread * length
+
+
+SMALLEST_EIGENVALUE = 0.5
+"""In Å; that of a real cell is above 1."""

@@ -1,0 +1,44 @@
+"""MatterGen (Zeni et al., Nature 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nucleate.families import joint_config
+from nucleate.families.joint_model import loaded
+from nucleate.families.mattergen.config import PAPER_SAMPLER, MatterGenConfig
+from nucleate.families.mattergen.model import MatterGen
+
+FAMILY = "mattergen"
+PRESETS = {
+    "mattergen": MatterGenConfig,
+    "mattergen-conditioned": MatterGenConfig.conditioned,
+    "mattergen-paper": MatterGenConfig.paper,
+}
+SETTINGS = ("preset", *MatterGenConfig.model_fields)
+"""Names that :func:`build` takes; ``sampler.steps``, ``gemnet.blocks`` and the like reach inside a setting."""
+
+
+def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, float] | None = None) -> MatterGen:
+    """The model of a folder, ready to sample.
+
+    Arguments:
+        folder: With weights and configuration.
+        sampler: See :func:`nucleate.families.joint_config.sampler_from`.
+        guidance: γ of every condition, or by name, where a call says nothing; the model's own if None.
+
+    Raises:
+        UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
+    """
+    return loaded(MatterGen, MatterGenConfig, FAMILY, folder, sampler, PAPER_SAMPLER, guidance)
+
+
+def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> MatterGen:
+    """A model with fresh weights; see :func:`configured`."""
+    return MatterGen(configured(overrides), name)
+
+
+def configured(overrides: Mapping[str, object] | None = None) -> MatterGenConfig:
+    """A configuration from settings; see :func:`nucleate.families.joint_config.configured`."""
+    return joint_config.configured(MatterGenConfig, PRESETS, "mattergen", overrides)
