@@ -23,7 +23,7 @@ def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent
         UserError: The request cannot be met, or the output cannot be written.
     """
     request = Conditions.parse(settings.where, settings.allow_subsystems)
-    _rehearse(out)
+    rehearse(out)
     generator = load_generator(settings.model, resolve_device(settings.device), settings.sampler, settings.guidance)
     progress("generate", 0, settings.n)
     parts = []
@@ -42,7 +42,7 @@ def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent
     return {"n": settings.n, "out": str(out), "model": generator.name, "seed": settings.screen.seed}
 
 
-def _rehearse(out: Path) -> None:
+def rehearse(out: Path) -> None:
     """Write nothing in the format and place asked for, so that no hour of generation ends in a bad suffix."""
     if out.is_dir() and any(out.iterdir()):
         raise UserError(str(out), "something already there", "a new or empty folder")

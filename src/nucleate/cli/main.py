@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nucleate.cli import convert, data, design, evaluate, generate, models, report, screen, train
+from nucleate.cli import convert, data, design, evaluate, generate, models, phase_diagram, report, screen, train, wyckoff
 from nucleate.cli.outcome import INTERRUPTED, note
 from nucleate.errors import RequestWarning, UserError
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: nucleate design pigen-mp -n 16 --where chemical_system=Li-Mn-O -o runs/li-mn-o",
 )
-for verb in (design, generate, screen, evaluate, train, models):
+for verb in (design, generate, wyckoff, screen, evaluate, phase_diagram, train, models):
     app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)
 app.add_typer(data.app, name="data")
 for verb in (convert, report):

@@ -1,0 +1,140 @@
+"""Crystals of one protostructure: filled, relaxed inside their group, then freely, ranked and written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from nucleate.campaign.progress import Progress, silent
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.files import write_structures
+from nucleate.crystal.symmetry_search import SYMPREC
+from nucleate.crystal.writing import whole_folder, write_whole
+from nucleate.energies.potential import load_potential
+from nucleate.energies.relaxation import RELAX_V1, relax_many
+from nucleate.errors import Status
+from nucleate.evaluation.uniqueness import uniqueness
+from nucleate.search.protostructure_filling import FillSettings, candidates
+from nucleate.search.streams import crystal_stream
+from nucleate.symmetry.protostructure import Protostructure
+from nucleate.symmetry.prototype import protostructures
+from nucleate.symmetry.space_group import space_groups, symmetrized
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = (
+    "rank", "id", "status", "energy_per_atom", "energy_in_group", "space_group", "relaxed_space_group",
+    "keeps_label", "volume_per_atom", "proxy", "min_radii_fraction", "reason",
+)  # fmt: skip
+
+
+def realise(
+    label: str,
+    n: int = 4,
+    *,
+    seed: int = 0,
+    settings: FillSettings | None = None,
+    potential: str = "chgnet",
+    python: str | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> tuple[Crystals, pd.DataFrame, dict[str, Any]]:
+    """Different crystals of a protostructure, lowest energy first.
+
+    The best found are relaxed inside the space group, then freely (``relax-v1``) from a rattled start, so that a
+    space group that comes out was not merely kept by zero force.
+
+    Arguments:
+        label: Such as ``A2BC4_cF56_227_c_b_e:Al-Mg-O``.
+        n: Most crystals wanted.
+        seed: Seed of all draws.
+        settings: How hard to try.
+        potential: Choice of the potential, see `load_potential`.
+        python: Interpreter that runs it.
+        workers: Processes of the free relaxation.
+        progress: Called with a stage, the number through it, and the number of all.
+
+    Returns:
+        The relaxed crystals, snapped to the symmetry found in them; a table with one row each and ``COLUMNS``; what it cost: label, calls of the potential
+        inside the group and after, core-seconds with and without it.
+
+    Raises:
+        UserError: The label is none, an element is not known well enough, or there is no such potential.
+    """
+    import pandas as pd
+
+    protostructure = Protostructure.parse(label)
+    settings = _widened(settings or FillSettings(), n)
+    loaded = load_potential(potential, python)
+    progress("fill", 0, 1)
+    found = candidates(protostructure, crystal_stream(seed, 0), settings, loaded)
+    progress("fill", 1, 1)
+    crystals = found.crystals[:n]
+    count = len(crystals)
+    rows: list[dict[str, Any]] = [{} for _ in range(count)]
+    parts: list[Crystals] = [crystals[i] for i in range(count)]
+    done, steps, seconds = 0, 0, 0.0
+    progress("relax", 0, count)
+    for i, relaxed in relax_many(crystals, potential, RELAX_V1, workers, rattle_seed=seed, python=python):
+        parts[i] = Crystals.from_lists(
+            [relaxed.numbers.tolist()], [torch.from_numpy(relaxed.frac)], [torch.from_numpy(relaxed.lattice)]
+        )
+        rows[i] = {"status": relaxed.status, "reason": relaxed.reason, "energy_per_atom": relaxed.energy_per_atom}
+        steps, seconds, done = steps + relaxed.n_steps, seconds + relaxed.seconds, done + 1
+        progress("relax", done, count)
+    after = symmetrized(Crystals.concatenate(parts), SYMPREC)
+    table = pd.DataFrame(rows).assign(
+        energy_in_group=found.energy[:count].numpy(),
+        space_group=space_groups(crystals, SYMPREC).numpy(),
+        relaxed_space_group=space_groups(after, SYMPREC).numpy(),
+        keeps_label=[one is not None and one.label == protostructure.label for one in protostructures(after)],
+        volume_per_atom=(after.volume / after.n_atoms).numpy(),
+        proxy=found.proxy[:count].numpy(),
+        min_radii_fraction=found.closest[:count].numpy(),
+    )
+    ended = table["status"].eq(Status.OK)
+    order = table.assign(failed=~ended).sort_values(["failed", "energy_per_atom"], kind="stable").index.to_numpy()
+    after, table = after[torch.from_numpy(order.copy())], table.loc[order].reset_index(drop=True)
+    different = uniqueness(after)["is_unique"].fillna(True).to_numpy(dtype=bool)
+    after, table = after[torch.from_numpy(different)], table[different].reset_index(drop=True)
+    table["rank"] = range(1, len(table) + 1)
+    table["id"] = [f"{protostructure.formula}-{rank}" for rank in table["rank"]]
+    cost = {
+        "label": protostructure.label,
+        "seed": seed,
+        "calls_in_group": found.calls,
+        "calls_free": steps,
+        "core_seconds_filling": found.seconds,
+        "core_seconds_potential": found.potential_seconds + seconds,
+    }
+    return after, table[list(COLUMNS)], cost
+
+
+def write_realised(crystals: Crystals, table: pd.DataFrame, out: Path) -> None:
+    """``ranked.csv`` and ``cifs/`` in a folder, or one file whose suffix is the format.
+
+    Raises:
+        UserError: The place cannot be written or is taken, or the suffix is unknown.
+    """
+    if out.suffix:
+        write_structures(crystals, out, ids=table["id"].tolist(), properties=table.drop(columns="id"), symprec=SYMPREC)
+        return
+    with whole_folder(out) as made:
+        write_whole(made / "ranked.csv", table.to_csv(index=False, float_format="%.6g").encode())
+        write_structures(crystals, made / "cifs", ids=table["id"].tolist(), symprec=SYMPREC)
+
+
+def _widened(settings: FillSettings, n: int) -> FillSettings:
+    """Enough draws and relaxations for ``n`` different crystals."""
+    relaxed = max(settings.relaxed, n)
+    return replace(
+        settings,
+        draws=max(settings.draws, 8 * n),
+        keep=max(settings.keep, 2 * n),
+        relaxed=relaxed,
+        calls=max(settings.calls, settings.calls * relaxed // settings.relaxed),
+    )
