@@ -22,7 +22,7 @@ class Tower:
     """Convolutions one after the other.
 
     Attributes:
-        channels: Filters of each.
+        channels: Filters of each; with none at all a matrix is flattened as it is.
         kernels: Their lengths.
         strides: Their steps.
     """
@@ -94,14 +94,16 @@ class ConvolutionDecoder(nn.Module):
 
     def __init__(self, columns: int, rows: int, tower: Tower) -> None:
         super().__init__()
-        self.rows, self.start = rows, (tower.channels[-1], tower.lengths(rows)[-1])
         widths = tower.channels[::-1]
+        width = widths[0] if widths else columns
+        self.rows, self.start = rows, (width, tower.lengths(rows)[-1])
         layers: list[nn.Module] = []
-        for width, wanted, kernel, stride in zip(
-            (widths[0], *widths[:-1]), widths, tower.kernels[::-1], tower.strides[::-1], strict=True
-        ):
+        for wanted, kernel, stride in zip(widths, tower.kernels[::-1], tower.strides[::-1], strict=True):
             layers += [nn.BatchNorm1d(width), SameConvTranspose1d(width, wanted, kernel, stride), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, SameConv1d(widths[-1], columns, 3))
+            width = wanted
+        if widths:
+            layers.append(SameConv1d(width, columns, 3))
+        self.layers = nn.Sequential(*layers)
         self.features = self.start[0] * self.start[1]
 
     def forward(self, features: Tensor) -> Tensor:

@@ -1,0 +1,147 @@
+"""Choices of the family; the presets give the published ones with their places in the paper."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from nucleate.config import Settings
+from nucleate.errors import UserError
+from nucleate.guidance.conditions import Scalar
+from nucleate.guidance.named_conditions import by_name
+from nucleate.networks.cnn1d import Tower
+
+
+class SamplerConfig(Settings):
+    """How points of the latent space are made from those of known crystals.
+
+    Attributes:
+        method: "local" adds noise to a parent's point; "slerp" takes a point on the arc between two parents;
+            "global" draws from the normal distribution of all parents' points.
+        scale: Of the noise of "local" and "global", in units of the latent space.
+        parents: Which known crystals: "all"; those that have the properties "asked" for; or of those the "connected"
+            ones, whose edges in the latent graph mostly lead to their own class.
+        similarity: Tanimoto similarity from which two points share an edge.
+        correct: Share of a connected parent's edges that lead to its own class, more than this.
+        draws: Most points for a crystal. One whose atoms are too close, or without symmetry where ``symmetrize``
+            asks for it, is drawn again; the best is kept. With 1, whatever comes is kept.
+        symmetrize: Tolerance in Å within which a finished crystal is moved onto the symmetry it nearly has; 0
+            leaves it as it came.
+    """
+
+    method: Literal["local", "slerp", "global"] = "local"
+    scale: float = Field(default=1.0, ge=0)
+    parents: Literal["all", "asked", "connected"] = "connected"
+    similarity: float = Field(default=0.4, gt=-1, lt=1)
+    correct: float = Field(default=0.8, ge=0, lt=1)
+    draws: int = Field(default=1, ge=1, le=100)
+    symmetrize: float = Field(default=0.0, ge=0)
+
+
+PAPER_SAMPLER = SamplerConfig()
+"""Section on generation: noise of scale 1, parents with more than 80 % correct edges at a similarity of 0.4."""
+
+DEFAULT_SAMPLER = SamplerConfig(scale=0.3, draws=10)
+"""The latent space of the default network is not the paper's, hence another scale."""
+
+
+def sampler_from(text: str, default: SamplerConfig) -> SamplerConfig:
+    """The sampler that a user names.
+
+    Arguments:
+        text: "default", "paper", or settings to change in the default, as "scale=0.5,parents=asked".
+        default: What the model brings.
+
+    Raises:
+        UserError: It is none of these.
+    """
+    if text in ("default", "paper"):
+        return PAPER_SAMPLER if text == "paper" else default
+    values = default.model_dump()
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or name not in values:
+            expected = "default, paper, or NAME=VALUE,... with names " + ", ".join(values)
+            raise UserError("--sampler", repr(part), expected)
+        values[name] = value
+    return SamplerConfig.checked(values, where="--sampler")
+
+
+class MagGenConfig(Settings):
+    """A model of the family.
+
+    Attributes:
+        max_elements, max_atoms: Columns and sites that the matrix holds.
+        cells: "reduced" cells as they come, or primitive "standard" cells, refined to the space group.
+        order: Of the sites: "given" as they come (the paper), or "canonical".
+        scale: One linear scale for each "row" of the matrix (the paper) or for each "entry".
+        channels, kernels, strides: Of the convolutions (supplement S2); the decoder mirrors them. None at all
+            leaves a perceptron over the flattened matrix.
+        dense: Width of the layer between convolutions and latent space.
+        direct: A linear map beside the layers of encoder and decoder.
+        latent: Dimensions of the latent space.
+        loss: "squared" error of every entry (the paper's), or "blocks": cross-entropies of elements and
+            occupancies, mean absolute errors of the cell and, over occupied sites alone, of the coordinates.
+        weights: Of the blocks: elements, occupancy, coordinates, cell.
+        divergence: Weight of the Kullback-Leibler divergence, α₁ of the paper.
+        property_weight: Of each property branch's squared error, α₂ and α₃ of the paper.
+        conditions: Properties with a branch each.
+        branch: Widths of a branch.
+        bounded: Branches and matrices end in a sigmoid (the paper), the targets scaled to 0..1 by their range; else
+            only elements and occupancies do, and targets are standardised.
+        sampler: Default way to make points.
+    """
+
+    max_elements: int = Field(default=3, ge=1, le=10)
+    max_atoms: int = Field(default=20, ge=1, le=200)
+    cells: Literal["reduced", "standard"] = "reduced"
+    order: Literal["given", "canonical"] = "canonical"
+    scale: Literal["row", "entry"] = "row"
+    channels: tuple[int, ...] = ()
+    kernels: tuple[int, ...] = ()
+    strides: tuple[int, ...] = ()
+    dense: int = Field(default=512, ge=1)
+    direct: bool = True
+    latent: int = Field(default=256, ge=2)
+    loss: Literal["squared", "blocks"] = "blocks"
+    weights: tuple[float, float, float, float] = (1.0, 1.0, 40.0, 10.0)
+    divergence: float = Field(default=1e-3, ge=0)
+    property_weight: float = Field(default=0.5, ge=0)
+    conditions: tuple[Scalar, ...] = (Scalar(name="formation_energy", unit="eV/atom"),
+                                      Scalar(name="saturation_magnetization", unit="T"))  # fmt: skip
+    branch: tuple[int, ...] = (128, 32)
+    bounded: bool = False
+    sampler: SamplerConfig = DEFAULT_SAMPLER
+
+    @field_validator("conditions", mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        """Properties may be named; their statistics are those of the training data."""
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            return value
+        return tuple(by_name(item).model_dump() if isinstance(item, str) else item for item in items)
+
+    @classmethod
+    def paper(cls) -> MagGenConfig:
+        """As published: supplement S2 and Table S4; 11.4 million parameters."""
+        tower = Tower()
+        return cls(
+            order="given",
+            channels=tower.channels,
+            kernels=tower.kernels,
+            strides=tower.strides,
+            dense=1024,
+            direct=False,
+            loss="squared",
+            divergence=1e-6,
+            property_weight=2.0,
+            bounded=True,
+            sampler=PAPER_SAMPLER,
+        )
+
+    @property
+    def tower(self) -> Tower:
+        """The convolutions."""
+        return Tower(self.channels, self.kernels, self.strides)

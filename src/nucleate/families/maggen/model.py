@@ -1,0 +1,308 @@
+"""A variational auto-encoder over the matrix of a crystal, whose latent space is ordered by properties.
+
+Mal, Seal & Sen, MagGen: a graph aided deep generative model for inverse design of stable, permanent magnets, 2023. The
+published choices and those that replace them by default stand side by side in :mod:`nucleate.families.maggen.config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals
+from nucleate.diffusion.noise import KeyedNoise, Noise
+from nucleate.errors import UserError
+from nucleate.families.maggen.config import MagGenConfig, SamplerConfig
+from nucleate.families.maggen.objective import block_losses, squared_error
+from nucleate.families.maggen.parents import Parents
+from nucleate.families.maggen.perturbation import everywhere, local, slerp
+from nucleate.guidance.redraw import redrawn
+from nucleate.guidance.training_labels import fitted_conditions, labels_of
+from nucleate.networks.cnn1d import LatentDecoder, LatentEncoder, branch, divergence
+from nucleate.representations.element_properties import LARGEST_NUMBER
+from nucleate.representations.ircr import IRCR, MAGGEN_ROWS
+from nucleate.representations.scaling import MatrixScaling
+from nucleate.representations.site_order import canonical
+
+ROWS = (*MAGGEN_ROWS, "zero", "zero")
+"""Six properties and two rows of zeros, which make 144 rows with 20 sites."""
+TOGETHER = 512
+"""Crystals encoded or decoded at once."""
+FIRST_LOG_VARIANCE = -4.0
+"""Where the posterior's variance starts with a direct path, so that the first steps are those of an auto-encoder."""
+
+
+class MagGen(nn.Module):
+    """The family's model: representation, scale, encoder, decoder, a branch for each property, and its parents.
+
+    Attributes:
+        parents: The training crystals in the latent space; empty before :meth:`finished`.
+    """
+
+    def __init__(self, config: MagGenConfig, name: str = "maggen") -> None:
+        super().__init__()
+        self.config, self.name = config, name
+        self.ircr = IRCR(config.max_elements, config.max_atoms, ROWS)
+        shape = (self.ircr.width, self.ircr.length)
+        self.scaling = MatrixScaling((shape[1], shape[0]), (0.0, 1.0), config.scale)
+        activation = None if config.bounded else nn.LeakyReLU(0.2)
+        self.encoder = LatentEncoder(*shape, config.tower, config.dense, config.latent, activation)
+        self.decoder = LatentDecoder(*shape, config.tower, config.dense, config.latent)
+        size = shape[0] * shape[1]
+        self.direct = nn.ModuleList()
+        if config.direct:
+            self.direct = nn.ModuleList([nn.Linear(size, config.latent), nn.Linear(config.latent, size)])
+            nn.init.zeros_(self.encoder.log_variance.weight)
+            nn.init.constant_(self.encoder.log_variance.bias, FIRST_LOG_VARIANCE)
+        self.branches = nn.ModuleList([branch(config.latent, config.branch) for _ in config.conditions])
+        self.parents = Parents()
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties that have a branch."""
+        return tuple(condition.name for condition in self.config.conditions)
+
+    def fit(self, crystals: Crystals) -> Crystals:
+        """Take scale and statistics from training crystals and return those crystals ready for a call.
+
+        Arguments:
+            crystals: Of any kind, with labels in the crystal fields ``label/NAME``; those that the matrix cannot
+                hold are left out.
+
+        Raises:
+            UserError: The matrix can hold none of them.
+        """
+        kept = self._usable(crystals)
+        if not len(kept):
+            found = f"{len(crystals)} crystals, none of which the matrix holds"
+            expected = f"crystals of at most {self.config.max_elements} elements and {self.config.max_atoms} sites"
+            raise UserError("training data", found, expected)
+        self.scaling.fit(self.ircr.encode(kept))
+        self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
+        return kept.to(dtype=torch.float32)
+
+    def prepared(self, crystals: Crystals) -> Crystals:
+        """Crystals as a call takes them; those that the matrix cannot hold are left out."""
+        return self._usable(crystals).to(dtype=torch.float32)
+
+    def finished(self, train: Crystals) -> None:
+        """Keep the training crystals from :meth:`fit` as parents, once the weights are final."""
+        points = self.encode(train)
+        labels = self.labels(train).cpu()
+        elements = self.ircr.encode(train)[:, self.ircr.blocks["E"], : self.ircr.k]
+        numbers = torch.where(elements.amax(1) > 0, elements.argmax(1) + 1, 0)
+        self.parents.keep(points, labels, self.predicted(points), numbers, train.n_atoms)
+
+    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+        """Losses (B,) of training crystals from :meth:`fit`: reconstruction, divergence, properties, their total."""
+        raw = self.ircr.encode(crystals)
+        clean = self.scaling(raw)
+        mean, log_variance = self._posterior(clean)
+        z = mean + (0.5 * log_variance).exp() * noise.normal("latent", tuple(mean.shape))
+        answer = self._answer(z)
+        apart = divergence(mean, log_variance)
+        if self.config.loss == "squared":
+            found = {"reconstruction": squared_error(self._bounded(answer), clean)}
+            total = found["reconstruction"]
+        else:
+            found = block_losses(self.ircr, answer, clean, raw)
+            total = torch.stack(list(found.values()), 1) @ clean.new_tensor(self.config.weights)
+        total = total + self.config.divergence * apart
+        found["divergence"] = apart
+        target = self._scaled(self.labels(crystals))
+        known = target.isfinite()
+        off = (self._branch_values(mean) - target.nan_to_num(0.0)).square().where(known, 0.0)
+        # Branches whose label is missing on some crystals weigh as much as the others.
+        off = off * (len(crystals) / known.sum(0).clamp_min(1))
+        for i, name in enumerate(self.properties):
+            found[name] = off[:, i]
+        return {"total": total + self.config.property_weight * off.sum(1), **found}
+
+    @torch.inference_mode()
+    def encode(self, crystals: Crystals) -> Tensor:
+        """Means (B, D) in the latent space of crystals that the matrix holds; float32, on the processor.
+
+        Raises:
+            UserError: The matrix cannot hold one of them.
+        """
+        self.eval()
+        parts = []
+        for start in range(0, len(crystals), TOGETHER):
+            raw = self.ircr.encode(self._ordered(crystals[start : start + TOGETHER]).to(self._device, torch.float32))
+            parts.append(self._posterior(self.scaling(raw))[0].cpu())
+        return torch.cat(parts) if parts else torch.zeros(0, self.config.latent)
+
+    @torch.inference_mode()
+    def matrices(self, z: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """Matrices (B, rows, columns) in Å, degrees and fractions, of points (B, D) of the latent space.
+
+        Arguments:
+            z: The points.
+            allowed: Elements that may occur, bool, shape (94,); the best of them takes the place of the best of all.
+        """
+        self.eval()
+        answer = self._answer(z.to(self._device, torch.float32)).clone()
+        blocks = self.ircr.blocks
+        if allowed is not None:
+            logits = answer[:, blocks["E"], : self.ircr.k]
+            kept = logits.where(allowed.to(logits.device)[:, None], -torch.inf)
+            answer[:, blocks["E"], : self.ircr.k] = kept + (logits.amax(1) - kept.amax(1))[:, None]
+        if self.config.bounded:
+            return self.scaling.inverse(answer.sigmoid()).cpu().double()
+        matrix = self.scaling.inverse(answer)
+        for letter in "EO":
+            matrix[:, blocks[letter]] = answer[:, blocks[letter]].sigmoid()
+        return matrix.cpu().double()
+
+    @torch.inference_mode()
+    def predicted(self, z: Tensor) -> Tensor:
+        """What the branches say of points (B, D): properties (B, C) in their own units."""
+        self.eval()
+        found = self._branch_values(z.to(self._device, torch.float32)).cpu()
+        low, width = self._units()
+        return found * width + low
+
+    def sample(
+        self,
+        n: int,
+        where: Conditions | None = None,
+        seed: int = 0,
+        start: int = 0,
+        progress: Callable[[int], None] | None = None,
+        sampler: SamplerConfig | None = None,
+    ) -> Crystals:
+        """Crystals start .. start + n - 1 of the request (seed, where).
+
+        Arguments:
+            n: How many.
+            where: Targets of the properties that have a branch, which choose the parents; ``chemical_system``, of
+                which no other element may occur; ``n_atoms``, of the parents.
+            seed: Of the request.
+            start: Number of the first crystal; each depends on seed and number alone.
+            progress: Called with the number of crystals done.
+            sampler: How points are made, the model's default if None.
+
+        Returns:
+            Crystals with the crystal fields ``parent``, the row of the parent in the training data, and
+            ``predicted/NAME``, what each branch says of the point.
+
+        Raises:
+            UserError: A condition that the model does not have, or no parent meets the request.
+        """
+        where, how = where or Conditions(), sampler or self.config.sampler
+        self._check(where)
+        rows = self.parents.chosen(where, self.properties, how)
+        allowed = None
+        if where.chemical_system is not None:
+            allowed = torch.zeros(LARGEST_NUMBER, dtype=torch.bool)
+            allowed[torch.tensor([z - 1 for z in where.chemical_system if z <= LARGEST_NUMBER])] = True
+        made = 0
+
+        def draw(crystals: Tensor, number: int) -> Crystals:
+            nonlocal made
+            parts = []
+            for some in crystals.split(TOGETHER):
+                parts.append(self.made(rows, KeyedNoise(seed, some + start, draw=number), how, allowed))
+                made += len(some)
+                if progress is not None:
+                    progress(min(n, made // how.draws))
+            return Crystals.concatenate(parts)
+
+        crystals = redrawn(draw, n, how.draws, how.symmetrize)
+        if progress is not None:
+            progress(n)
+        return crystals
+
+    def made(self, rows: Tensor, noise: KeyedNoise, how: SamplerConfig, allowed: Tensor | None = None) -> Crystals:
+        """One crystal for each number of ``noise`` from parents ``rows``; see :meth:`sample`."""
+        size = len(noise.indices)
+        known = self.parents.points.cpu()
+
+        def one(stream: str) -> Tensor:
+            place = (noise.uniform(stream, (size,)).double() * len(rows)).long().clamp_max(len(rows) - 1)
+            return rows[place]
+
+        first = one("parent")
+        gauss = noise.normal("latent", (size, known.shape[1]))
+        if how.method == "local":
+            z = local(known[first], gauss, how.scale)
+        elif how.method == "slerp":
+            z = slerp(known[first], known[one("other parent")], noise.uniform("share", (size,)))
+        else:
+            z = everywhere(known[rows], gauss, how.scale)
+        return self.decoded(z, {"parent": first}, allowed)
+
+    def decoded(self, z: Tensor, fields: dict[str, Tensor] | None = None, allowed: Tensor | None = None) -> Crystals:
+        """Crystals of points (B, D), with what the branches say in the crystal fields ``predicted/NAME``."""
+        crystals = self.ircr.decode(self.matrices(z, allowed))
+        said = self.predicted(z).double()
+        found = {f"predicted/{name}": said[:, i] for i, name in enumerate(self.properties)}
+        return replace(crystals, crystal_fields={**found, **(fields or {})})
+
+    @property
+    def _device(self) -> torch.device:
+        return self.encoder.dense.weight.device
+
+    def _usable(self, crystals: Crystals) -> Crystals:
+        crystals = crystals[self.ircr.fits(crystals)]
+        if self.config.cells == "standard" and len(crystals):
+            from nucleate.symmetry.standard_cells import primitive_cells
+
+            crystals = replace(primitive_cells(crystals), crystal_fields=crystals.crystal_fields)
+        return self._ordered(crystals)
+
+    def _ordered(self, crystals: Crystals) -> Crystals:
+        return crystals if self.config.order == "given" else canonical(crystals)
+
+    def _posterior(self, clean: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.encoder(clean)
+        if self.config.direct:
+            mean = mean + self.direct[0](clean.flatten(1))
+        return mean, log_variance.clamp(-20.0, 10.0)
+
+    def _answer(self, z: Tensor) -> Tensor:
+        answer: Tensor = self.decoder(z)
+        return answer + self.direct[1](z).view_as(answer) if self.config.direct else answer
+
+    def _bounded(self, answer: Tensor) -> Tensor:
+        return answer.sigmoid() if self.config.bounded else answer
+
+    def labels(self, crystals: Crystals) -> Tensor:
+        """Labels (B, C) of the properties from the crystal fields ``label/NAME``, NaN where missing."""
+        values = labels_of(crystals, self.config.conditions).values
+        columns = [values[name] for name in self.properties]
+        return torch.stack(columns, 1) if columns else crystals.frac.new_zeros(len(crystals), 0)
+
+    def _units(self) -> tuple[Tensor, Tensor]:
+        """Zero and unit of each branch's scale in the property's own unit, each of shape (C,)."""
+        ends = [
+            (c.low or 0.0, (c.high or 1.0) - (c.low or 0.0) or 1.0) if self.config.bounded else (c.mean, c.std)
+            for c in self.config.conditions
+        ]
+        low, width = zip(*ends, strict=True) if ends else ((), ())
+        return torch.tensor(low), torch.tensor(width)
+
+    def _scaled(self, labels: Tensor) -> Tensor:
+        low, width = self._units()
+        return (labels - low.to(labels)) / width.to(labels)
+
+    def _branch_values(self, z: Tensor) -> Tensor:
+        if not len(self.branches):
+            return z.new_zeros(len(z), 0)
+        return self._bounded(torch.cat([part(z) for part in self.branches], 1))
+
+    def _check(self, where: Conditions) -> None:
+        """The request names what the model has."""
+        if not len(self.parents):
+            raise UserError(f"model {self.name}", "no parents", "a model whose training has ended")
+        offers = ", ".join((*self.properties, "chemical_system", "n_atoms"))
+        for name, there in (("composition", where.composition), ("space_group", where.space_group)):
+            if there is not None:
+                raise UserError(f"condition {name}", f"nothing of it in {self.name}", f"one of {offers}")
+        for name in where.targets:
+            if name not in self.properties:
+                raise UserError(f"condition {name}", f"nothing of it in {self.name}", f"one of {offers}")
