@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from nucleate.campaign.progress import Progress, silent
 from nucleate.errors import UserError
@@ -19,12 +19,27 @@ if TYPE_CHECKING:
     from nucleate.crystal.crystals import Crystals
     from nucleate.data.dataset import Dataset
 
-FAMILIES = {"pigen": ("pigen", "pigen"), "diffcsp": ("pigen", "diffcsp")}
+FAMILIES = {
+    "pigen": ("pigen", "pigen"),
+    "diffcsp": ("pigen", "diffcsp"),
+    "mattergen": ("mattergen", "mattergen"),
+    "diffcrysgen": ("diffcrysgen", "diffcrysgen"),
+    "maggen": ("maggen", "maggen"),
+    "wyckoffdiff": ("wyckoffdiff", "wyckoffdiff"),
+}
 """Package and preset behind each name of a family."""
 FEWEST_TO_SPLIT = 20
 """Below this many crystals all of them are trained on, and nothing is validated."""
 HALF_PRECISION_LOSS = 0.01
 """Relative rise of the validation loss at which weights are not stored in half precision."""
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A model that keeps something of its training crystals that only its final weights can tell."""
+
+    def finished(self, train: Crystals) -> None:
+        """Take it from the crystals that it was trained on."""
 
 
 def train_family(
@@ -66,11 +81,12 @@ def train_family(
     if not resume and read_progress(folder) is not None:
         raise UserError(str(out), "a training", "a new folder, or --resume to go on with this one")
     how, what = _sorted_settings(overrides, TrainConfig.model_fields, module)
-    config = TrainConfig.checked({"seed": seed, **how}, where="--set")
+    config = TrainConfig.checked({**getattr(module, "TRAINING", {}), "seed": seed, **how}, where="--set")
     settings = {"preset": preset, **what}
     asked = module.configured(settings)
     usable = _usable(dataset, asked.max_atoms)
-    labels = _labels(usable, asked.conditions, strict="conditions" in what)
+    fewest = getattr(module, "FEWEST_LABELS", 1)
+    labels = _labels(usable, asked.conditions, fewest, strict="conditions" in what)
     kept = [condition for condition in asked.conditions if condition.name in labels or condition.kind == "multi_hot"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -92,6 +108,11 @@ def train_family(
         half = halved(weights)
         if trainer.validate(validation, half)["total"] <= losses["total"] * (1 + HALF_PRECISION_LOSS):
             weights = half
+    if isinstance(model, Finishing):
+        model.load_state_dict(weights)
+        model.finished(train)
+        halves = any(value.dtype == torch.bfloat16 for value in weights.values())
+        weights = halved(model.state_dict()) if halves else model.state_dict()
     write_model(
         out,
         weights,
@@ -165,12 +186,17 @@ def _usable(dataset: Dataset, max_atoms: int) -> Dataset:
     return dataset[fits.nonzero().flatten()]
 
 
-def _labels(dataset: Dataset, conditions: Sequence[Any], strict: bool) -> dict[str, Tensor]:
-    """Labels of the conditions by name; those that the data cannot say are left out, or an error if ``strict``."""
+def _labels(dataset: Dataset, conditions: Sequence[Any], fewest: int, strict: bool) -> dict[str, Tensor]:
+    """Labels of the conditions by name; those with fewer than ``fewest`` are left out, or an error if ``strict``."""
     from nucleate.data.labels import known_labels, label
 
     names = tuple(condition.name for condition in conditions if condition.kind != "multi_hot")
-    return {name: label(dataset, name) for name in names} if strict else known_labels(dataset, names)
+    found = {name: label(dataset, name) for name in names} if strict else known_labels(dataset, names)
+    counts = {name: int(values.isfinite().sum()) for name, values in found.items()}
+    few = [name for name, count in counts.items() if count < fewest]
+    if strict and few:
+        raise UserError(f"{dataset.source}, {few[0]}", f"{counts[few[0]]} labels", f"at least {fewest} for a condition")
+    return {name: values for name, values in found.items() if name not in few}
 
 
 def _reduced(dataset: Dataset, names: Sequence[str]) -> Crystals:

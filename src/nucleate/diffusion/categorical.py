@@ -152,10 +152,9 @@ def single_prior(size: int) -> Tensor:
     return F.one_hot(torch.tensor(0), size).float()
 
 
-def marginal_prior(categories: Tensor, size: int) -> Tensor:
-    """Shares of K categories in data, each at least once in a million so that none is impossible."""
-    counts = torch.bincount(categories.flatten(), minlength=size).double()
-    shares = (counts / counts.sum()).clamp_min(1e-6)
+def marginal_prior(counts: Tensor) -> Tensor:
+    """Shares of K categories from how often data hold them, each at least once in a million: none is impossible."""
+    shares = (counts.double() / counts.sum()).clamp_min(1e-6)
     return (shares / shares.sum()).float()
 
 

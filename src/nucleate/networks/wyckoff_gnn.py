@@ -12,6 +12,7 @@ groups of many would bring; only the attention is padded.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -76,6 +77,10 @@ class Positions(NamedTuple):
         row, place = mask.nonzero(as_tuple=True)
         return cls(row, place, n_free[row, place] > 0, mask)
 
+    def padded(self, listed: Tensor) -> Tensor:
+        """Vectors (M, F) as (B, P, F), zero where there is no position."""
+        return listed.new_zeros(*self.mask.shape, listed.shape[-1]).index_put((self.row, self.place), listed)
+
 
 class Logits(NamedTuple):
     """What the network says of a batch: of empty or Z on each position, and of each element's count."""
@@ -101,7 +106,6 @@ class WyckoffGNN(nn.Module):
         self.embed_time = _Time(config.time_steps, side)
         layer = _PairLayer if config.attention == "pair" else _DotLayer
         self.layers = nn.ModuleList(layer(config) for _ in range(config.layers))
-        self.adapters = nn.ModuleList(nn.Linear(hidden, hidden, bias=False) for _ in range(config.layers))
         self.norm = nn.LayerNorm(hidden) if config.attention == "dot" else nn.Identity()
         self.head_fixed = _mlp(hidden, config.head, elements + 1)
         if config.factored:
@@ -120,6 +124,7 @@ class WyckoffGNN(nn.Module):
         n_free: Tensor,
         t: Tensor,
         context: Tensor | None = None,
+        mixins: Sequence[Callable[[Tensor], Tensor]] | None = None,
     ) -> Logits:
         """Logits of a padded batch: fixed (B, P, E + 1), counts (B, P, E, K); zero where they do not apply.
 
@@ -130,10 +135,11 @@ class WyckoffGNN(nn.Module):
             multiplicity: Points of each position, shape (B, P).
             n_free: Free coordinates of each position, -1 where there is none, shape (B, P).
             t: Times in [0, 1], shape (B,).
-            context: What is asked of each crystal, shape (B, hidden).
+            context: Added to every position's vector before the first layer, shape (B, hidden).
+            mixins: For each layer, what is added to the vectors (B, P, hidden) before it.
         """
         positions = Positions.of(n_free)
-        flat = self.listed(positions, fixed, counts, group, multiplicity, n_free, t, context)
+        flat = self.listed(positions, fixed, counts, group, multiplicity, n_free, t, context, mixins)
         b, p = fixed.shape
         free, tied = positions.free, ~positions.free
         dense_fixed = flat.fixed.new_zeros(b, p, flat.fixed.shape[-1])
@@ -152,6 +158,7 @@ class WyckoffGNN(nn.Module):
         n_free: Tensor,
         t: Tensor,
         context: Tensor | None = None,
+        mixins: Sequence[Callable[[Tensor], Tensor]] | None = None,
     ) -> Logits:
         """The same without padding: of the positions without free coordinates (M0, E + 1), with some (M1, E, K)."""
         row, place, free, _ = positions
@@ -162,9 +169,11 @@ class WyckoffGNN(nn.Module):
         side = self.embed_free(n_free[row, place]) + self.embed_place(place)
         side = side + self.embed_multiplicity(multiplicity[row, place])
         side = side + (self.embed_group(group) + self.embed_time(t))[row]
-        for layer, adapter in zip(self.layers, self.adapters, strict=True):
-            if context is not None:
-                h = h + adapter(context.to(h.dtype))[row]
+        if context is not None:
+            h = h + context.to(h.dtype)[row]
+        for number, layer in enumerate(self.layers):
+            if mixins is not None:
+                h = h + mixins[number](positions.padded(h))[row, place]
             h = layer(h, side, positions)
         h = self.norm(h)
         of_free = self.head_counts(h[free])
@@ -221,8 +230,7 @@ class _PairLayer(nn.Module):
         dense = score.new_full((*mask.shape, mask.shape[1]), -torch.inf).index_put((crystal, i, j), score)
         share = torch.softmax(dense.masked_fill(~mask[:, :, None], 0.0), -1)
         sent = self.message(z)
-        padded = sent.new_zeros(*mask.shape, sent.shape[-1]).index_put((row, place), sent)
-        return F.silu(h + (share.to(sent.dtype) @ padded)[row, place])
+        return F.silu(h + (share.to(sent.dtype) @ positions.padded(sent))[row, place])
 
 
 class _DotLayer(nn.Module):
@@ -242,8 +250,7 @@ class _DotLayer(nn.Module):
     def forward(self, h: Tensor, side: Tensor, positions: Positions) -> Tensor:
         row, place, _, mask = positions
         b, p = mask.shape
-        flat = self.project(torch.cat([self.norm(h), side], -1))
-        padded = flat.new_zeros(b, p, flat.shape[-1]).index_put((row, place), flat)
+        padded = positions.padded(self.project(torch.cat([self.norm(h), side], -1)))
         query, key, value = padded.view(b, p, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         # Every crystal has a position, so no softmax is empty.
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 
+from nucleate.symmetry.wyckoff import centring, wyckoff_positions
+
 
 @lru_cache(maxsize=230)
 def site_multiplicities(space_group: int) -> tuple[tuple[int, bool], ...]:
     """Atoms in the primitive cell for each Wyckoff position, and whether its coordinates are free."""
-    from pyxtal.symmetry import Group
-
-    group = Group(space_group)
-    cells = int(group.cellsize())
-    return tuple((int(site.multiplicity) // cells, int(site.get_dof()) > 0) for site in group.Wyckoff_positions)
+    cells = centring(space_group)
+    return tuple((site.multiplicity // cells, site.n_free > 0) for site in wyckoff_positions(space_group))
 
 
 def fits(space_group: int, counts: Mapping[int, int]) -> bool:

@@ -1,0 +1,194 @@
+"""Choices of the family; the published ones stand beside those that replace them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from nucleate.config import Settings
+from nucleate.diffusion.categorical import Schedule
+from nucleate.errors import UserError
+from nucleate.guidance.conditions import Condition, Scalar
+from nucleate.guidance.named_conditions import by_name
+from nucleate.networks.wyckoff_gnn import WyckoffGNNConfig
+
+N_ELEMENTS = 100
+
+
+class SamplerConfig(Settings):
+    """A walk back over occupations, and how its protostructure becomes a crystal.
+
+    Attributes:
+        steps: Of the walk.
+        temperature: Of the distributions that are drawn from.
+        draws: Most walks for a crystal; one that is empty, too large, lacks a requested element, or has more symmetry
+            than its space group is drawn again, and the best is kept.
+        fill_draws, fill_steps: Crystals of a protostructure that are drawn and improved together, and steps of each.
+    """
+
+    steps: int = Field(default=50, ge=1)
+    temperature: float = Field(default=1.0, gt=0)
+    draws: int = Field(default=8, ge=1, le=100)
+    fill_draws: int = Field(default=16, ge=1, le=1000)
+    fill_steps: int = Field(default=30, ge=1, le=1000)
+
+
+PAPER_SAMPLER = SamplerConfig(steps=1000, draws=1)
+"""T = 1000 (T. Ishii et al., section 2.1)."""
+
+
+def sampler_from(text: str, default: SamplerConfig) -> SamplerConfig:
+    """The sampler that a user names: "default", "paper", or settings to change as "steps=50,temperature=1".
+
+    Raises:
+        UserError: It is none of these.
+    """
+    if text in ("default", "paper"):
+        return PAPER_SAMPLER if text == "paper" else default
+    values = default.model_dump()
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or name not in values:
+            expected = "default, paper, or NAME=VALUE,... with names " + ", ".join(values)
+            raise UserError("--sampler", repr(part), expected)
+        values[name] = value
+    return SamplerConfig.checked(values, where="--sampler")
+
+
+CONDITIONS = ("n_atoms", "chemical_system", "energy_above_hull", "formation_energy", "band_gap", "magnetic_density")
+
+
+class WyckoffDiffConfig(Settings):
+    """A model of the family.
+
+    Attributes:
+        prior: What occupations become under noise: "empty", "marginal" (shares in the data), or "uniform".
+        schedule: Of the noise, see :data:`nucleate.diffusion.categorical.ALPHA_BARS`.
+        loss: "cross_entropy" of the clean occupations, or "kl" of single steps.
+        weighting: What the loss of a crystal is divided by: its occupied "orbits", so that the thousands of empty
+            counts of a group with many positions do not drown them, or all its "variables", as published.
+        hidden, layers, side, head, max_count, attention, heads, factored, time_steps: Shape of the network, see
+            :class:`nucleate.networks.wyckoff_gnn.WyckoffGNNConfig`.
+        augment: Train on every equivalent setting of a protostructure.
+        symprec: Distance in Å within which sites of training crystals count as equivalent.
+        conditions: What the model can be asked for, beyond what its walk fixes by itself; where ``n_atoms`` is among
+            them, the network is told of each crystal how many atoms its primitive cell should have.
+        adapters: Further conditions, which it was fine-tuned for.
+        drop_each: Chance of a condition to be missing in training, each on its own.
+        drop_all: Chance that all are missing.
+        guidance: γ of a condition where nothing else is said.
+        max_atoms: Largest primitive cell.
+        sampler: Default walk.
+    """
+
+    prior: Literal["empty", "marginal", "uniform"] = "empty"
+    schedule: Schedule = "linear"
+    loss: Literal["cross_entropy", "kl"] = "cross_entropy"
+    weighting: Literal["orbits", "variables"] = "orbits"
+    hidden: int = Field(default=160, ge=8)
+    layers: int = Field(default=4, ge=1)
+    side: int = Field(default=32, ge=1)
+    head: int = Field(default=256, ge=8)
+    max_count: int = Field(default=20, ge=1, le=200)
+    attention: Literal["pair", "dot"] = "dot"
+    heads: int = Field(default=8, ge=1)
+    factored: int = Field(default=32, ge=0)
+    time_steps: int = Field(default=0, ge=0)
+    augment: bool = True
+    symprec: float = Field(default=0.1, gt=0)
+    conditions: tuple[Condition, ...] = ()
+    adapters: tuple[Condition, ...] = ()
+    drop_each: float = Field(default=0.3, ge=0, le=1)
+    drop_all: float = Field(default=0.15, ge=0, le=1)
+    guidance: float = Field(default=2.0, ge=0)
+    max_atoms: int = Field(default=20, ge=1, le=200)
+    sampler: SamplerConfig = SamplerConfig()
+
+    @field_validator("conditions", "adapters", mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        """Conditions may be named: a property is a scalar, its statistics are those of the training data."""
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            return value
+        return tuple(by_name(item) if isinstance(item, str) else item for item in items)
+
+    @classmethod
+    def small(cls) -> WyckoffDiffConfig:
+        """The small configuration with the usual conditions."""
+        return cls(conditions=CONDITIONS)  # type: ignore[arg-type]
+
+    @classmethod
+    def paper(cls) -> WyckoffDiffConfig:
+        """WyckoffDiff-Adaptor as published: sizes of its section 2.1; noise and loss of WyckoffDiff's public code."""
+        return cls(
+            prior="uniform",
+            schedule="cos",
+            weighting="variables",
+            hidden=256,
+            layers=3,
+            side=16,
+            head=512,
+            max_count=54,
+            attention="pair",
+            factored=0,
+            time_steps=1000,
+            conditions=("chemical_system", "energy_above_hull"),  # type: ignore[arg-type]
+            sampler=PAPER_SAMPLER,
+        )
+
+    @property
+    def asked(self) -> tuple[Condition, ...]:
+        """Everything that a network is told of what a crystal should be."""
+        return self.conditions + self.adapters
+
+    @property
+    def scalars(self) -> tuple[Scalar, ...]:
+        """The conditions that are numbers."""
+        return tuple(condition for condition in self.asked if isinstance(condition, Scalar))
+
+    @property
+    def network(self) -> WyckoffGNNConfig:
+        """Shape of the network."""
+        return WyckoffGNNConfig(
+            hidden=self.hidden,
+            layers=self.layers,
+            side=self.side,
+            head=self.head,
+            n_elements=N_ELEMENTS,
+            max_count=self.max_count,
+            attention=self.attention,
+            heads=self.heads,
+            factored=self.factored,
+            time_steps=self.time_steps,
+        )
+
+
+PRESETS: dict[str, Any] = {"wyckoffdiff": WyckoffDiffConfig.small, "wyckoffdiff-paper": WyckoffDiffConfig.paper}
+
+
+def configured(overrides: dict[str, object]) -> WyckoffDiffConfig:
+    """A configuration from settings on top of ``preset``; ``sampler.steps`` and the like reach inside a setting.
+
+    Raises:
+        UserError: A setting is unknown or its value does not fit.
+    """
+    values = dict(overrides)
+    preset = str(values.pop("preset", "wyckoffdiff"))
+    if preset not in PRESETS:
+        raise UserError("--set preset", repr(preset), "one of " + ", ".join(PRESETS))
+    settings = PRESETS[preset]().model_dump()
+    for key, value in values.items():
+        outer, _, inner = key.partition(".")
+        if outer not in settings or (inner and inner not in (settings[outer] if outer == "sampler" else ())):
+            expected = "one of " + ", ".join(("preset", *WyckoffDiffConfig.model_fields))
+            raise UserError("--set", repr(key), expected)
+        if inner:
+            settings[outer][inner] = value
+        else:
+            settings[outer] = value
+    config = WyckoffDiffConfig.checked(settings, where="--set")
+    if config.attention == "dot" and config.hidden % config.heads:
+        raise UserError("--set hidden", str(config.hidden), f"a multiple of heads={config.heads}")
+    return config

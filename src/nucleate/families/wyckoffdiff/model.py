@@ -1,0 +1,349 @@
+"""Discrete diffusion over the occupations of Wyckoff positions, then coordinates and cell.
+
+F. E. Kelvinius et al., WyckoffDiff, arXiv:2502.06485; T. Ishii et al., Symmetry-aware conditional generation of
+crystal structures using diffusion models, 2025. The papers' choices and those that replace them by default stand
+side by side in :mod:`nucleate.families.wyckoffdiff.config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals
+from nucleate.diffusion.categorical import CategoricalProcess, marginal_prior, single_prior, uniform_prior
+from nucleate.diffusion.noise import KeyedNoise, Noise
+from nucleate.errors import UserError
+from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
+from nucleate.families.wyckoffdiff.limits import Limits
+from nucleate.families.wyckoffdiff.plan import GroupSizes
+from nucleate.guidance.adapters import Adapters
+from nucleate.guidance.classifier_free import Guided
+from nucleate.guidance.embedding import ConditionEmbedding
+from nucleate.guidance.labels import Labels
+from nucleate.guidance.request import Request
+from nucleate.guidance.training_labels import LABEL, fitted_conditions, labels_of
+from nucleate.networks.wyckoff_gnn import Logits, Positions, WyckoffGNN
+from nucleate.representations.wyckoff import Occupations, Orbits, wyckoff_tables
+from nucleate.search.protostructure_filling import FillSettings, fill
+from nucleate.symmetry.protostructure import Protostructure
+from nucleate.symmetry.prototype import protostructures
+from nucleate.symmetry.wyckoff import N_GROUPS
+
+GROUP, PLACE, NUMBERS = "orbits/group", "orbits/place", "orbits/numbers"
+"""Crystal fields of training crystals."""
+EARLIEST = 1e-3
+"""Smallest training time."""
+BATCH = 64
+"""Crystals walked together; what is drawn does not depend on it."""
+
+
+class WyckoffDiff(nn.Module):
+    """The family's model: process, network, and what it learned of groups, sizes, elements and labels.
+
+    Attributes:
+        group_sizes: Training crystals of space group g with n atoms at [g, n], shape (231, max_atoms + 1).
+        element_seen: 1 where the training data hold the atomic number z at index z - 1, shape (100,).
+        prior_fixed, prior_counts: Limits of the noise, shapes (101,) and (max_count + 1,).
+        strengths: γ of every condition, or by name, where a call says nothing; None for the configuration's.
+    """
+
+    group_sizes: Tensor
+    element_seen: Tensor
+    prior_fixed: Tensor
+    prior_counts: Tensor
+
+    def __init__(self, config: WyckoffDiffConfig, name: str = "wyckoffdiff") -> None:
+        super().__init__()
+        self.config, self.name = config, name
+        self.strengths: float | Mapping[str, float] | None = None
+        self.network = WyckoffGNN(config.network)
+        self.embed = ConditionEmbedding(config.conditions, config.hidden)
+        self.adapters = Adapters(config.adapters, config.hidden, config.layers)
+        self.register_buffer("group_sizes", torch.zeros(N_GROUPS + 1, config.max_atoms + 1))
+        self.register_buffer("element_seen", torch.zeros(N_ELEMENTS))
+        prior = uniform_prior if config.prior == "uniform" else single_prior
+        self.register_buffer("prior_fixed", prior(N_ELEMENTS + 1))
+        self.register_buffer("prior_counts", prior(config.max_count + 1))
+
+    @property
+    def processes(self) -> tuple[CategoricalProcess, CategoricalProcess]:
+        """Of what sits on fixed positions, and of counts."""
+        schedule = self.config.schedule
+        return (
+            CategoricalProcess(self.prior_fixed, schedule, "fixed"),
+            CategoricalProcess(self.prior_counts, schedule, "counts"),
+        )
+
+    def fit(self, crystals: Crystals) -> Crystals:
+        """Take statistics from training crystals and return those crystals ready for a call.
+
+        Crystals without a protostructure, or whose primitive cell is too large, are left out.
+
+        Arguments:
+            crystals: With labels in the crystal fields ``label/NAME`` for the conditions that need them.
+
+        Raises:
+            UserError: None is left.
+        """
+        ready = self.prepared(crystals)
+        if not len(ready):
+            raise UserError("training data", "no crystal with a protostructure", "crystals with a space group")
+        orbits = _orbits(ready)
+        slot = orbits.group * self.group_sizes.shape[1] + ready.crystal_fields[f"{LABEL}n_atoms"].long()
+        counted = torch.bincount(slot, minlength=self.group_sizes.numel()).view_as(self.group_sizes)
+        self.group_sizes.copy_(counted)
+        seen = torch.bincount(orbits.numbers.flatten(), minlength=N_ELEMENTS + 1)[1:]
+        self.element_seen.copy_((seen > 0).float())
+        if self.config.prior == "marginal":
+            self._take_marginals(orbits)
+        conditions = fitted_conditions(self.config.conditions, ready)
+        self.config = self.config.model_copy(update={"conditions": conditions})
+        self.embed.conditions = conditions
+        return ready
+
+    def _take_marginals(self, orbits: Orbits) -> None:
+        fixed, counts = (torch.zeros(len(prior), dtype=torch.int64) for prior in (self.prior_fixed, self.prior_counts))
+        for rows in torch.arange(len(orbits.group)).split(1024):
+            part = Orbits(orbits.group[rows], orbits.place[rows], orbits.numbers[rows]).occupations(N_ELEMENTS)
+            fixed += torch.bincount(part.fixed[part.n_free == 0], minlength=len(fixed))
+            counts += torch.bincount(part.counts[part.n_free > 0].flatten(), minlength=len(counts))
+        self.prior_fixed.copy_(marginal_prior(fixed))
+        self.prior_counts.copy_(marginal_prior(counts))
+
+    def prepared(self, crystals: Crystals) -> Crystals:
+        """Crystals as a call takes them: with their orbits as crystal fields."""
+        found = protostructures(crystals, self.config.symprec)
+        rows = [i for i, p in enumerate(found) if p is not None and self._fits(p)]
+        usable = [p for i in rows if (p := found[i]) is not None]
+        orbits = Orbits.of(usable)
+        kept = crystals[torch.tensor(rows, dtype=torch.int64)]
+        n_atoms = torch.tensor([p.n_primitive for p in usable], dtype=torch.float64)
+        fields = {GROUP: orbits.group, PLACE: orbits.place, NUMBERS: orbits.numbers, f"{LABEL}n_atoms": n_atoms}
+        return replace(kept, crystal_fields={**kept.crystal_fields, **fields}).to(dtype=torch.float32)
+
+    def _fits(self, protostructure: Protostructure) -> bool:
+        most = max(protostructure.sites.count(site) for site in set(protostructure.sites))
+        return protostructure.n_primitive <= self.config.max_atoms and most <= self.config.max_count
+
+    def denoise(self, state: Occupations, t: Tensor, labels: Labels) -> Logits:
+        """Logits of the clean occupations of noisy ones at times t (B,)."""
+        arguments = (state.fixed, state.counts, state.group, state.multiplicity, state.n_free, t, *self._told(labels))
+        answer: Logits = self.network(*arguments)
+        return answer
+
+    def _told(self, labels: Labels) -> tuple[Tensor | None, list[Callable[[Tensor], Tensor]] | None]:
+        context = self.embed(labels) if self.config.conditions else None
+        return context, self.adapters(labels) if self.config.adapters else None
+
+    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+        """Losses (B,) of training crystals from :meth:`fit`: of fixed positions, of counts, and their total."""
+        orbits = _orbits(crystals)
+        if self.config.augment:
+            count = wyckoff_tables().n_settings.to(orbits.group.device)[orbits.group]
+            pick = (noise.uniform("setting", (len(crystals),)) * count).long().clamp_max(count - 1)
+            orbits = orbits.in_setting(pick)
+        clean = orbits.occupations(N_ELEMENTS)
+        t = EARLIEST + (1 - EARLIEST) * noise.uniform("time", (len(crystals),))
+        of_fixed, of_counts = self.processes
+        n_free = clean.n_free
+        noisy_fixed = torch.where(n_free == 0, of_fixed.corrupt(clean.fixed, t, noise), 0)
+        noisy_counts = torch.where((n_free > 0)[..., None], of_counts.corrupt(clean.counts, t, noise), 0)
+        labels = labels_of(crystals, self.config.asked)
+        labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
+        positions = Positions.of(n_free)
+        logits = self.network.listed(
+            positions, noisy_fixed, noisy_counts, clean.group, clean.multiplicity, n_free, t, *self._told(labels)
+        )
+        with torch.autocast(t.device.type, enabled=False):
+            parts = []
+            for process, answer, true, seen, chosen in (
+                (of_fixed, logits.fixed, clean.fixed, noisy_fixed, ~positions.free),
+                (of_counts, logits.counts, clean.counts, noisy_counts, positions.free),
+            ):
+                row, place = positions.row[chosen], positions.place[chosen]
+                loss = self._loss(process, answer.float(), true[row, place], seen[row, place], t[row])
+                parts.append(t.new_zeros(len(t)).index_add(0, row, loss.flatten(1).sum(1) if loss.dim() > 1 else loss))
+            divisor = clean.n_orbits if self.config.weighting == "orbits" else _variables(n_free)
+            fixed, counts = (part / divisor for part in parts)
+        return {"total": fixed + counts, "fixed": fixed, "counts": counts}
+
+    def _loss(self, process: CategoricalProcess, logits: Tensor, clean: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
+        if self.config.loss == "cross_entropy":
+            return process.cross_entropy(logits, clean, noisy)
+        # The sum over all T steps is the bound on the likelihood; one of them is drawn.
+        steps = self.config.time_steps or 1000
+        return steps * process.divergence(logits, clean, noisy, t, (t - 1 / steps).clamp_min(0.0))
+
+    def sample(
+        self,
+        n: int,
+        where: Conditions | None = None,
+        seed: int = 0,
+        start: int = 0,
+        progress: Callable[[int], None] | None = None,
+        sampler: SamplerConfig | None = None,
+        guidance: Mapping[str, float] | float | None = None,
+    ) -> Crystals:
+        """Crystals start .. start + n - 1 of the request (seed, where).
+
+        Arguments:
+            n: How many.
+            where: Conditions; ``space_group``, ``chemical_system``, ``composition`` and ``n_atoms`` are understood by
+                every model, others by models that were trained on them.
+            seed: Of the request.
+            start: Number of the first crystal; each depends on seed and number alone.
+            progress: Called with the number of crystals done.
+            sampler: The walk, the model's default if None.
+            guidance: γ of every condition, or by name; the model's default where nothing is said.
+
+        Raises:
+            UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
+        """
+        settings = sampler or self.config.sampler
+        found = self.sample_protostructures(n, where, seed, start, progress, settings, guidance)
+        how = FillSettings(draws=settings.fill_draws, steps=settings.fill_steps)
+        return fill(found, seed=seed, start=start, settings=how, progress=progress).crystals
+
+    def sample_protostructures(
+        self,
+        n: int,
+        where: Conditions | None = None,
+        seed: int = 0,
+        start: int = 0,
+        progress: Callable[[int], None] | None = None,
+        sampler: SamplerConfig | None = None,
+        guidance: Mapping[str, float] | float | None = None,
+    ) -> list[Protostructure]:
+        """The protostructures of :meth:`sample`; never an empty one or one of more atoms than asked for."""
+        settings, where = sampler or self.config.sampler, where or Conditions()
+        request = Request.of(
+            replace(where, space_group=None),
+            self.group_sizes.sum(0).cpu(),
+            self.element_seen.cpu(),
+            self.config,
+            guidance=self.strengths if guidance is None else guidance,
+        )
+        sizes = GroupSizes.of(where, self.group_sizes.cpu())
+        asked = request.plan(seed, start, n).asked
+        indices = torch.arange(start, start + n)
+        group, n_atoms = sizes.draw(KeyedNoise(seed, indices, dtype=torch.float64), n)
+        told = any(condition.name == "n_atoms" for condition in self.config.asked)
+        if told:
+            asked.values["n_atoms"].copy_(n_atoms)
+            asked.given["n_atoms"].fill_(True)
+        # The size is what was drawn, so it is always told in full.
+        strengths = {**({"n_atoms": 1.0} if told else {}), **request.strengths}
+        most = n_atoms if told else self._largest(where).expand(n)
+        best: list[Protostructure] = []
+        merits = torch.full((n,), -1)
+        rows = torch.arange(n)
+        for draw in range(settings.draws):
+            for part in rows.split(BATCH):
+                noise = KeyedNoise(seed, indices[part], draw=draw)
+                limits = self._limits(where, request, most[part], n_atoms[part])
+                labels = Labels(
+                    {k: v[part].float() for k, v in asked.values.items()}, {k: v[part] for k, v in asked.given.items()}
+                )
+                state = self._walk(settings, limits, group[part], labels, strengths, noise)
+                merit = _merit(state, where, n_atoms[part] if told else None)
+                found = state.protostructures()
+                for place, i in enumerate(part.tolist()):
+                    if draw == 0:
+                        best.append(_given(found[place]))
+                    elif merit[place] > merits[i]:
+                        best[i] = _given(found[place])
+                merits[part] = torch.maximum(merits[part], merit)
+                if progress is not None and draw == 0:
+                    progress(0)
+            rows = (merits < _BEST).nonzero().flatten()
+            if not len(rows):
+                break
+        return best
+
+    def _largest(self, where: Conditions) -> Tensor:
+        return torch.tensor(max(n for n in range(self.config.max_atoms + 1) if where.allows_size(n)))
+
+    def _limits(self, where: Conditions, request: Request, most: Tensor, n_atoms: Tensor) -> Limits:
+        if where.composition is None:
+            return Limits(most, request.allowed.long() * most[:, None])
+        elements = torch.zeros(len(most), N_ELEMENTS, dtype=torch.int64)
+        unit = sum(where.composition.values())
+        for z, count in where.composition.items():
+            elements[:, z - 1] = count * (n_atoms // unit)
+        return Limits(n_atoms, elements)
+
+    @torch.inference_mode()
+    def _walk(
+        self,
+        settings: SamplerConfig,
+        limits: Limits,
+        group: Tensor,
+        labels: Labels,
+        strengths: Mapping[str, float],
+        noise: KeyedNoise,
+    ) -> Occupations:
+        none = Orbits(group, torch.zeros(len(group), 1).long(), torch.zeros(len(group), 1).long())
+        empty = none.occupations(N_ELEMENTS)
+        tied, free = empty.n_free == 0, (empty.n_free > 0)[..., None]
+        of_fixed, of_counts = self.processes
+        state = Occupations(
+            group,
+            torch.where(tied, of_fixed.draw_prior(noise, tuple(empty.fixed.shape)), 0),
+            torch.where(free, of_counts.draw_prior(noise, tuple(empty.counts.shape)), 0),
+        )
+        denoiser = Guided(self.denoise, labels, strengths)
+        grid = torch.linspace(1.0, 0.0, settings.steps + 1)
+        for i in range(settings.steps):
+            t, s = grid[i].expand(len(group)), grid[i + 1].expand(len(group))
+            logits = limits.masked(denoiser(state, t), state)
+            fixed, counts = (torch.softmax(part / settings.temperature, -1) for part in logits)
+            drawn = noise.at(i)
+            new = Occupations(
+                group,
+                torch.where(tied, of_fixed.step(state.fixed, fixed, t, s, drawn), 0),
+                torch.where(free, of_counts.step(state.counts, counts, t, s, drawn), 0),
+            )
+            if self.config.prior == "empty":  # what is placed stays, so it has to fit at once
+                order = drawn.uniform("order", (*state.fixed.shape, N_ELEMENTS + 1))
+                new = limits.kept(state, new, order)
+            state = new
+        order = noise.uniform("order", (*state.fixed.shape, N_ELEMENTS + 1))
+        state = limits.kept(empty, state, order)
+        return limits.occupied(state, fixed, counts, noise.uniform("rescue", (len(group),)))
+
+
+_BEST = 2
+
+
+def _merit(state: Occupations, where: Conditions, n_atoms: Tensor | None) -> Tensor:
+    """0 for a crystal outside the request, 1 for one within it, 2 for one that also has the size it was to have."""
+    composition = state.composition
+    meets = torch.tensor([where.allows_size(n) for n in composition.sum(1).tolist()])
+    if where.chemical_system and not where.allow_subsystems:
+        meets &= (composition[:, torch.tensor(where.chemical_system) - 1] > 0).all(1)
+    if where.composition is not None:
+        units = composition.sum(1) // sum(where.composition.values())
+        for z, count in where.composition.items():
+            meets &= composition[:, z - 1] == count * units
+    right = torch.ones_like(meets) if n_atoms is None else composition.sum(1) == n_atoms
+    return meets.long() * (1 + right.long())
+
+
+def _given(found: Protostructure | None) -> Protostructure:
+    if found is None:
+        raise RuntimeError("a walk ended without an occupied position")
+    return found
+
+
+def _orbits(crystals: Crystals) -> Orbits:
+    fields = crystals.crystal_fields
+    return Orbits(fields[GROUP], fields[PLACE], fields[NUMBERS])
+
+
+def _variables(n_free: Tensor) -> Tensor:
+    return (n_free == 0).sum(1) + N_ELEMENTS * (n_free > 0).sum(1)

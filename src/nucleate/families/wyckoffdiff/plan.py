@@ -1,0 +1,74 @@
+"""What is drawn before a walk: space groups and sizes of primitive cells, together, as training crystals have them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nucleate.crystal.conditions import Conditions
+from nucleate.diffusion.noise import KeyedNoise
+from nucleate.errors import UserError
+from nucleate.search.wyckoff_fit import fits
+from nucleate.symmetry.wyckoff import N_GROUPS
+
+
+@dataclass(frozen=True)
+class GroupSizes:
+    """Weights of space groups and sizes that a request allows.
+
+    Attributes:
+        weights: Of group g and n atoms in the primitive cell at [g, n], shape (231, max_atoms + 1).
+    """
+
+    weights: Tensor
+
+    @classmethod
+    def of(cls, where: Conditions, seen: Tensor) -> GroupSizes:
+        """Those of training crystals that the request allows.
+
+        Where a space group is asked for that no training crystal of such a size has, every size counts alike that
+        its positions can add up to.
+
+        Arguments:
+            where: The request.
+            seen: Training crystals of group g and n atoms at [g, n], shape (231, max_atoms + 1).
+
+        Raises:
+            UserError: No position of the space group allows a size that is asked for.
+        """
+        largest = seen.shape[1] - 1
+        sizes = [n for n in range(1, largest + 1) if where.allows_size(n)]
+        if not sizes:
+            raise UserError("--where", "a request that no crystal size of this model meets", f"at most {largest} atoms")
+        groups = range(1, N_GROUPS + 1) if where.space_group is None else (where.space_group,)
+        weights = torch.zeros_like(seen, dtype=torch.float64)
+        for group in groups:
+            for n in sizes:
+                if seen[group, n] > 0 and _possible(where, group, n):
+                    weights[group, n] = seen[group, n]
+        if not weights.sum() > 0:
+            for group in groups:
+                for n in sizes:
+                    weights[group, n] = float(_possible(where, group, n))
+        if not weights.sum() > 0:
+            what = "of any space group" if where.space_group is None else f"of space group {where.space_group}"
+            found = f"{sizes[0]} to {sizes[-1]} atoms" if len(sizes) > 1 else f"{sizes[0]} atoms"
+            raise UserError("--where", found, f"a number of atoms that the Wyckoff positions {what} can hold")
+        return cls(weights)
+
+    def draw(self, noise: KeyedNoise, n: int) -> tuple[Tensor, Tensor]:
+        """Groups and sizes of n crystals, each of shape (n,)."""
+        cumulative = self.weights.flatten().cumsum(0)
+        aim = noise.uniform("group", (n,)).double().cpu() * cumulative[-1]
+        slot = torch.searchsorted(cumulative, aim, right=True).clamp_max(len(cumulative) - 1)
+        return slot // self.weights.shape[1], slot % self.weights.shape[1]
+
+
+def _possible(where: Conditions, group: int, n: int) -> bool:
+    """Whether positions of a group can hold n atoms, of the composition if there is one."""
+    if where.composition is None:
+        return fits(group, {0: n})
+    unit = sum(where.composition.values())
+    return fits(group, {z: count * (n // unit) for z, count in where.composition.items()})
