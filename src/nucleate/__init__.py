@@ -12,6 +12,8 @@ _PUBLIC = {
     "generate": "nucleate.verbs",
     "screen": "nucleate.verbs",
     "evaluate": "nucleate.verbs",
+    "phase_diagram": "nucleate.verbs",
+    "self_check": "nucleate.verbs",
     "train": "nucleate.verbs",
     "load": "nucleate.verbs",
     "convert": "nucleate.verbs",

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from nucleate.campaign.run_store import Run
     from nucleate.campaign.self_check import Check
     from nucleate.crystal.crystals import Crystals
+    from nucleate.evaluation.phase_diagram import PhaseDiagram
     from nucleate.evaluation.summary import Summary
 
 Where = Iterable[str] | Mapping[str, object]
+
+
+def _texts(where: Where) -> tuple[str, ...]:
+    return tuple(f"{k}={v}" for k, v in where.items()) if isinstance(where, Mapping) else tuple(where)
 
 
 def load(model: str, device: str = "auto", sampler: str = "default", guidance: Iterable[str] = ()) -> Generator:
@@ -87,12 +92,11 @@ def design(
     """
     from nucleate.campaign.design import design as run_design
 
-    texts = tuple(f"{k}={v}" for k, v in where.items()) if isinstance(where, Mapping) else tuple(where)
     settings = DesignSettings.checked(
         {
             "model": model,
             "n": n,
-            "where": texts,
+            "where": _texts(where),
             "allow_subsystems": allow_subsystems,
             "guidance": tuple(guidance),
             "sampler": sampler,
@@ -148,6 +152,66 @@ def evaluate(
 
     source = Path(structures) if isinstance(structures, str | Path) else as_crystals(structures)
     return run_evaluate(source, screen_settings(screening, relax), workers, progress)
+
+
+def phase_diagram(
+    system: str,
+    models: Iterable[str] = ("pigen-mp", "random", "substitution"),
+    n: int = 64,
+    out: str | Path = "runs/phase-diagram",
+    *,
+    where: Where = (),
+    allow_subsystems: bool = False,
+    guidance: Iterable[str] = (),
+    sampler: str = "default",
+    device: str = "auto",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+    **screening: Any,
+) -> PhaseDiagram:
+    """Explore a chemical system with several models at equal relaxations; a run each, and their combined hull.
+
+    Arguments:
+        system: Such as "V-Sr-O".
+        models: Models and searchers.
+        n: Crystals of each.
+        out: The folder; ``phase_diagram.html`` in it shows the result.
+        where: Further conditions. Models that know ``energy_above_hull`` are asked for 0 unless it is among them.
+        allow_subsystems: Elements of the system may be missing.
+        guidance: γ for models that take conditions.
+        sampler: For models that walk.
+        device: Where to generate.
+        resume: Go on with an interrupted exploration.
+        workers: Worker processes for relaxation.
+        progress: Called with a stage, the number through it, and the number of all.
+        screening: Fields of ``config.ScreenSettings``.
+
+    Raises:
+        UserError: The system, a model or the folder is not usable.
+    """
+    from nucleate.campaign.phase_diagram import phase_diagram as explore
+    from nucleate.report.phase_diagram import build_phase_diagram
+
+    found = explore(
+        system,
+        tuple(models),
+        n,
+        Path(out),
+        screen_settings(screening),
+        where=_texts(where),
+        allow_subsystems=allow_subsystems,
+        guidance=tuple(guidance),
+        sampler=sampler,
+        device=device,
+        resume=resume,
+        workers=workers,
+        progress=progress,
+    )
+    for folder in sorted(Path(out).glob("*/run.json")):
+        write_report(folder.parent)
+    build_phase_diagram(Path(out))
+    return found
 
 
 def self_check(*, workers: int | None = None, progress: Progress = silent, **screening: Any) -> tuple[Check, ...]:

@@ -52,6 +52,15 @@ class ModelEntry:
     summary: str
     folder: Path | None = None
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the conditions that it was trained or tuned for; a searcher has none."""
+        if self.folder is None:
+            return ()
+        config = read_config(self.folder).get("config", {})
+        learned = [*config.get("conditions", ()), *config.get("adapters", ())]
+        return tuple(str(condition["name"]) for condition in learned)
+
     def card(self) -> str:
         """The model's card: data, cost and measured quality; the summary for a searcher."""
         if self.folder is None or not (self.folder / CARD).exists():

@@ -8,7 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from nucleate.cli import convert, data, design, evaluate, generate, models, phase_diagram, report, screen, train, wyckoff
+from nucleate.cli import (
+    convert,
+    data,
+    design,
+    evaluate,
+    generate,
+    models,
+    phase_diagram,
+    report,
+    screen,
+    train,
+    wyckoff,
+)
 from nucleate.cli.outcome import INTERRUPTED, note
 from nucleate.errors import RequestWarning, UserError
 

@@ -22,7 +22,8 @@ def command(
 
     entries = list_models() if model is None else [find_model(model)]
     if as_json:
-        print_json([{"name": e.name, "kind": e.kind, "summary": e.summary} for e in entries])
+        facts = ("name", "kind", "summary", "conditions")
+        print_json([{fact: getattr(entry, fact) for fact in facts} for entry in entries])
     elif model is not None:
         typer.echo(entries[0].card())
     else:

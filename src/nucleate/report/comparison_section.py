@@ -9,7 +9,7 @@ from typing import Any
 from nucleate.errors import UserError
 from nucleate.evaluation.intervals import Rate
 from nucleate.evaluation.published_protocols import outcome
-from nucleate.report.markup import MISSING, number, percent, text
+from nucleate.report.markup import MISSING, number, percent, plain_table, text
 from nucleate.report.run_data import RunData
 
 _MAX_BYTES = 2_000_000
@@ -39,7 +39,7 @@ def _published(run: RunData) -> str:
     return (
         f"<h3>As {text(found.definition.title)} counts</h3>"
         f'<p class="note">{text(found.definition.source)}</p>'
-        + _table(("rate", "share", "definition"), rows)
+        + plain_table(("rate", "share", "definition"), rows)
         + f'<p class="note">Departures from it:</p><ul class="note">{lines}</ul>'
     )
 
@@ -53,7 +53,7 @@ def _curves(points: Iterable[Mapping[str, Any]]) -> str:
     values = {(rate.name, rate.total): percent(rate.value) for rate in rates}
     names = dict.fromkeys(rate.name for rate in rates)
     rows = [(text(name), *(values[name, k] for k in counts)) for name in names]
-    return "<h3>Against the number of samples</h3>" + _table(("of the first", *map(str, counts)), rows)
+    return "<h3>Against the number of samples</h3>" + plain_table(("of the first", *map(str, counts)), rows)
 
 
 def _beside(content: Mapping[str, Any] | None) -> str:
@@ -85,10 +85,10 @@ def _beside(content: Mapping[str, Any] | None) -> str:
     head = f"<h3>Beside {text(content['reference'])} ({int(content['n_reference']):,} structures)</h3>"
     return (
         head
-        + _table(("number", "Wasserstein distance", "median", "median there"), numbers)
-        + _table(("kinds", "Jensen-Shannon distance", "chi-squared"), kinds)
-        + _table(("class of chemistry", "share", "share there"), chemistry)
-        + _table(("P1 and coverage", "share"), shares)
+        + plain_table(("number", "Wasserstein distance", "median", "median there"), numbers)
+        + plain_table(("kinds", "Jensen-Shannon distance", "chi-squared"), kinds)
+        + plain_table(("class of chemistry", "share", "share there"), chemistry)
+        + plain_table(("P1 and coverage", "share"), shares)
     )
 
 
@@ -113,10 +113,3 @@ def _rate(rate: Rate) -> str:
         return MISSING
     low, high = rate.interval
     return f"{percent(rate.value)} ({rate.count} of {rate.total}; {percent(low)[:-2]} to {percent(high)})"
-
-
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A plain table; cells are markup."""
-    top = "".join(f"<th>{text(head)}</th>" for head in heads)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from html import escape
 from typing import Any
@@ -114,3 +115,10 @@ def timestamp(value: Any) -> str:
     """An ISO time to the minute, escaped; any other text as it is."""
     found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)[:.\d]*(Z|\+00:00)?", str(value))
     return f"{found[1]} {found[2]}{' UTC' if found[3] else ''}" if found else text(value)
+
+
+def plain_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A plain table; cells are markup."""
+    top = "".join(f"<th>{text(head)}</th>" for head in heads)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'

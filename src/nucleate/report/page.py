@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from nucleate.crystal.writing import write_whole
 from nucleate.report.comparison_section import comparison_section
 from nucleate.report.distributions import distributions
+from nucleate.report.document import asset, document
 from nucleate.report.funnel_section import filters_section
 from nucleate.report.hull_section import hull_section
 from nucleate.report.markup import formula, text, timestamp
@@ -73,7 +71,7 @@ def render(run: RunData) -> str:
     rows = carried(run)
     ids = {row["id"] for row in rows}
     payload = viewer_payload(rows, {key: cif for key, cif in run.cifs.items() if key in ids})
-    script = "\n".join(_asset(name) for name in _SCRIPTS)
+    script = "\n".join(asset(name) for name in _SCRIPTS)
     warnings = list(dict.fromkeys([*run.warnings, *doubts(run), *summary.warnings]))
     bodies = {
         "Summary": headline_section(run, summary) + funnel_section(funnel(run)),
@@ -104,32 +102,15 @@ def render(run: RunData) -> str:
     sections = "".join(
         f'<section id="{name.lower()}"><h2>{titles[name]}</h2>{bodies[name]}</section>' for name in _SECTIONS
     )
-    links = "".join(f'<a href="#{name.lower()}">{name}</a>' for name in _SECTIONS)
+    links = [(name.lower(), name) for name in _SECTIONS]
     title, subtitle = _title(run)
-    return (
-        "<!DOCTYPE html>\n"
-        f'<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(script)}">'
-        f'<meta name="color-scheme" content="light dark"><title>{text(title)}</title>'
-        f"<style>{_asset('page.css')}</style></head><body>"
-        f'<nav><span class="brand">Nucleate</span>{links}'
-        '<button type="button" id="theme" class="needs-script" title="Light or dark">Light / dark</button></nav>'
+    body = (
         f"<main><header><h1>{formula(title)}</h1><p>{subtitle}</p></header>{warnings_box(warnings)}{sections}</main>"
         f"<footer>Made by Nucleate from {text(run.folder.resolve().name)}; needs no network.</footer>"
         f'<div id="tip" role="tooltip" hidden></div>'
         f'<script type="application/json" id="payload">{_embedded(payload)}</script>'
-        f"<script>{script}</script></body></html>\n"
     )
-
-
-def _asset(name: str) -> str:
-    return (files("nucleate.report") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _policy(script: str) -> str:
-    """Content security policy: our one script by its hash, nothing from elsewhere."""
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+    return document(title, links, body, script)
 
 
 def _embedded(payload: dict[str, Any]) -> str:
