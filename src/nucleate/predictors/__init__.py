@@ -1,1 +1,1 @@
-"""From structure to property column."""
+"""From structure to property column: one folder for each kind of model."""

@@ -1,0 +1,135 @@
+"""A GemNet-dT encoder with a mean readout, from crystals to property columns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.periodic import usable_cells
+from nucleate.diffusion.noise import Noise
+from nucleate.errors import UserError
+from nucleate.networks.gemnet import GemNetEncoder
+from nucleate.predictors.gemnet.config import N_SPECIES, GemNetPredictorConfig, Target
+
+SCALE_CRYSTALS = 64
+"""Crystals that the scale factors are fitted on."""
+PAIRS = 12_000
+"""Pairs of sites, about, in a batch of predictions."""
+
+
+class GemNetPredictor(nn.Module):
+    """Property columns of crystals; the answer holds for any cell, orientation and order of sites of a crystal.
+
+    Arguments:
+        config: Settings; without targets there is nothing to answer.
+        name: Of the model.
+    """
+
+    def __init__(self, config: GemNetPredictorConfig, name: str) -> None:
+        super().__init__()
+        self.config, self.name = config, name
+        self.encoder = GemNetEncoder(config.network)
+        hidden, count = config.network.hidden, len(config.targets)
+        self.readout = nn.Sequential(nn.Linear(hidden, config.readout), nn.SiLU(), nn.Linear(config.readout, count))
+
+    def fit(self, crystals: Crystals) -> Crystals:
+        """Take the statistics of the labels ``label/NAME`` and return the crystals ready for a call.
+
+        Raises:
+            UserError: A target has no label, or one that has no logarithm.
+        """
+        targets = [_fitted(target, crystals.crystal_fields[f"label/{target.name}"]) for target in self.config.targets]
+        self.config = self.config.model_copy(update={"targets": tuple(targets)})
+        ready = self.prepared(crystals)
+        # Crystals of every size, not those that happen to come first.
+        some = torch.argsort(ready.n_atoms, stable=True)[:: max(1, len(ready) // SCALE_CRYSTALS)]
+        part = ready[some]
+        self.encoder.fit_scales(self._species(part), part.frac, part.lattice, None, part.mask)
+        return ready
+
+    def prepared(self, crystals: Crystals) -> Crystals:
+        """Crystals as a call takes them: single precision, labels as they are learned, standardised."""
+        columns = []
+        for target in self.config.targets:
+            label = crystals.crystal_fields[f"label/{target.name}"].double()
+            learned = label.log10() if target.log10 else label
+            columns.append((learned - target.mean) / target.std)
+        fields = {"targets": torch.stack(columns, 1)}
+        return replace(crystals, crystal_fields=fields, site_fields={}).to(dtype=torch.float32)
+
+    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:  # noqa: ARG002 (the trainer's contract)
+        """Losses (B,) of crystals from :meth:`fit`: the absolute error of every standardised target, and their sum."""
+        wanted = crystals.crystal_fields["targets"]
+        error = (self.standardised(crystals).to(wanted.dtype) - torch.nan_to_num(wanted)).abs() * ~wanted.isnan()
+        return {"total": error.sum(1), **{t.name: error[:, k] for k, t in enumerate(self.config.targets)}}
+
+    def standardised(self, crystals: Crystals) -> Tensor:
+        """Answers on the scale of the training, shape (B, targets)."""
+        mask = crystals.mask
+        *_, state = self.encoder.states(self._species(crystals), crystals.frac, crystals.lattice, None, mask)
+        values = self.readout(state.sites) * mask[..., None]
+        return values.sum(1) / mask.sum(1)[:, None]
+
+    @torch.inference_mode()
+    def predict(self, crystals: Crystals, column: str) -> Tensor:
+        """A property of crystals, float64, shape (B,); NaN where the model cannot take the crystal.
+
+        Raises:
+            UserError: The model does not know the column.
+        """
+        names = [target.name for target in self.config.targets]
+        if column not in names:
+            raise UserError("column", repr(column), "one of " + ", ".join(names))
+        k = names.index(column)
+        target = self.config.targets[k]
+        device, dtype = self.readout[0].weight.device, self.readout[0].weight.dtype
+        result = torch.full((len(crystals),), torch.nan, dtype=torch.float64)
+        rows = self.takes(crystals).nonzero().flatten()
+        order = rows[torch.argsort(crystals.n_atoms[rows], stable=True)]
+        for batch in _batches(order, crystals.n_atoms[order]):
+            learned = self.standardised(crystals[batch].to(device, dtype))[:, k].double().cpu()
+            learned = learned * target.std + target.mean
+            result[batch] = 10.0**learned if target.log10 else learned
+        return result
+
+    def takes(self, crystals: Crystals) -> Tensor:
+        """Which crystals the model can answer for, shape (B,)."""
+        known = (crystals.n_atoms > 0) & (crystals.n_atoms <= self.config.max_atoms)
+        inside = (crystals.numbers <= N_SPECIES) & ((crystals.numbers > 0) | ~crystals.mask)
+        return known & inside.all(1) & usable_cells(crystals)
+
+    def _species(self, crystals: Crystals) -> Tensor:
+        place = (crystals.numbers - 1).clamp_min(0)
+        return nn.functional.one_hot(place, N_SPECIES).to(self.readout[0].weight.dtype)
+
+
+def _fitted(target: Target, labels: Tensor) -> Target:
+    known = labels[labels.isfinite()].double()
+    if not len(known):
+        raise UserError(f"column {target.name!r}", "no label", "a number in at least one row")
+    if target.log10 and float(known.min()) <= 0:
+        raise UserError(f"column {target.name!r}", f"the label {float(known.min()):g}", "positive numbers for log10")
+    learned = known.log10() if target.log10 else known
+    std = float(learned.std()) if len(learned) > 1 else 0.0
+    return target.model_copy(
+        update={
+            "mean": float(learned.mean()),
+            "std": std if std > 1e-9 else 1.0,
+            "low": float(known.min()),
+            "high": float(known.max()),
+        }
+    )
+
+
+def _batches(order: Tensor, n_atoms: Tensor) -> list[Tensor]:
+    """Rows of ascending size, split so that padded pairs stay near ``PAIRS``."""
+    batches, start = [], 0
+    while start < len(order):
+        guess = min(len(order), start + max(1, PAIRS // int(n_atoms[start]) ** 2))
+        size = max(1, PAIRS // int(n_atoms[guess - 1]) ** 2)
+        batches.append(order[start : start + size])
+        start += size
+    return batches
