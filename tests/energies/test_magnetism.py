@@ -34,7 +34,7 @@ def test_the_unit_is_that_of_iron() -> None:
     # 2.22 µB an atom in a cell of 2.866 Å (Kittel's handbook values) are 2.2 T.
     crystals = bcc(26, 2.866)
     assert float(saturation_magnetization(crystals, torch.tensor([[2.22]]))) == pytest.approx(2.20, abs=0.01)
-    assert TESLA == pytest.approx(11.654, abs=1e-3)
+    assert pytest.approx(11.654, abs=1e-3) == TESLA
 
 
 def test_signs_do_not_count_and_supercells_do_not_matter() -> None:

@@ -28,6 +28,8 @@ FAMILIES = {
     "wyckoffdiff": ("wyckoffdiff", "wyckoffdiff"),
 }
 """Package and preset behind each name of a family."""
+PREDICTORS = {"property-cnn": ("property_cnn", "property-cnn")}
+"""The same for predictors, which :func:`train_family` trains likewise."""
 FEWEST_TO_SPLIT = 20
 """Below this many crystals all of them are trained on, and nothing is validated."""
 HALF_PRECISION_LOSS = 0.01
@@ -117,7 +119,7 @@ def train_family(
         out,
         weights,
         ModelFacts(
-            family=FAMILIES[family][0],
+            family=module.FAMILY,
             name=name,
             summary=f"{family} trained on {len(train)} crystals of {Path(dataset.source).name}",
             config=described,
@@ -138,15 +140,16 @@ def train_family(
 
 
 def family_module(name: str) -> tuple[ModuleType, str]:
-    """The package of a family and its preset.
+    """The package of a family or predictor and its preset.
 
     Raises:
         UserError: There is no such family.
     """
-    if name not in FAMILIES:
-        raise UserError("family", repr(name), "one of " + ", ".join(FAMILIES))
-    package, preset = FAMILIES[name]
-    return importlib.import_module(f"nucleate.families.{package}"), preset
+    for folder, known in (("families", FAMILIES), ("predictors", PREDICTORS)):
+        if name in known:
+            package, preset = known[name]
+            return importlib.import_module(f"nucleate.{folder}.{package}"), preset
+    raise UserError("family", repr(name), "one of " + ", ".join((*FAMILIES, *PREDICTORS)))
 
 
 def _sorted_settings(
