@@ -48,6 +48,11 @@ class PropertyCNNConfig(Settings):
         return tuple(by_name(item).model_dump() if isinstance(item, str) else item for item in items)
 
     @property
+    def targets(self) -> tuple[Scalar, ...]:
+        """What it answers: the properties."""
+        return self.conditions
+
+    @property
     def tower(self) -> Tower:
         """The convolutions."""
         return Tower(self.channels, self.kernels, self.strides)
