@@ -132,14 +132,16 @@ class JointConfig(Settings):
 
 
 AnyConfig = TypeVar("AnyConfig", bound=JointConfig)
+AnySettings = TypeVar("AnySettings", bound=Settings)
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def configured(
-    config: type[AnyConfig],
-    presets: Mapping[str, Callable[[], AnyConfig]],
+    config: type[AnySettings],
+    presets: Mapping[str, Callable[[], AnySettings]],
     default: str,
     overrides: Mapping[str, object] | None,
-) -> AnyConfig:
+) -> AnySettings:
     """A configuration from settings.
 
     Arguments:

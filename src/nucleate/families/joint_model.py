@@ -188,7 +188,8 @@ class JointModel(nn.Module):
             labels: What they should be; needed where the model has conditions.
             sites: Features of the sites (:func:`site_features`); needed where the model has them.
         """
-        lattice = self.cells.decode(state.cell, state.mask.sum(1))
+        with torch.autocast(state.frac.device.type, enabled=False):
+            lattice = self.cells.decode(state.cell, state.mask.sum(1))
         context = self.embed(labels) if labels is not None and self.config.conditions else None
         mix = self.adapters(labels) if labels is not None and self.config.adapters else None
         return self.evaluate(state, lattice, t, sites, context, mix)

@@ -99,12 +99,12 @@ class MatrixCells(nn.Module):
 class DensityScaledCells(nn.Module):
     """The symmetric polar factor of the cell beside a cube of the average density: (P - μ(n) 1)/ς(n), six entries.
 
-    MatterGen (Zeni et al., 2025, A.7) noises symmetric matrices towards μ(n) 1 = (n/ρ)^(1/3) 1 with a standard deviation
-    ς(n) = (n ν)^(1/3); in these units that is a process of zero mean and unit variance, and independent noise on
-    six entries is symmetric noise on the matrix. ρ is the public code's constant, and ν = 1/8 is what its 0.5 n^(1/3) is.
+    MatterGen (Zeni et al., 2025, A.7) noises symmetric matrices towards μ(n) 1 = (n/ρ)^(1/3) 1 with a standard
+    deviation ς(n) = (n ν)^(1/3); in these units that is a process of zero mean and unit variance, and independent
+    noise on six entries is symmetric noise on the matrix. ρ is the public code's constant; its 0.5 n^(1/3) is ν = 1/8.
 
-    A noisy matrix need not be positive definite. Its polar factor, which turns negative eigenvalues round, is, and none
-    is left below ``SMALLEST_EIGENVALUE``.
+    A noisy matrix need not be positive definite. Its polar factor, which turns negative eigenvalues round, is, and
+    none is left below ``SMALLEST_EIGENVALUE``.
     """
 
     width = 6
@@ -123,7 +123,7 @@ class DensityScaledCells(nn.Module):
     def decode(self, vector: Tensor, n_atoms: Tensor) -> Tensor:
         mean, std = self._limit(n_atoms, vector)
         values, vectors = torch.linalg.eigh(from_voigt(vector * std + mean))
-        kept = values.abs().clamp_min(SMALLEST_EIGENVALUE)
+        kept = values.abs().maximum(SMALLEST_EIGENVALUE / self.spread * std)
         return (vectors * kept[..., None, :]) @ vectors.mT
 
     def features(self, vector: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
@@ -140,4 +140,4 @@ class DensityScaledCells(nn.Module):
 
 
 SMALLEST_EIGENVALUE = 0.5
-"""In Å; that of a real cell is above 1."""
+"""Of a decoded cell of one atom in Å, for n atoms n^(1/3) times this; those of real cells are above 0.8."""

@@ -12,7 +12,7 @@ from nucleate.networks.cspnet import CSPNetConfig
 from nucleate.networks.gemnet import GemNetConfig
 
 PAPER_SAMPLER = SamplerConfig(steps=1000, corrector="snr", corrector_steps=1, snr=(0.4, 0.2))
-"""D.1.3: 1,000 steps, before each one Langevin step at a signal-to-noise ratio of 0.4 for coordinates, 0.2 for cells."""
+"""D.1.3: 1,000 steps, before each a Langevin step at a signal-to-noise ratio of 0.4 for coordinates, 0.2 for cells."""
 
 
 class MatterGenConfig(JointConfig):
@@ -28,7 +28,6 @@ class MatterGenConfig(JointConfig):
         sigma: Smallest and largest noise of the fractional coordinates of one atom; n atoms have n^(-1/3) of it.
         centre: Take the mean over a crystal's sites out of answer, target and noise of coordinates.
         time_scale: Time as the network is told it is t times this.
-        lengths: The network's Cartesian displacements are in units of the cube's edge μ(n), not of Å.
 
     The rest is :class:`nucleate.families.joint_config.JointConfig`'s.
     """
@@ -43,7 +42,6 @@ class MatterGenConfig(JointConfig):
     sigma: tuple[float, float] = (0.01, 1.4)
     centre: bool = True
     time_scale: float = Field(default=1000.0, gt=0)
-    lengths: bool = True
 
     @classmethod
     def paper(cls) -> MatterGenConfig:
@@ -60,7 +58,6 @@ class MatterGenConfig(JointConfig):
             sigma=(0.01, 5.0),
             centre=False,
             time_scale=1.0,
-            lengths=False,
             weights=(1.0, 0.1, 1.0),
             sum_over_sites=True,
             earliest=1e-5,

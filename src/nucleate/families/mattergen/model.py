@@ -1,7 +1,7 @@
 """Joint diffusion of species, fractional coordinates and cell on GemNet-dT: MatterGen.
 
-Zeni et al., A generative model for inorganic materials design, Nature 2025. Species are masked (a D3PM), coordinates get
-wrapped normal noise that shrinks with the cell, cells noise that keeps the variance and ends in cubes of the average
+Zeni et al., A generative model for inorganic materials design, Nature 2025. Species are masked (a D3PM), coordinates
+get wrapped normal noise that shrinks with the cell, cells noise that keeps the variance and ends in cubes of the average
 density. The paper's choices and those that replace them by default stand side by side in
 :mod:`nucleate.families.mattergen.config`.
 """
@@ -101,11 +101,7 @@ class MatterGen(JointModel):
         if sites is not None:
             sites = sites.to(dtype)
         out = self.network(species, state.frac, lattice, time, state.mask, context, sites, mix)
-        coordinates = out.coordinates.to(dtype)
-        if self.config.lengths:
-            edge = (state.mask.sum(1).to(dtype) / DensityScaledCells.density) ** (1 / 3)
-            coordinates = coordinates * edge[:, None, None]
-        return Answer(out.species.to(dtype), coordinates, to_voigt(out.cell.to(dtype)))
+        return Answer(out.species.to(dtype), out.coordinates.to(dtype), to_voigt(out.cell.to(dtype)))
 
     def free_process(self, n_atoms: Tensor) -> JointProcess:
         """The processes of a free walk: after each step the cell is positive definite."""
