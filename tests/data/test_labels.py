@@ -45,3 +45,13 @@ def test_what_nobody_knows_is_named(salts):
 def test_known_labels_leave_out_what_no_crystal_has(salts):
     found = known_labels(salts, ("energy_above_hull", "band_gap", "magnetic_density", "complexity"))
     assert list(found) == ["energy_above_hull", "complexity"]
+
+
+def test_saturation_magnetization_is_the_magnetic_density_in_tesla(salts):
+    told = Dataset(salts.crystals, salts.table.assign(magnetization=[0.1, None]))
+    found = known_labels(told, ("saturation_magnetization",))["saturation_magnetization"]
+    assert float(found[0]) == pytest.approx(1.1654, abs=1e-4)
+    assert found[1].isnan()
+    assert known_labels(salts, ("saturation_magnetization",)) == {}
+    stated = Dataset(salts.crystals, salts.table.assign(saturation_magnetization=[2.0, 0.5], magnetization=0.1))
+    assert label(stated, "saturation_magnetization").tolist() == [2.0, 0.5]

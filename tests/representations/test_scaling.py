@@ -33,3 +33,12 @@ def test_the_scale_is_stored_with_the_weights():
     other.load_state_dict(scaling.state_dict())
     x = torch.rand(2, 4, 3)
     assert torch.equal(scaling(x), other(x))
+
+
+def test_a_known_range_replaces_what_the_data_span():
+    scaling = MatrixScaling((3, 2), over="entry")
+    scaling.fit(torch.rand(9, 3, 2))
+    before = scaling.low.clone()
+    scaling.fix(slice(1, 3), 0.0, 2.0)
+    assert torch.equal(scaling(torch.tensor([[[0.0, 0], [0, 1], [2, 1]]]))[0, 1:], torch.tensor([[-1.0, 0], [1, 0]]))
+    assert torch.equal(scaling.low[:2], before[:2])

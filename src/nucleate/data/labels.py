@@ -17,6 +17,8 @@ COLUMNS = {
 
 
 _FROM_STRUCTURE = ("space_group", "n_atoms")
+_IN_TESLA = {"saturation_magnetization": "magnetic_density"}
+"""Conditions that are another one times µ₀µB / Å³, unless the table has them as they are."""
 
 
 def label(dataset: Dataset, name: str) -> Tensor:
@@ -30,6 +32,10 @@ def label(dataset: Dataset, name: str) -> Tensor:
     for column in COLUMNS.get(name, (name,)):
         if column in dataset.table:
             return dataset.column(column)
+    if name in _IN_TESLA:
+        from nucleate.energies.magnetism import TESLA
+
+        return TESLA * label(dataset, _IN_TESLA[name])
     if name in DESCRIPTORS:
         return DESCRIPTORS[name].function(dataset.crystals)
     if name == "space_group":
@@ -59,5 +65,5 @@ def known_labels(dataset: Dataset, names: tuple[str, ...]) -> dict[str, Tensor]:
 
 
 def _is_known(dataset: Dataset, name: str) -> bool:
-    columns = COLUMNS.get(name, (name,))
+    columns = (*COLUMNS.get(name, (name,)), *COLUMNS.get(_IN_TESLA.get(name, ""), ()))
     return name in DESCRIPTORS or name in _FROM_STRUCTURE or any(column in dataset.table for column in columns)

@@ -18,7 +18,8 @@ class MatrixScaling(nn.Module):
             "entry" has one for each entry.
 
     Attributes:
-        low, high: Smallest and largest value of the training data, shape (rows, 1) or (rows, columns), float64.
+        low, high: Smallest and largest value of the training data, float64, row by row in one vector, since a model's
+            folder keeps the precision of vectors alone.
     """
 
     low: Tensor
@@ -29,26 +30,32 @@ class MatrixScaling(nn.Module):
     ) -> None:
         super().__init__()
         self.span, self.over = span, over
-        size = (shape[0], 1 if over == "row" else shape[1])
-        self.register_buffer("low", torch.zeros(size, dtype=torch.float64))
-        self.register_buffer("high", torch.ones(size, dtype=torch.float64))
+        self._size = (shape[0], 1 if over == "row" else shape[1])
+        count = self._size[0] * self._size[1]
+        self.register_buffer("low", torch.zeros(count, dtype=torch.float64))
+        self.register_buffer("high", torch.ones(count, dtype=torch.float64))
 
     def fit(self, matrix: Tensor) -> None:
         """Take the scale from training matrices (B, rows, columns)."""
         axes = (0, 2) if self.over == "row" else (0,)
-        self.low.copy_(matrix.amin(axes).reshape(self.low.shape))
-        self.high.copy_(matrix.amax(axes).reshape(self.high.shape))
+        self.low.copy_(matrix.amin(axes).flatten())
+        self.high.copy_(matrix.amax(axes).flatten())
+
+    def fix(self, rows: slice, low: float, high: float) -> None:
+        """Give rows a range that is known, so that values that no training crystal has can still be told and read."""
+        self.low.view(self._size)[rows] = low
+        self.high.view(self._size)[rows] = high
 
     def forward(self, matrix: Tensor) -> Tensor:
         """Scaled matrices; a row without variation goes to the lower end."""
-        low, width = self.low.to(matrix.dtype), self._width().to(matrix.dtype)
+        low, high = self._ends(matrix)
+        width = torch.where(high > low, high - low, 1.0)
         return self.span[0] + (matrix - low) / width * (self.span[1] - self.span[0])
 
     def inverse(self, scaled: Tensor) -> Tensor:
         """The matrices of scaled ones; a row without variation takes its one value, whatever is asked."""
-        low, high = self.low.to(scaled.dtype), self.high.to(scaled.dtype)
+        low, high = self._ends(scaled)
         return low + (scaled - self.span[0]) / (self.span[1] - self.span[0]) * (high - low)
 
-    def _width(self) -> Tensor:
-        width = self.high - self.low
-        return torch.where(width > 0, width, 1.0)
+    def _ends(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        return self.low.to(like.dtype).reshape(self._size), self.high.to(like.dtype).reshape(self._size)

@@ -20,6 +20,7 @@ class TrainConfig(Settings):
         clip: Largest norm of the gradient.
         pairs: Pairs of sites in a batch.
         batch: Fewest and most crystals in a batch.
+        mixed_sizes: Batches hold crystals of any size, for models that see all of them at one width.
         precision: Lightning Fabric's name of the arithmetic.
         validate_every: Epochs between validations.
         checkpoint_seconds: Seconds between checkpoints.
@@ -33,6 +34,7 @@ class TrainConfig(Settings):
     clip: float = Field(default=1.0, gt=0)
     pairs: int = Field(default=6400, ge=1)
     batch: tuple[int, int] = (16, 128)
+    mixed_sizes: bool = False
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     validate_every: int = Field(default=5, ge=1)
     checkpoint_seconds: float = Field(default=60.0, gt=0)

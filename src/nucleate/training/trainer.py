@@ -101,7 +101,7 @@ class Trainer:
         current = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average if weights is None else weights)
         sums: dict[str, float] = {}
-        for rows in epoch_batches(crystals.n_atoms, self.config.pairs, self.config.batch, 0, 0):
+        for rows in epoch_batches(self._sizes(crystals), self.config.pairs, self.config.batch, 0, 0):
             for name, value in self._losses(crystals[rows], _VALIDATION_STREAM + int(rows[0])).items():
                 sums[name] = sums.get(name, 0.0) + float(value.sum())
         self.model.load_state_dict(current)
@@ -140,7 +140,11 @@ class Trainer:
         return GeneratorNoise(generator)
 
     def _batches(self, train: Crystals, epoch: int) -> list[Tensor]:
-        return epoch_batches(train.n_atoms, self.config.pairs, self.config.batch, self.config.seed, epoch)
+        return epoch_batches(self._sizes(train), self.config.pairs, self.config.batch, self.config.seed, epoch)
+
+    def _sizes(self, crystals: Crystals) -> Tensor:
+        """What a crystal's share of a batch goes by."""
+        return torch.ones_like(crystals.n_atoms) if self.config.mixed_sizes else crystals.n_atoms
 
     def _epoch_starts(self, train: Crystals) -> list[int]:
         per_epoch = len(self._batches(train, 0))

@@ -1,0 +1,52 @@
+"""DiffCrysGen (Mal, Mishra & Sen, 2025): one score model over the invertible real-space matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from nucleate.families import joint_config
+from nucleate.families.diffcrysgen.config import DiffCrysGenConfig, sampler_from
+from nucleate.families.diffcrysgen.model import DiffCrysGen
+from nucleate.families.stored import CONFIG, load_weights, stored_config
+
+FAMILY = "diffcrysgen"
+PRESETS = {"diffcrysgen": DiffCrysGenConfig, "diffcrysgen-paper": DiffCrysGenConfig.paper}
+SETTINGS = ("preset", *DiffCrysGenConfig.model_fields)
+"""Names that :func:`build` takes; ``sampler.steps`` and the like reach inside a setting."""
+TRAINING: Mapping[str, object] = {"learning_rate": 5e-4, "batch": (64, 64), "mixed_sizes": True}
+"""How the family is trained where nothing else is said: learning rate and batch of the public code."""
+
+FEWEST_LABELS = 100
+"""A property that fewer training crystals have is no condition."""
+
+
+def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, float] | None = None) -> DiffCrysGen:
+    """The model of a folder, ready to sample.
+
+    Arguments:
+        folder: With weights and configuration.
+        sampler: See :func:`~nucleate.families.diffcrysgen.config.sampler_from`.
+        guidance: γ of every condition, or by name, where a call says nothing; the model's own if None.
+
+    Raises:
+        UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
+    """
+    stored = stored_config(folder, FAMILY)
+    config = DiffCrysGenConfig.checked(stored.get("config", {}), where=str(folder / CONFIG))
+    walk = sampler_from(sampler, config.sampler)
+    config = config.model_copy(update={"sampler": walk})
+    model = DiffCrysGen(config, str(stored.get("name", folder.name)))
+    model.strengths = guidance
+    load_weights(model, folder)
+    return model.eval()
+
+
+def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> DiffCrysGen:
+    """A model with fresh weights; see :func:`configured`."""
+    return DiffCrysGen(configured(overrides), name)
+
+
+def configured(overrides: Mapping[str, object] | None = None) -> DiffCrysGenConfig:
+    """A configuration from settings; see :func:`nucleate.families.joint_config.configured`."""
+    return joint_config.configured(DiffCrysGenConfig, PRESETS, FAMILY, overrides)

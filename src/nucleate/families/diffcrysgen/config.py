@@ -1,0 +1,145 @@
+"""Choices of the family; the presets give the published ones with their places."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from nucleate.config import Settings
+from nucleate.errors import UserError
+from nucleate.guidance.conditions import Condition, Scalar
+from nucleate.guidance.named_conditions import by_name
+from nucleate.networks.unet1d import UNet1dConfig
+
+
+class SamplerConfig(Settings):
+    """A walk back (:class:`nucleate.diffusion.edm.HeunSampler`) and what follows it.
+
+    Attributes:
+        precision: Of the network's arithmetic; the walk itself is in double precision.
+        draws: Most walks for a crystal. One that is not valid, or misses a chemical system, composition or size
+            asked for, is drawn again; the best is kept. With 1, whatever comes is kept.
+        symmetrize: Tolerance in Å within which a finished crystal is moved onto the symmetry it nearly has, where
+            the structure matcher still calls it the same crystal; 0 leaves all as they came.
+        batch: Crystals that walk together; no crystal depends on it.
+    """
+
+    steps: int = Field(default=100, ge=2)
+    sigma: tuple[float, float] = (0.002, 80.0)
+    rho: float = Field(default=7.0, gt=0)
+    churn: float = Field(default=1.0, ge=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
+    draws: int = Field(default=1, ge=1, le=100)
+    symmetrize: float = Field(default=0.0, ge=0)
+    batch: int = Field(default=128, ge=1)
+
+
+PAPER_SAMPLER = SamplerConfig()
+"""The constants of the public code; the paper gives none."""
+
+DEFAULT_SAMPLER = SamplerConfig(steps=40, draws=10, symmetrize=0.1)
+"""Fewer steps; invalid crystals are drawn again."""
+
+
+def sampler_from(text: str, default: SamplerConfig) -> SamplerConfig:
+    """The sampler that a user names.
+
+    Arguments:
+        text: "default", "paper", or settings to change in the default, as "steps=50,draws=1".
+        default: What the model brings.
+
+    Raises:
+        UserError: It is none of these.
+    """
+    if text in ("default", "paper"):
+        return PAPER_SAMPLER if text == "paper" else default
+    values = default.model_dump()
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or name not in values:
+            expected = "default, paper, or NAME=VALUE,... with names " + ", ".join(values)
+            raise UserError("--sampler", repr(part), expected)
+        values[name] = value.split(":") if name == "sigma" else value
+    return SamplerConfig.checked(values, where="--sampler")
+
+
+CONDITIONS: tuple[Condition, ...] = tuple(
+    by_name(name) for name in ("saturation_magnetization", "formation_energy", "compactness")
+)
+"""Their statistics come from the training data."""
+
+
+class DiffCrysGenConfig(Settings):
+    """A model of the family.
+
+    Attributes:
+        max_elements, max_atoms: Columns and sites that the matrix holds.
+        cells: "reduced" are the reduced cells as they come; "standard" are primitive standard cells, refined to the
+            space group, so that equivalent crystals have equal coordinates.
+        order: Of the sites: "given" as they come (the paper), "canonical", or "shuffled" anew at each training step.
+        scale: By the training data: one linear scale for each "row" of the matrix (the paper), or one for each
+            "entry" of the cell, while all others are known to lie between 0 and 1.
+        weights: Of the mean errors of elements, cell, coordinates and occupancy (rows E, L, C, O); all zero for the
+            plain mean over all entries (the paper).
+        widths, attention: Shape of the network, see :class:`nucleate.networks.unet1d.UNet1dConfig`.
+        sigma_data, log_mean, log_std: See :class:`nucleate.diffusion.edm.EdmProcess`.
+        conditions: What the model can be asked for, beyond elements and sizes.
+        drop_each: Chance of a condition to be missing in training, each on its own.
+        drop_all: Chance that all are missing.
+        guidance: γ of a condition where nothing else is said.
+        sampler: Default walk.
+    """
+
+    max_elements: int = Field(default=3, ge=1, le=10)
+    max_atoms: int = Field(default=20, ge=1, le=200)
+    cells: Literal["reduced", "standard"] = "standard"
+    order: Literal["given", "canonical", "shuffled"] = "canonical"
+    scale: Literal["row", "entry"] = "entry"
+    weights: tuple[float, float, float, float] = (1.0, 0.5, 1.0, 1.0)
+    widths: tuple[int, ...] = (32, 64, 128)
+    attention: Literal["channels", "rows"] = "rows"
+    sigma_data: float = Field(default=0.5, gt=0)
+    log_mean: float = -1.2
+    log_std: float = Field(default=1.2, gt=0)
+    conditions: tuple[Condition, ...] = CONDITIONS
+    drop_each: float = Field(default=0.3, ge=0, le=1)
+    drop_all: float = Field(default=0.15, ge=0, le=1)
+    guidance: float = Field(default=2.0, ge=0)
+    sampler: SamplerConfig = DEFAULT_SAMPLER
+
+    @field_validator("conditions", mode="before")
+    @classmethod
+    def _by_name(cls, value: object) -> object:
+        """Conditions may be named: a property is a scalar, its statistics are those of the training data."""
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            return value
+        return tuple(by_name(item) if isinstance(item, str) else item for item in items)
+
+    @classmethod
+    def paper(cls) -> DiffCrysGenConfig:
+        """As published: matrix as the crystals come, plain mean of the errors, no conditions."""
+        return cls(
+            cells="reduced",
+            order="given",
+            scale="row",
+            weights=(0.0, 0.0, 0.0, 0.0),
+            attention="channels",
+            conditions=(),
+            sampler=PAPER_SAMPLER,
+        )
+
+    @property
+    def asked(self) -> tuple[Condition, ...]:
+        """What the network is told of what a crystal should be."""
+        return self.conditions
+
+    @property
+    def scalars(self) -> tuple[Scalar, ...]:
+        """The conditions that are numbers."""
+        return tuple(condition for condition in self.conditions if isinstance(condition, Scalar))
+
+    def network(self, length: int, width: int) -> UNet1dConfig:
+        """Shape of the network for matrices of the given rows and columns."""
+        return UNet1dConfig(channels=width, length=length, widths=self.widths, attention=self.attention)

@@ -1,0 +1,222 @@
+"""One score model over the matrix of a crystal.
+
+Mal, Mishra & Sen, DiffCrysGen, 2025. The published choices and those that replace them by default stand side by
+side in :mod:`nucleate.families.diffcrysgen.config`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals
+from nucleate.diffusion.edm import EdmProcess, HeunSampler, TensorDenoiser
+from nucleate.diffusion.noise import KeyedNoise, Noise
+from nucleate.errors import UserError
+from nucleate.families.diffcrysgen.config import DiffCrysGenConfig, SamplerConfig
+from nucleate.families.diffcrysgen.known_entries import known_entries, meets
+from nucleate.families.diffcrysgen.rejection import drawn, onto_symmetry
+from nucleate.guidance.classifier_free import Guided
+from nucleate.guidance.embedding import ConditionEmbedding
+from nucleate.guidance.labels import Labels
+from nucleate.guidance.request import Plan, Request
+from nucleate.guidance.training_labels import fitted_conditions, labels_of
+from nucleate.networks.unet1d import UNet1d
+from nucleate.representations.element_properties import LARGEST_NUMBER
+from nucleate.representations.ircr import IRCR
+from nucleate.representations.scaling import MatrixScaling
+from nucleate.representations.site_order import canonical, shuffled
+
+
+class Matrix(NamedTuple):
+    """Scaled matrices (B, rows, columns)."""
+
+    values: Tensor
+
+
+class DiffCrysGen(nn.Module):
+    """The family's model: representation, scale, process, network, and what it learned of sizes and elements.
+
+    Attributes:
+        size_weights: Share of training crystals with n atoms at index n, shape (max_atoms + 1,).
+        element_seen: 1 where the training data hold the atomic number z at index z - 1, shape (94,).
+        strengths: γ of every condition, or by name, where a call says nothing; None for the configuration's.
+    """
+
+    size_weights: Tensor
+    element_seen: Tensor
+
+    def __init__(self, config: DiffCrysGenConfig, name: str = "diffcrysgen") -> None:
+        super().__init__()
+        self.config, self.name = config, name
+        self.strengths: float | Mapping[str, float] | None = None
+        self.ircr = IRCR(config.max_elements, config.max_atoms)
+        shape = (self.ircr.length, self.ircr.width)
+        self.scaling = MatrixScaling(shape, over=config.scale)
+        self.process = EdmProcess(config.sigma_data, config.log_mean, config.log_std)
+        self.network = UNet1d(config.network(*shape))
+        self.embed = ConditionEmbedding(config.conditions, self.network.config.noise_features)
+        self.register_buffer("size_weights", torch.zeros(config.max_atoms + 1))
+        self.register_buffer("element_seen", torch.zeros(LARGEST_NUMBER))
+
+    def fit(self, crystals: Crystals) -> Crystals:
+        """Take scale and statistics from training crystals and return those crystals ready for a call.
+
+        Arguments:
+            crystals: Of any kind, with labels in the crystal fields ``label/NAME`` for the conditions that need
+                them; those that the matrix cannot hold are left out.
+
+        Raises:
+            UserError: The matrix can hold none of them.
+        """
+        kept = self._usable(crystals)
+        if not len(kept):
+            found = f"{len(crystals)} crystals, none of which the matrix holds"
+            expected = f"crystals of at most {self.config.max_elements} elements and {self.config.max_atoms} sites"
+            raise UserError("training data", found, expected)
+        self.scaling.fit(self.ircr.encode(kept))
+        if self.config.scale == "entry":
+            for letter in "ECO":
+                self.scaling.fix(self.ircr.blocks[letter], 0.0, 1.0)
+        sizes = torch.bincount(kept.n_atoms, minlength=self.config.max_atoms + 1).float()
+        self.size_weights.copy_(sizes / sizes.sum())
+        seen = torch.bincount(kept.numbers[kept.mask] - 1, minlength=LARGEST_NUMBER)
+        self.element_seen.copy_((seen > 0).float())
+        self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
+        self.embed.conditions = self.config.conditions
+        return kept.to(dtype=torch.float32)
+
+    def prepared(self, crystals: Crystals) -> Crystals:
+        """Crystals as a call takes them; those that the matrix cannot hold are left out."""
+        return self._usable(crystals).to(dtype=torch.float32)
+
+    def _usable(self, crystals: Crystals) -> Crystals:
+        crystals = crystals[self.ircr.fits(crystals)]
+        if self.config.cells == "standard" and len(crystals):
+            from nucleate.symmetry.standard_cells import primitive_cells
+
+            found = primitive_cells(crystals)
+            crystals = replace(found, crystal_fields=crystals.crystal_fields)
+        return crystals if self.config.order == "given" else canonical(crystals)
+
+    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+        """Losses (B,) of training crystals from :meth:`fit`: the mean error of each block and their total."""
+        with torch.autocast(crystals.frac.device.type, enabled=False):
+            if self.config.order == "shuffled":
+                crystals = shuffled(crystals, noise)
+            clean = self.scaling(self.ircr.encode(crystals))
+            noisy, sigma = self.process.corrupt(clean, noise)
+            labels = labels_of(crystals, self.config.conditions)
+            labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
+        found = self.denoise(noisy, sigma, labels)
+        with torch.autocast(crystals.frac.device.type, enabled=False):
+            errors = self.process.errors(found, clean, sigma)
+            blocks = self.ircr.blocks
+            names = {"elements": "E", "cell": "L", "coordinates": "C", "occupancy": "O"}
+            losses = {name: errors[:, blocks[letter]].mean((1, 2)) for name, letter in names.items()}
+            weights = self.config.weights
+            if any(weights):
+                total = torch.stack(list(losses.values()), 1) @ clean.new_tensor(weights) / sum(weights)
+            else:
+                total = errors.mean((1, 2))
+        return {"total": total, **losses}
+
+    def denoise(self, noisy: Tensor, sigma: Tensor, labels: Labels) -> Tensor:
+        """Estimate of clean scaled matrices from noisy ones (B, rows, columns) at noise levels (B,)."""
+        condition = self.embed(labels) if self.config.conditions else None
+        dtype = self.size_weights.dtype
+
+        def network(x: Tensor, level: Tensor) -> Tensor:
+            return self.network(x.mT.to(dtype), level.to(dtype), condition).mT
+
+        return self.process.denoised(network, noisy, sigma)
+
+    def sample(
+        self,
+        n: int,
+        where: Conditions | None = None,
+        seed: int = 0,
+        start: int = 0,
+        progress: Callable[[int], None] | None = None,
+        sampler: SamplerConfig | None = None,
+        guidance: Mapping[str, float] | float | None = None,
+    ) -> Crystals:
+        """Crystals start .. start + n - 1 of the request (seed, where).
+
+        Elements, counts and sizes that are asked for are given to the walk as known entries of the matrix
+        (:mod:`nucleate.families.diffcrysgen.known_entries`); properties are met by guidance.
+
+        Arguments:
+            n: How many.
+            where: Conditions; ``chemical_system``, ``composition`` and ``n_atoms`` are understood by every model,
+                others by models that were trained on them.
+            seed: Of the request.
+            start: Number of the first crystal; each depends on seed and number alone.
+            progress: Called with the number of crystals done.
+            sampler: The walk, the model's default if None.
+            guidance: γ of every condition, or by name; the model's default where nothing is said.
+
+        Returns:
+            Crystals with the crystal fields ``draws``, the number of walks each took, and ``symmetrized``, whether it
+            was moved onto its symmetry, where the sampler does so. One that no draw made sound may have an
+            impossible cell, or no sites.
+
+        Raises:
+            UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
+        """
+        settings, where = sampler or self.config.sampler, where or Conditions()
+        request = Request.of(
+            where,
+            self.size_weights.cpu(),
+            self.element_seen.cpu(),
+            self.config,
+            guidance=self.strengths if guidance is None else guidance,
+        )
+        plan = request.plan(seed, start, n)
+        known_entries(self.ircr, where, plan.n_atoms[:1])  # a request that cannot be met fails before any work
+        walks = 0
+
+        def draw(rows: Tensor, number: int) -> Crystals:
+            nonlocal walks
+            parts = []
+            for batch in rows.split(settings.batch):
+                parts.append(self._walk(settings, request, plan, batch, seed, number))
+                walks += len(batch)
+                if progress is not None:
+                    progress(min(n, walks // settings.draws))
+            return Crystals.concatenate(parts)
+
+        crystals = drawn(draw, n, settings.draws, lambda c: meets(where, c.numbers, c.n_atoms))
+        if settings.symmetrize > 0:
+            crystals = onto_symmetry(crystals, settings.symmetrize)
+        if progress is not None:
+            progress(n)
+        return crystals
+
+    @torch.inference_mode()
+    def _walk(
+        self, settings: SamplerConfig, request: Request, plan: Plan, rows: Tensor, seed: int, number: int
+    ) -> Crystals:
+        device = self.size_weights.device
+        noise = KeyedNoise(seed, plan.indices[rows].to(device), dtype=torch.float64, draw=number)
+        known = known_entries(self.ircr, request.conditions, plan.n_atoms[rows])
+        known = known._replace(values=known.values.to(device), given=known.given.to(device))
+        labels = plan.labels(rows, device, self.size_weights.dtype)
+        walk = HeunSampler(settings.steps, settings.sigma, settings.rho, settings.churn)
+        denoiser = known.inpainted(self._guided(labels, request.strengths), self.scaling)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+            scaled = walk.walk(denoiser, (self.ircr.length, self.ircr.width), noise)
+        allowed = request.allowed[:LARGEST_NUMBER].to(device)
+        return self.ircr.decode(self.scaling.inverse(scaled), allowed).to("cpu")
+
+    def _guided(self, labels: Labels, strengths: Mapping[str, float]) -> TensorDenoiser:
+        def denoiser(state: Matrix, sigma: Tensor, told: Labels) -> Matrix:
+            return Matrix(self.denoise(state.values, sigma, told))
+
+        guided = Guided(denoiser, labels, strengths)
+        return lambda x, sigma: guided(Matrix(x), sigma).values

@@ -1,0 +1,161 @@
+"""Laws of the family: losses, seeds, batches, requests."""
+
+import warnings
+
+import pytest
+import torch
+
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals
+from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
+from nucleate.errors import RequestWarning, UserError
+from nucleate.families.diffcrysgen import DiffCrysGenConfig, build, configured
+from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig, sampler_from
+
+QUICK = SamplerConfig(steps=5)
+
+
+def noise(seed=0):
+    return GeneratorNoise(torch.Generator().manual_seed(seed))
+
+
+def same(a, b):
+    return (
+        torch.equal(a.numbers, b.numbers)
+        and torch.equal(a.frac, b.frac)
+        and torch.equal(a.lattice.nan_to_num(-1), b.lattice.nan_to_num(-1))
+    )
+
+
+def test_the_paper_s_network_is_the_paper_s():
+    model = build({"preset": "diffcrysgen-paper"})
+    assert sum(p.numel() for p in model.parameters()) == 1_322_340
+    assert (model.ircr.length, model.ircr.width) == (136, 3)
+    assert model.config.sampler == PAPER_SAMPLER
+    assert not model.config.conditions
+
+
+def test_losses_are_finite_and_have_gradients(model, data):
+    losses = model(model.prepared(data), noise())
+    assert set(losses) == {"total", "elements", "cell", "coordinates", "occupancy"}
+    assert all(value.shape == (len(data),) and value.isfinite().all() for value in losses.values())
+    losses["total"].mean().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    model.zero_grad()
+
+
+def test_the_paper_s_loss_is_the_mean_over_all_entries(data):
+    model = build({"preset": "diffcrysgen-paper"})
+    model.fit(data)
+    found = model(model.prepared(data), noise())
+    rows = {"elements": 94, "cell": 2, "coordinates": 20, "occupancy": 20}
+    assert torch.allclose(found["total"], sum(n * found[name] for name, n in rows.items()) / 136, rtol=1e-5)
+
+
+def test_a_crystal_depends_on_seed_and_number_alone(model):
+    together = model.sample(5, seed=3)
+    parts = [model.sample(2, seed=3), model.sample(3, seed=3, start=2)]
+    apart = Crystals.concatenate(parts)
+    assert torch.equal(together.numbers, apart.numbers)
+    assert torch.allclose(together.frac, apart.frac, atol=1e-4)
+    assert torch.equal(together.crystal_fields["draws"], apart.crystal_fields["draws"])
+    assert same(together, model.sample(5, seed=3))
+    assert not same(together, model.sample(5, seed=4))
+
+
+def test_batches_do_not_matter_in_double_precision(data):
+    torch.manual_seed(0)
+    model = build({"widths": [8, 12], "max_atoms": 8, "conditions": []}).double()
+    model.fit(data)
+    one, many = (model.sample(6, seed=1, sampler=SamplerConfig(steps=12, batch=size)) for size in (1, 6))
+    assert torch.equal(one.numbers, many.numbers)
+    assert torch.allclose(one.frac, many.frac, atol=1e-4)
+    assert torch.allclose(one.lattice, many.lattice, atol=1e-4, equal_nan=True)
+
+
+def test_only_elements_of_the_training_data_are_drawn(model):
+    found = model.sample(12, seed=0, sampler=QUICK)
+    assert set(found.numbers.unique().tolist()) <= {0, 3, 8, 9, 11, 12}
+    assert (found.n_atoms <= 8).all()
+
+
+@pytest.mark.parametrize("formula", ["LiF", "LiF3"])
+def test_a_composition_is_met_exactly(model, formula):
+    found = model.sample(8, Conditions.parse([f"composition={formula}"]), seed=0, sampler=QUICK)
+    counts = {"LiF": {3: 1, 9: 1}, "LiF3": {3: 1, 9: 3}}[formula]
+    for numbers, n in zip(found.numbers, found.n_atoms, strict=True):
+        assert int(n) % sum(counts.values()) == 0
+        assert all(int((numbers == z).sum()) * sum(counts.values()) == c * int(n) for z, c in counts.items())
+
+
+def test_a_chemical_system_holds_no_other_element(model):
+    found = model.sample(8, Conditions.parse(["chemical_system=Na-O"]), seed=0, sampler=QUICK)
+    assert set(found.numbers.unique().tolist()) <= {0, 8, 11}
+
+
+def test_sizes_asked_for_are_not_exceeded(model):
+    found = model.sample(8, Conditions.parse(["n_atoms=2"]), seed=0, sampler=QUICK)
+    assert (found.n_atoms <= 2).all()
+
+
+def test_conditions_matter_with_strength_and_one_is_the_conditional_model(steered_model):
+    model = steered_model
+    for name, value in model.embed.known.items():
+        torch.nn.init.normal_(value[-1].weight, generator=torch.Generator().manual_seed(len(name)))
+    where = Conditions.parse(["hardness=3.2"])
+    plain = model.sample(3, seed=0, sampler=QUICK)
+    asked = [model.sample(3, where, seed=0, sampler=QUICK, guidance=strength) for strength in (0.0, 1.0, 3.0)]
+    assert same(plain, asked[0])
+    assert not same(asked[1], asked[0])
+    assert not same(asked[1], asked[2])
+
+    from nucleate.guidance.request import Request
+
+    request = Request.of(where, model.size_weights, model.element_seen, model.config, guidance=1.0)
+    labels = request.plan(0, 0, 3).labels(torch.arange(3), torch.device("cpu"), torch.float32)
+    x = KeyedNoise(0, torch.arange(3)).normal("x", (3, model.ircr.length, 3))
+    sigma = torch.tensor([0.1, 1.0, 10.0])
+    assert torch.allclose(
+        model._guided(labels, request.strengths)(x, sigma), model.denoise(x, sigma, labels), atol=1e-6
+    )
+
+
+def test_what_cannot_be_asked(steered_model):
+    for text, message in (
+        ("chemical_system=Fe-O", "Fe"),
+        ("chemical_system=Li-Na-O-F", "4 elements; expected at most 3"),
+        ("n_atoms=9", "at most 8 atoms"),
+        ("space_group=225", "space_group"),
+        ("softness=3", "softness"),
+    ):
+        with pytest.raises(UserError, match=message):
+            steered_model.sample(1, Conditions.parse([text]), sampler=QUICK)
+    with pytest.warns(RequestWarning, match="hardness=50 reaches beyond the training data"):
+        steered_model.sample(1, Conditions.parse(["hardness=50"]), sampler=QUICK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        steered_model.sample(1, Conditions.parse(["hardness=3.2"]), sampler=QUICK)
+
+
+def test_training_crystals_that_do_not_fit_are_left_out(data):
+    large = Crystals.from_lists([[3, 8, 9, 11], [3] * 9], [[[0.1 * i] * 3 for i in range(m)] for m in (4, 9)],
+                                [4 * torch.eye(3)] * 2)  # fmt: skip
+    model = build({"widths": [8, 12], "max_atoms": 8, "conditions": []})
+    assert len(model.fit(Crystals.concatenate([data, large]))) == len(data)
+    with pytest.raises(UserError, match="none of which the matrix holds"):
+        model.fit(large)
+
+
+def test_settings():
+    assert configured({"widths": [8, 16], "sampler.steps": 7}).sampler.steps == 7
+    assert sampler_from("paper", SamplerConfig(steps=3)) == PAPER_SAMPLER
+    assert sampler_from("steps=9,sigma=0.01:50", SamplerConfig()) == SamplerConfig(steps=9, sigma=(0.01, 50))
+    for call in (
+        lambda: configured({"depth": 3}),
+        lambda: configured({"preset": "other"}),
+        lambda: sampler_from("steps=zero", SamplerConfig()),
+        lambda: sampler_from("speed=3", SamplerConfig()),
+        lambda: DiffCrysGenConfig.checked({"order": "random"}),
+    ):
+        with pytest.raises(UserError):
+            call()
