@@ -19,7 +19,7 @@ what to add to them, which is where adapters go (:class:`nucleate.networks.gemne
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 import torch
@@ -53,6 +53,7 @@ class GemNetConfig(Settings):
         basis, n_radial: Radial functions and their number.
         cutoff: Length of the longest edge in Å.
         neighbours: Most edges at a site.
+        row_angles: Whether edges know their cosines with the rows of the cell, and with them which cell was chosen.
         time_features: Width of the embedding of the time; 0 for a network without time.
         condition_features: Width of the context; 0 for none.
         site_features: Numbers that describe each site beside its species; 0 for none.
@@ -77,6 +78,7 @@ class GemNetConfig(Settings):
     n_radial: int = Field(default=128, ge=2)
     cutoff: float = Field(default=7.0, gt=0)
     neighbours: int = Field(default=50, ge=1)
+    row_angles: bool = True
     time_features: int = Field(default=512, ge=0)
     condition_features: int = Field(default=0, ge=0)
     site_features: int = Field(default=0, ge=0)
@@ -110,8 +112,24 @@ class GemNetPrediction(NamedTuple):
     sites: Tensor
 
 
-class GemNet(nn.Module):
-    """The network; it knows tensors, not crystals, and has no loss."""
+class State(NamedTuple):
+    """What the network knows of a batch at some depth.
+
+    Attributes:
+        sites: Shape (B, N, hidden).
+        edges: Shape (E, edge).
+        graph: What the edges are.
+        basis: Radial basis of their lengths, shape (E, n_radial).
+    """
+
+    sites: Tensor
+    edges: Tensor
+    graph: Graph
+    basis: Tensor
+
+
+class GemNetEncoder(nn.Module):
+    """Sites and edges of every block; it knows tensors, not crystals."""
 
     def __init__(self, config: GemNetConfig) -> None:
         super().__init__()
@@ -124,21 +142,97 @@ class GemNet(nn.Module):
         self.basis = RadialBasis(config.basis, config.n_radial, config.cutoff)
         self.radial_triplet = dense(config.n_radial, config.radial)
         self.radial_site = dense(config.n_radial, config.radial)
-        self.radial_score = dense(config.n_radial, config.radial)
-        self.radial_cell = dense(config.n_radial, config.radial)
         self.radial_circular = dense(config.n_radial, config.circular * config.degrees)
         self.embed_edge = EdgeEmbedding(hidden, config.n_radial, edge)
-        self.embed_angles = nn.Sequential(nn.Linear(edge + 3, edge), nn.ReLU(), nn.Linear(edge, edge))
+        told = edge + 3 * config.row_angles
+        self.embed_angles = nn.Sequential(nn.Linear(told, edge), nn.ReLU(), nn.Linear(edge, edge))
         depth = Depth(config.before_skip, config.after_skip, config.concatenated, config.site_layers)
         widths = (hidden, edge, config.triplet, config.bilinear, config.radial, config.circular)
         self.blocks = nn.ModuleList(Interaction(*widths, depth) for _ in range(config.blocks))
+
+    def states(
+        self,
+        species: Tensor,
+        frac: Tensor,
+        lattice: Tensor,
+        time: Tensor | None,
+        mask: Tensor,
+        context: Tensor | None = None,
+        sites: Tensor | None = None,
+        mix: Mix | None = None,
+    ) -> Iterator[State]:
+        """What is known after the embedding and after each block; the arguments are those of :meth:`GemNet.forward`."""
+        b, n = mask.shape
+        with torch.autocast(frac.device.type, enabled=False):
+            graph = periodic_graph(frac, lattice, mask, self.config.cutoff, self.config.neighbours)
+            basis = self.basis(graph.distance)
+            bases = self._bases(graph, basis)
+        per_crystal = ([] if time is None else [self.embed_time(time)]) + ([] if context is None else [context])
+        beside = [value.to(frac.dtype)[:, None].expand(b, n, -1) for value in per_crystal]
+        h = self.mix(torch.cat([self.embed_species(species), *beside, *([] if sites is None else [sites])], -1))
+        m = self.embed_edge(h.flatten(0, 1), basis, graph)
+        rows = [_row_cosines(graph, lattice).to(m.dtype)] if self.config.row_angles else []
+        m = self.embed_angles(torch.cat([m, *rows], -1))
+        yield State(h, m, graph, basis)
+        for k, block in enumerate(self.blocks):
+            if mix is not None:
+                h = h + mix(k, h)
+            flat, m = block(h.flatten(0, 1), m, bases, graph)
+            h = flat.unflatten(0, (b, n))
+            yield State(h, m, graph, basis)
+
+    @torch.no_grad()
+    def fit_scales(
+        self,
+        species: Tensor,
+        frac: Tensor,
+        lattice: Tensor,
+        time: Tensor | None,
+        mask: Tensor,
+        context: Tensor | None = None,
+        sites: Tensor | None = None,
+    ) -> None:
+        """Fit every scale factor, first to last, so that what it scales has variance 1 on this batch."""
+        scales = [module for module in self.modules() if isinstance(module, Scale)]
+        for scale in scales:
+            scale.fitting = True
+        try:
+            self._visit(species, frac, lattice, time, mask, context, sites)
+        finally:
+            for scale in scales:
+                scale.fitting = False
+
+    def _visit(self, *arguments: Tensor | None) -> None:
+        """Evaluate whatever has scales."""
+        for _ in self.states(*arguments):  # type: ignore[arg-type]
+            pass
+
+    def _bases(self, graph: Graph, basis: Tensor) -> Bases:
+        """What all blocks share."""
+        directions = graph.table(graph.direction)
+        cosine = (directions @ directions.mT).clamp(-1, 1)
+        harmonics = zonal_harmonics(cosine, self.config.degrees)
+        itself = torch.eye(graph.width, dtype=torch.bool, device=basis.device)
+        harmonics = harmonics.masked_fill(itself[:, None], 0.0).flatten(1, 2)
+        circular = self.radial_circular(basis).unflatten(1, (self.config.circular, self.config.degrees))
+        return Bases(self.radial_triplet(basis), self.radial_site(basis), circular, harmonics)
+
+
+class GemNet(GemNetEncoder):
+    """The network with its heads; it has no loss."""
+
+    def __init__(self, config: GemNetConfig) -> None:
+        super().__init__(config)
+        edge = config.edge
+        self.radial_score = dense(config.n_radial, config.radial)
+        self.radial_cell = dense(config.n_radial, config.radial)
         self.coordinate_scores = nn.ModuleList(
             EdgeScore(edge, config.radial, config.score_layers, linear=False) for _ in range(config.blocks + 1)
         )
         self.cell_scores = nn.ModuleList(
             EdgeScore(edge, config.radial, 0, linear=True) for _ in range(config.blocks + 1)
         )
-        self.to_species = nn.Linear(hidden, config.species_outputs)
+        self.to_species = nn.Linear(config.hidden, config.species_outputs)
 
     def forward(
         self,
@@ -165,63 +259,24 @@ class GemNet(nn.Module):
             mix: Called before each block; see the module.
         """
         b, n = mask.shape
-        with torch.autocast(frac.device.type, enabled=False):
-            graph = periodic_graph(frac, lattice, mask, self.config.cutoff, self.config.neighbours)
-            bases, score, cell_radial, basis = self._bases(graph)
-        per_crystal = ([] if time is None else [self.embed_time(time)]) + ([] if context is None else [context])
-        beside = [value.to(frac.dtype)[:, None].expand(b, n, -1) for value in per_crystal]
-        h = self.mix(torch.cat([self.embed_species(species), *beside, *([] if sites is None else [sites])], -1))
-        m = self.embed_edge(h.flatten(0, 1), basis, graph)
-        m = self.embed_angles(torch.cat([m, _row_cosines(graph, lattice).to(m.dtype)], -1))
-        along = self.coordinate_scores[0](m, score)
-        strain = self.cell_scores[0](m, cell_radial)
-        for k, block in enumerate(self.blocks):
-            if mix is not None:
-                h = h + mix(k, h)
-            flat, m = block(h.flatten(0, 1), m, bases, graph)
-            h = flat.unflatten(0, (b, n))
-            along = along + self.coordinate_scores[k + 1](m, score)
-            strain = strain + self.cell_scores[k + 1](m, cell_radial)
+        along = strain = frac.new_zeros(())
+        states = self.states(species, frac, lattice, time, mask, context, sites, mix)
+        for state, coordinate_score, cell_score in zip(states, self.coordinate_scores, self.cell_scores, strict=True):
+            with torch.autocast(frac.device.type, enabled=False):
+                radial, cell_radial = self.radial_score(state.basis), self.radial_cell(state.basis)
+            along = along + coordinate_score(state.edges, radial)
+            strain = strain + cell_score(state.edges, cell_radial)
+        graph = state.graph
         with torch.autocast(frac.device.type, enabled=False):
             pushed = frac.new_zeros(b * n, 3).index_add(0, graph.target, along[:, None] * graph.direction)
-            inverse = torch.linalg.inv(lattice)
             count = torch.bincount(graph.crystal, minlength=b).clamp_min(1).to(frac.dtype)
             dyads = (graph.direction[:, :, None] * graph.direction[:, None, :]).flatten(1)
             cell = frac.new_zeros(b, 9).index_add(0, graph.crystal, strain[:, None] * dyads) / count[:, None]
-        return GemNetPrediction(pushed.unflatten(0, (b, n)) @ inverse, cell.unflatten(1, (3, 3)), self.to_species(h), h)
+            coordinates = pushed.unflatten(0, (b, n)) @ torch.linalg.inv(lattice)
+        return GemNetPrediction(coordinates, cell.unflatten(1, (3, 3)), self.to_species(state.sites), state.sites)
 
-    @torch.no_grad()
-    def fit_scales(
-        self,
-        species: Tensor,
-        frac: Tensor,
-        lattice: Tensor,
-        time: Tensor | None,
-        mask: Tensor,
-        context: Tensor | None = None,
-        sites: Tensor | None = None,
-    ) -> None:
-        """Fit every scale factor, first to last, so that what it scales has variance 1 on this batch."""
-        scales = [module for module in self.modules() if isinstance(module, Scale)]
-        for scale in scales:
-            scale.fitting = True
-        try:
-            self(species, frac, lattice, time, mask, context, sites)
-        finally:
-            for scale in scales:
-                scale.fitting = False
-
-    def _bases(self, graph: Graph) -> tuple[Bases, Tensor, Tensor, Tensor]:
-        """What all blocks share, the radial values of both heads, and the radial basis itself."""
-        basis = self.basis(graph.distance)
-        directions = graph.table(graph.direction)
-        cosine = (directions @ directions.mT).clamp(-1, 1)
-        harmonics = zonal_harmonics(cosine, self.config.degrees)
-        itself = torch.eye(graph.width, dtype=torch.bool, device=basis.device)
-        harmonics = harmonics.masked_fill(itself[:, None], 0.0).flatten(1, 2)
-        circular = self.radial_circular(basis).unflatten(1, (self.config.circular, self.config.degrees))
-        bases = Bases(self.radial_triplet(basis), self.radial_site(basis), circular, harmonics)
-        return bases, self.radial_score(basis), self.radial_cell(basis), basis
+    def _visit(self, *arguments: Tensor | None) -> None:
+        self(*arguments)
 
 
 class TimeWaves(nn.Module):
