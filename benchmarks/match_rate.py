@@ -45,7 +45,7 @@ def main() -> None:
         target_of += [i] * options.samples
     seconds = time.process_time() - began
     samples = Crystals.concatenate(parts)
-    found = match_rate(samples, torch.tensor(target_of), targets, (1, options.samples))
+    found = match_rate(samples, torch.tensor(target_of), targets, tuple(sorted({1, options.samples})))
     print(f"{options.model}: {len(targets)} targets, {seconds / len(samples):.2f} core-seconds a sample")
     for rate, rmse in zip(found.rates, found.rmse, strict=True):
         print(f"{rate}; RMSE {rmse:.4f}")
