@@ -24,6 +24,8 @@ from nucleate.networks.embedding import SinusoidalEmbedding
 
 _N_GROUPS, _N_PLACES, _N_FREE, _N_MULTIPLICITIES = 231, 27, 4, 193
 _WAVES = 32
+_RARE = 5.0
+"""Minus the logarithm of the odds that an element is on a position, about."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,11 @@ class WyckoffGNN(nn.Module):
         if config.factored:
             self.head_counts = _mlp(hidden, config.head, (config.max_count + 1) * config.factored)
             self.element_features = nn.Parameter(torch.randn(elements, config.factored) / math.sqrt(config.factored))
-            self.count_bias = nn.Parameter(torch.zeros(elements, config.max_count + 1))
+            self.count_bias = nn.Parameter(_mostly_empty(elements, config.max_count))
         else:
             self.head_counts = _mlp(hidden, config.head, elements * (config.max_count + 1))
+            with torch.no_grad():
+                self.head_counts[-1].bias.copy_(_mostly_empty(elements, config.max_count).flatten())
 
     def forward(
         self,
@@ -257,6 +261,12 @@ class _DotLayer(nn.Module):
         h = h + self.out(mixed.transpose(1, 2).flatten(2)[row, place])
         updated: Tensor = h + self.update(h)
         return updated
+
+
+def _mostly_empty(elements: int, max_count: int) -> Tensor:
+    """Logits (E, K) of counts to start from: without them the first epochs go into learning that most are zero."""
+    counts = -_RARE - torch.arange(1, max_count + 1)
+    return torch.cat([torch.zeros(1), counts]).expand(elements, -1).clone()
 
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

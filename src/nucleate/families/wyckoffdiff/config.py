@@ -86,10 +86,10 @@ class WyckoffDiffConfig(Settings):
     schedule: Schedule = "linear"
     loss: Literal["cross_entropy", "kl"] = "cross_entropy"
     weighting: Literal["orbits", "variables"] = "orbits"
-    hidden: int = Field(default=160, ge=8)
+    hidden: int = Field(default=128, ge=8)
     layers: int = Field(default=4, ge=1)
     side: int = Field(default=32, ge=1)
-    head: int = Field(default=256, ge=8)
+    head: int = Field(default=192, ge=8)
     max_count: int = Field(default=20, ge=1, le=200)
     attention: Literal["pair", "dot"] = "dot"
     heads: int = Field(default=8, ge=1)

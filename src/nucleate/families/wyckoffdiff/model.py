@@ -29,6 +29,7 @@ from nucleate.guidance.request import Request
 from nucleate.guidance.training_labels import LABEL, fitted_conditions, labels_of
 from nucleate.networks.wyckoff_gnn import Logits, Positions, WyckoffGNN
 from nucleate.representations.wyckoff import Occupations, Orbits, wyckoff_tables
+from nucleate.search.generic_symmetry import is_generic
 from nucleate.search.protostructure_filling import FillSettings, fill
 from nucleate.symmetry.protostructure import Protostructure
 from nucleate.symmetry.prototype import protostructures
@@ -205,7 +206,7 @@ class WyckoffDiff(nn.Module):
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
         """
         settings = sampler or self.config.sampler
-        found = self.sample_protostructures(n, where, seed, start, progress, settings, guidance)
+        found = self.sample_protostructures(n, where, seed, start, settings, guidance)
         how = FillSettings(draws=settings.fill_draws, steps=settings.fill_steps)
         return fill(found, seed=seed, start=start, settings=how, progress=progress).crystals
 
@@ -215,7 +216,6 @@ class WyckoffDiff(nn.Module):
         where: Conditions | None = None,
         seed: int = 0,
         start: int = 0,
-        progress: Callable[[int], None] | None = None,
         sampler: SamplerConfig | None = None,
         guidance: Mapping[str, float] | float | None = None,
     ) -> list[Protostructure]:
@@ -239,7 +239,7 @@ class WyckoffDiff(nn.Module):
         # The size is what was drawn, so it is always told in full.
         strengths = {**({"n_atoms": 1.0} if told else {}), **request.strengths}
         most = n_atoms if told else self._largest(where).expand(n)
-        best: list[Protostructure] = []
+        best: dict[int, Protostructure] = {}
         merits = torch.full((n,), -1)
         rows = torch.arange(n)
         for draw in range(settings.draws):
@@ -250,20 +250,14 @@ class WyckoffDiff(nn.Module):
                     {k: v[part].float() for k, v in asked.values.items()}, {k: v[part] for k, v in asked.given.items()}
                 )
                 state = self._walk(settings, limits, group[part], labels, strengths, noise)
-                merit = _merit(state, where, n_atoms[part] if told else None)
-                found = state.protostructures()
-                for place, i in enumerate(part.tolist()):
-                    if draw == 0:
-                        best.append(_given(found[place]))
-                    elif merit[place] > merits[i]:
-                        best[i] = _given(found[place])
+                found = [_given(one) for one in state.protostructures()]
+                merit = _merits(state, found, where, n_atoms[part] if told else None)
+                best.update({i: found[k] for k, i in enumerate(part.tolist()) if merit[k] > merits[i]})
                 merits[part] = torch.maximum(merits[part], merit)
-                if progress is not None and draw == 0:
-                    progress(0)
             rows = (merits < _BEST).nonzero().flatten()
             if not len(rows):
                 break
-        return best
+        return [best[i] for i in range(n)]
 
     def _largest(self, where: Conditions) -> Tensor:
         return torch.tensor(max(n for n in range(self.config.max_atoms + 1) if where.allows_size(n)))
@@ -317,11 +311,11 @@ class WyckoffDiff(nn.Module):
         return limits.occupied(state, fixed, counts, noise.uniform("rescue", (len(group),)))
 
 
-_BEST = 2
+_BEST = 4
 
 
-def _merit(state: Occupations, where: Conditions, n_atoms: Tensor | None) -> Tensor:
-    """0 for a crystal outside the request, 1 for one within it, 2 for one that also has the size it was to have."""
+def _merits(state: Occupations, found: list[Protostructure], where: Conditions, n_atoms: Tensor | None) -> Tensor:
+    """0 for crystals outside the request; else 1, 2 more for no more symmetry than asked for, 1 more for the size."""
     composition = state.composition
     meets = torch.tensor([where.allows_size(n) for n in composition.sum(1).tolist()])
     if where.chemical_system and not where.allow_subsystems:
@@ -331,7 +325,8 @@ def _merit(state: Occupations, where: Conditions, n_atoms: Tensor | None) -> Ten
         for z, count in where.composition.items():
             meets &= composition[:, z - 1] == count * units
     right = torch.ones_like(meets) if n_atoms is None else composition.sum(1) == n_atoms
-    return meets.long() * (1 + right.long())
+    generic = torch.tensor([is_generic(one) for one in found])
+    return meets.long() * (1 + 2 * generic.long() + right.long())
 
 
 def _given(found: Protostructure | None) -> Protostructure:
