@@ -11,6 +11,7 @@ from nucleate.campaign.protocol import screen_settings
 from nucleate.config import DesignSettings, resolve_device
 
 if TYPE_CHECKING:
+    import pandas as pd
     from ase import Atoms
     from pymatgen.core import Structure
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nucleate.campaign.run_store import Run
     from nucleate.campaign.self_check import Check
     from nucleate.crystal.crystals import Crystals
+    from nucleate.crystal.structure_file import StructureFile
     from nucleate.evaluation.phase_diagram import PhaseDiagram
     from nucleate.evaluation.summary import Summary
 
@@ -260,6 +262,150 @@ def train(
         progress=progress,
     )
     return Path(out)
+
+
+def finetune(
+    model: str,
+    data: str | Path,
+    properties: Iterable[str],
+    out: str | Path,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    freeze: bool = True,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Teach a model further conditions; returns the folder of the new model.
+
+    Arguments:
+        model: To start from, by name or folder.
+        data: Structures with the properties as columns.
+        properties: What the new model can be asked for beside what the old one can.
+        out: The new model's folder.
+        overrides: Settings of the training.
+        freeze: Train adapters alone, or all weights.
+        seed: Of everything that is drawn.
+        device: Where to train.
+        resume: Go on with an interrupted training.
+        progress: Called with a stage, the number of steps done, and of all.
+
+    Raises:
+        UserError: The model, a property, a setting or the data are not usable.
+    """
+    from nucleate.campaign.finetuning import finetune as tune
+    from nucleate.data.dataset import load_dataset
+
+    return tune(
+        model,
+        load_dataset(data),
+        tuple(properties),
+        dict(overrides or {}),
+        Path(out),
+        freeze=freeze,
+        seed=seed,
+        device=resolve_device(device),
+        resume=resume,
+        progress=progress,
+    )
+
+
+def train_predictor(
+    data: str | Path,
+    properties: Iterable[str],
+    out: str | Path,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    log10: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Train a predictor of columns of a table; returns the model's folder.
+
+    Raises:
+        UserError: A column, a setting or the data are not usable.
+    """
+    from nucleate.campaign.predicting import train_predictor as train_on
+    from nucleate.data.dataset import load_dataset
+
+    return train_on(
+        load_dataset(data),
+        tuple(properties),
+        dict(overrides or {}),
+        Path(out),
+        log10=log10,
+        seed=seed,
+        device=resolve_device(device),
+        resume=resume,
+        progress=progress,
+    )
+
+
+def predict(
+    model: str,
+    structures: str | Path | Crystals | Sequence[Structure | Atoms],
+    properties: Iterable[str] = (),
+    *,
+    device: str = "auto",
+) -> pd.DataFrame:
+    """Property columns of structures, one row for each: ``id``, ``status``, ``reason`` and the columns.
+
+    Arguments:
+        model: Folder of a predictor.
+        structures: A file, a batch, or a list of objects.
+        properties: Some of the model's columns; all of them if empty.
+        device: Where to compute.
+
+    Raises:
+        UserError: There is no such predictor or column, or the structures cannot be read.
+    """
+    from nucleate.campaign.predicting import load_predictor, predictions
+
+    predictor = load_predictor(model, resolve_device(device))
+    return predictions(predictor, _file_of(structures), tuple(properties))
+
+
+def orderings(
+    structures: str | Path | Crystals | Sequence[Structure | Atoms],
+    out: str | Path,
+    *,
+    cells: int = 2,
+    smallest: float = 0.1,
+    potential: str = "chgnet",
+    progress: Progress = silent,
+) -> pd.DataFrame:
+    """Write the collinear magnetic orderings of structures for DFT; returns a row for each structure.
+
+    Arguments:
+        structures: A file, a batch, or a list of objects.
+        out: Folder, new or empty.
+        cells: Primitive cells in the largest supercell.
+        smallest: Sites with a smaller moment are not magnetic, µB.
+        potential: Whose moments count.
+        progress: Called with a stage, the number of structures done, and of all.
+
+    Raises:
+        UserError: The structures cannot be read, the potential knows no moments, or ``out`` cannot be written.
+    """
+    from nucleate.campaign.orderings import orderings_to
+
+    found = _file_of(structures)
+    return orderings_to(found, Path(out), cells=cells, smallest=smallest, potential=potential, progress=progress)
+
+
+def _file_of(structures: str | Path | Crystals | Sequence[Structure | Atoms]) -> StructureFile:
+    """Structures from a file, or others named by their positions."""
+    from nucleate.crystal.files import read_structures
+    from nucleate.crystal.structure_file import StructureFile
+
+    if isinstance(structures, str | Path):
+        return read_structures(structures)
+    crystals = as_crystals(structures)
+    rows = list(range(len(crystals)))
+    return StructureFile(crystals, [str(row) for row in rows], rows)
 
 
 def write_report(run: str | Path) -> Path:

@@ -13,9 +13,12 @@ from nucleate.cli import (
     data,
     design,
     evaluate,
+    finetune,
     generate,
     models,
+    orderings,
     phase_diagram,
+    predict,
     report,
     screen,
     train,
@@ -36,10 +39,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: nucleate design pigen-mp -n 16 --where chemical_system=Li-Mn-O -o runs/li-mn-o",
 )
-for verb in (design, generate, wyckoff, screen, evaluate, phase_diagram, train, models):
+for verb in (design, generate, wyckoff, screen, evaluate, phase_diagram, train, finetune, models):
     app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)
 app.add_typer(data.app, name="data")
-for verb in (convert, report):
+for verb in (predict, orderings, convert, report):
     app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)
 
 

@@ -100,10 +100,12 @@ class Trainer:
         """Mean losses under some weights, the averaged ones by default, with the same noise every time."""
         current = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average if weights is None else weights)
+        self.model.eval()
         sums: dict[str, float] = {}
         for rows in epoch_batches(self._sizes(crystals), self.config.pairs, self.config.batch, 0, 0):
             for name, value in self._losses(crystals[rows], _VALIDATION_STREAM + int(rows[0])).items():
                 sums[name] = sums.get(name, 0.0) + float(value.sum())
+        self.model.train()
         self.model.load_state_dict(current)
         return {name: value / len(crystals) for name, value in sums.items()}
 

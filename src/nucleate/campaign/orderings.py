@@ -1,0 +1,81 @@
+"""Magnetic orderings of the structures of a file, written for DFT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nucleate.campaign.progress import Progress, silent
+from nucleate.errors import Status, UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nucleate.crystal.structure_file import StructureFile
+
+TABLE = "orderings.csv"
+
+
+def orderings_to(
+    structures: StructureFile,
+    out: Path,
+    *,
+    cells: int = 2,
+    smallest: float | None = None,
+    potential: str = "chgnet",
+    progress: Progress = silent,
+) -> pd.DataFrame:
+    """Write each structure's orderings to a folder of its name; returns what the table in ``out`` holds.
+
+    Sizes of the moments come from the potential, for the structures as they are.
+
+    Arguments:
+        structures: Crystals, and rows that are none.
+        out: Folder, new or empty.
+        cells: Primitive cells in the largest supercell.
+        smallest: µB; sites with less are not magnetic. 0.1 by default.
+        potential: That knows moments.
+        progress: Called with "orderings", the number of structures done and of all.
+
+    Returns:
+        One row a structure: ``id``, ``status``, ``reason``, ``orderings``, ``skipped_supercells``,
+        ``magnetization_T`` of the ferromagnetic one.
+
+    Raises:
+        UserError: The potential knows no moments, or the folder cannot be written.
+    """
+    import pandas as pd
+
+    from nucleate.crystal.files import file_names
+    from nucleate.crystal.writing import write_whole
+    from nucleate.energies.magnetic_orderings import magnetic_orderings, write_orderings
+    from nucleate.energies.magnetism import SMALLEST
+    from nucleate.energies.potential import load_potential
+
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(str(out), "something already there", "a new or empty folder")
+    source = load_potential(potential)
+    rows: list[dict[str, Any]] = []
+    for i, (crystal, folder) in enumerate(zip(structures.crystals, file_names(structures.ids), strict=True)):
+        row: dict[str, Any] = {"row": structures.rows[i], "id": structures.ids[i], "status": Status.OK, "reason": ""}
+        try:
+            moments = source.evaluate(crystal).magmoms[0]
+            if moments.isnan().any():
+                raise UserError("--potential", f"{potential}, which knows no moments", "one that does, such as chgnet")
+            found = magnetic_orderings(crystal, moments, cells, SMALLEST if smallest is None else smallest)
+        except UserError as error:
+            if error.where == "--potential":
+                raise
+            row |= {"status": Status.INVALID_INPUT, "reason": f"{error.found}; expected {error.expected}"}
+        else:
+            write_orderings(found.found, out / folder)
+            size = found.found[0].magnetization
+            row |= {"orderings": len(found.found), "skipped_supercells": found.skipped, "magnetization_T": size}
+        rows.append(row)
+        progress("orderings", i + 1, len(structures.crystals))
+    rows += [{"row": f.row, "id": f.id, "status": f.status, "reason": f.reason} for f in structures.failures]
+    columns = ["row", "id", "status", "reason", "orderings", "skipped_supercells", "magnetization_T"]
+    table = pd.DataFrame(rows, columns=columns).sort_values("row", kind="stable").drop(columns="row")
+    table = table.astype({"orderings": "Int64", "skipped_supercells": "Int64"}).reset_index(drop=True)
+    write_whole(out / TABLE, table.to_csv(index=False).encode())
+    return table
