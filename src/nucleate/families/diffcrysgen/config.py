@@ -96,7 +96,7 @@ class DiffCrysGenConfig(Settings):
     cells: Literal["reduced", "standard"] = "standard"
     order: Literal["given", "canonical", "shuffled"] = "canonical"
     scale: Literal["row", "entry"] = "entry"
-    weights: tuple[float, float, float, float] = (1.0, 0.5, 1.0, 1.0)
+    weights: tuple[float, float, float, float] = (2.0, 0.5, 1.0, 1.0)
     widths: tuple[int, ...] = (32, 64, 128)
     attention: Literal["channels", "rows"] = "rows"
     sigma_data: float = Field(default=0.5, gt=0)
