@@ -132,7 +132,7 @@ class MagGen(nn.Module):
         self.eval()
         parts = []
         for start in range(0, len(crystals), TOGETHER):
-            raw = self.ircr.encode(self._ordered(crystals[start : start + TOGETHER]).to(self._where, torch.float32))
+            raw = self.ircr.encode(self._ordered(crystals[start : start + TOGETHER]).to(self._place, torch.float32))
             parts.append(self._posterior(self.scaling(raw))[0].cpu())
         return torch.cat(parts) if parts else torch.zeros(0, self.config.latent)
 
@@ -145,7 +145,7 @@ class MagGen(nn.Module):
             allowed: Elements that may occur, bool, shape (94,); the best of them takes the place of the best of all.
         """
         self.eval()
-        answer = self._answer(z.to(self._where, torch.float32)).clone()
+        answer = self._answer(z.to(self._place, torch.float32)).clone()
         blocks = self.ircr.blocks
         if allowed is not None:
             logits = answer[:, blocks["E"], : self.ircr.k]
@@ -162,7 +162,7 @@ class MagGen(nn.Module):
     def predicted(self, z: Tensor) -> Tensor:
         """What the branches say of points (B, D): properties (B, C) in their own units."""
         self.eval()
-        found = self._branch_values(z.to(self._where, torch.float32)).cpu()
+        found = self._branch_values(z.to(self._place, torch.float32)).cpu()
         low, width = self._units()
         return found * width + low
 
@@ -244,7 +244,7 @@ class MagGen(nn.Module):
         return replace(crystals, crystal_fields={**found, **(fields or {})})
 
     @property
-    def _where(self) -> torch.device:
+    def _place(self) -> torch.device:
         return self.encoder.dense.weight.device
 
     def _usable(self, crystals: Crystals) -> Crystals:
