@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from nucleate.crystal.crystals import Crystals
     from nucleate.data.dataset import Dataset
+    from nucleate.training.trainer import Trainer
 
 FAMILIES = {
     "pigen": ("pigen", "pigen"),
@@ -72,7 +73,6 @@ def train_family(
     """
     import torch
 
-    from nucleate.data.splits import split
     from nucleate.training.checkpoint import read_progress
     from nucleate.training.config import TrainConfig
     from nucleate.training.export import ModelFacts, halved, write_model
@@ -82,20 +82,18 @@ def train_family(
     folder, name = out / "training", out.resolve().name
     if not resume and read_progress(folder) is not None:
         raise UserError(str(out), "a training", "a new folder, or --resume to go on with this one")
-    how, what = _sorted_settings(overrides, TrainConfig.model_fields, module)
+    how, what = sorted_settings(overrides, TrainConfig.model_fields, module.SETTINGS)
     config = TrainConfig.checked({**getattr(module, "TRAINING", {}), "seed": seed, **how}, where="--set")
     settings = {"preset": preset, **what}
     asked = module.configured(settings)
-    usable = _usable(dataset, asked.max_atoms)
+    usable = usable_rows(dataset, asked.max_atoms)
     fewest = getattr(module, "FEWEST_LABELS", 1)
     labels = _labels(usable, asked.conditions, fewest, strict="conditions" in what)
     kept = [condition for condition in asked.conditions if condition.name in labels or condition.kind == "multi_hot"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = module.build({**settings, "conditions": kept}, name)
-    usable = replace(usable, table=usable.table.assign(**{f"label/{k}": v.numpy() for k, v in labels.items()}))
-    parts = split(usable, 0.1, seed=config.seed) if len(usable) >= FEWEST_TO_SPLIT else (usable,)
-    train, *others = [_reduced(part, list(labels)) for part in parts]
+    train, *others = in_parts(usable, labels, config.seed)
     train = model.fit(train)
     validation = model.prepared(others[0]) if others else None
     described = model.config.model_dump(mode="json")  # with the statistics of the labels
@@ -103,13 +101,7 @@ def train_family(
     identity = {"family": family, "model": what_is_learned, "data": dataset.digest}
     trainer = Trainer(model, config, folder, identity, device)
     weights = trainer.fit(train, validation, lambda done, total, _: progress("train", done, total))
-    measured: dict[str, float] = {}
-    if validation is not None:
-        losses = trainer.validate(validation)
-        measured = {f"validation loss, {name}": value for name, value in losses.items()}
-        half = halved(weights)
-        if trainer.validate(validation, half)["total"] <= losses["total"] * (1 + HALF_PRECISION_LOSS):
-            weights = half
+    measured, weights = validated(trainer, validation, weights)
     if isinstance(model, Finishing):
         model.load_state_dict(weights)
         model.finished(train)
@@ -139,6 +131,31 @@ def train_family(
     return out
 
 
+def validated(
+    trainer: Trainer, validation: Crystals | None, weights: dict[str, Tensor]
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """What the validation says of averaged weights, and those weights, halved where that costs nothing."""
+    from nucleate.training.export import halved
+
+    if validation is None:
+        return {}, weights
+    losses = trainer.validate(validation)
+    measured = {f"validation loss, {name}": value for name, value in losses.items()}
+    half = halved(weights)
+    if trainer.validate(validation, half)["total"] <= losses["total"] * (1 + HALF_PRECISION_LOSS):
+        weights = half
+    return measured, weights
+
+
+def in_parts(dataset: Dataset, labels: Mapping[str, Tensor], seed: int) -> list[Crystals]:
+    """Training and, where there are enough, validation crystals in reduced cells, with their labels as fields."""
+    from nucleate.data.splits import split
+
+    carried = replace(dataset, table=dataset.table.assign(**{f"label/{k}": v.numpy() for k, v in labels.items()}))
+    parts = split(carried, 0.1, seed=seed) if len(carried) >= FEWEST_TO_SPLIT else (carried,)
+    return [reduced_cells(part, list(labels)) for part in parts]
+
+
 def family_module(name: str) -> tuple[ModuleType, str]:
     """The package of a family or predictor and its preset.
 
@@ -152,12 +169,12 @@ def family_module(name: str) -> tuple[ModuleType, str]:
     raise UserError("family", repr(name), "one of " + ", ".join((*FAMILIES, *PREDICTORS)))
 
 
-def _sorted_settings(
-    overrides: Mapping[str, str], training: Mapping[str, object], module: ModuleType
+def sorted_settings(
+    overrides: Mapping[str, str], training: Mapping[str, object], family: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Values for the training and for the family."""
     values = {name: _value(text) for name, text in overrides.items()}
-    known = {*training, *module.SETTINGS}
+    known = {*training, *family}
     unknown = [name for name in values if name.partition(".")[0] not in known]
     if unknown:
         raise UserError("--set", repr(unknown[0]), "one of " + ", ".join(sorted(known)))
@@ -173,7 +190,7 @@ def _value(text: str) -> Any:
         return [_value(part.strip()) for part in text.split(",")] if "," in text else text
 
 
-def _usable(dataset: Dataset, max_atoms: int) -> Dataset:
+def usable_rows(dataset: Dataset, max_atoms: int) -> Dataset:
     """The rows that a family can take.
 
     Raises:
@@ -202,7 +219,7 @@ def _labels(dataset: Dataset, conditions: Sequence[Any], fewest: int, strict: bo
     return {name: values for name, values in found.items() if name not in few}
 
 
-def _reduced(dataset: Dataset, names: Sequence[str]) -> Crystals:
+def reduced_cells(dataset: Dataset, names: Sequence[str]) -> Crystals:
     """Reduced cells with their labels."""
     from nucleate.symmetry.standard_cells import niggli_reduced
 

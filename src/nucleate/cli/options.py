@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from nucleate.errors import UserError
+
 Seed = Annotated[int, typer.Option(help="Equal seeds give equal crystals.", min=0)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", metavar="DEVICE")]
 Guidance = Annotated[
@@ -122,3 +124,18 @@ MaxSeconds = Annotated[float, typer.Option(help="Seconds for a relaxation.", ric
 ChunkSize = Annotated[
     int, typer.Option(help="Candidates in one shard; part of what makes equal bytes.", rich_help_panel="Screening")
 ]
+
+
+def assignments(items: list[str] | None) -> dict[str, str]:
+    """Settings from ``NAME=VALUE`` texts.
+
+    Raises:
+        UserError: A text is none.
+    """
+    settings = {}
+    for item in items or ():
+        name, separator, value = item.partition("=")
+        if not separator:
+            raise UserError("--set", repr(item), "NAME=VALUE")
+        settings[name] = value
+    return settings

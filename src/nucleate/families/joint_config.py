@@ -133,7 +133,6 @@ class JointConfig(Settings):
 
 AnyConfig = TypeVar("AnyConfig", bound=JointConfig)
 AnySettings = TypeVar("AnySettings", bound=Settings)
-AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def configured(

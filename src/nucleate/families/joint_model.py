@@ -5,10 +5,8 @@ A family brings processes, a network and its own losses; everything here is the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +19,7 @@ from nucleate.diffusion.joint import Answer, Denoiser, JointProcess, Sampler, St
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.diffusion.species import MaskedSpecies
 from nucleate.diffusion.symmetric import ClassSpecies, OrbitCoordinates, SymmetricCells
-from nucleate.families.joint_config import AnyConfig, JointConfig, SamplerConfig, sampler_from
-from nucleate.families.stored import CONFIG, load_weights, stored_config
+from nucleate.families.joint_config import JointConfig, SamplerConfig
 from nucleate.guidance.adapters import Adapters, Mix
 from nucleate.guidance.classifier_free import Guided
 from nucleate.guidance.embedding import ConditionEmbedding
@@ -155,6 +152,25 @@ class JointModel(nn.Module):
         placed = self.templates.fit(crystals)
         self.known.fit(placed.crystal_fields["template"], self._standardised_labels(placed))
         return self._ready(described(placed, self.templates))
+
+    def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
+        """Take statistics of the adapters ``names`` from tuning crystals and return those ready for a call.
+
+        What was learned of sizes and elements stays; templates and labels of the crystals come on top.
+        """
+        new = [condition for condition in self.config.adapters if condition.name in names]
+        fitted = {condition.name: condition for condition in fitted_conditions(new, crystals)}
+        adapters = tuple(fitted.get(condition.name, condition) for condition in self.config.adapters)
+        self.config = self.config.model_copy(update={"adapters": adapters})
+        self.adapters.conditions = adapters
+        if not self.config.templates:
+            return self.prepared(crystals)
+        own = OrbitTemplates()
+        placed = own.fit(crystals)
+        at = placed.crystal_fields["template"]
+        self.known.extend(torch.where(at < 0, at, at + len(self.templates)), self._standardised_labels(placed))
+        self.templates.extend(own)
+        return self._ready(described(placed, own))
 
     def _standardised_labels(self, crystals: Crystals) -> Tensor:
         """Labels of the conditions that are numbers, shape (B, C), NaN where missing."""
@@ -361,39 +377,3 @@ class JointModel(nn.Module):
             OrbitCoordinates.like(frac, orbits),
             SymmetricCells.like(cell, project),
         )
-
-
-AnyModel = TypeVar("AnyModel", bound=JointModel)
-
-
-def loaded(
-    model: Callable[[AnyConfig, str], AnyModel],
-    config: type[AnyConfig],
-    family: str,
-    folder: Path,
-    sampler: str,
-    paper: SamplerConfig,
-    guidance: float | Mapping[str, float] | None,
-) -> AnyModel:
-    """The model of a folder, ready to sample.
-
-    Arguments:
-        model: Makes one from configuration and name.
-        config: Class of the configuration.
-        family: Whose model the folder should hold.
-        folder: With weights and configuration.
-        sampler: See :func:`nucleate.families.joint_config.sampler_from`.
-        paper: The family's published walk.
-        guidance: γ of every condition, or by name, where a call says nothing; the model's own if None.
-
-    Raises:
-        UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
-    """
-    stored = stored_config(folder, family)
-    settings = config.checked(stored.get("config", {}), where=str(folder / CONFIG))
-    walk = sampler_from(sampler, settings.sampler, paper)
-    settings = config.checked(settings.model_dump() | {"sampler": walk.model_dump()}, where="--sampler")
-    made = model(settings, str(stored.get("name", folder.name)))
-    made.strengths = guidance
-    load_weights(made, folder)
-    return made.eval()

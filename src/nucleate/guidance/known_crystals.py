@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 NEAREST = 64
 """Training crystals that a kernel spans at least."""
@@ -37,6 +38,13 @@ class KnownCrystals(nn.Module):
         kept = template >= 0
         self.register_buffer("template", template[kept].to(torch.int16))
         self.register_buffer("labels", labels[kept].to(torch.float16).float())
+
+    def extend(self, template: Tensor, labels: Tensor) -> None:
+        """Add crystals with ``labels`` (R', C') of more conditions than before; those that were there have none."""
+        before = F.pad(self.labels, (0, labels.shape[1] - self.labels.shape[1]), value=torch.nan)
+        kept = template >= 0
+        self.register_buffer("template", torch.cat([self.template, template[kept].to(torch.int16)]))
+        self.register_buffer("labels", torch.cat([before, labels[kept].to(torch.float16).float()]))
 
     def draw(self, asked: Tensor, weights: Tensor, u: Tensor) -> Tensor:
         """Templates (n,) of training crystals near the asked labels.

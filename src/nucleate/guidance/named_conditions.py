@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
+from torch import Tensor
+
+from nucleate.errors import RequestWarning
 from nucleate.guidance.conditions import Categorical, Condition, MultiHot, Scalar
 
 NAMED: dict[str, Condition] = {
@@ -27,3 +32,32 @@ NAMED: dict[str, Condition] = {
 def by_name(name: str) -> Condition:
     """The condition of a name; one that is not known is a bare number."""
     return NAMED.get(name) or Scalar(name=name)
+
+
+PLAUSIBLE = {
+    "compactness": (0.05, 2.0),
+    "local_environment_diversity": (0.0, 10.0),
+    "complexity": (0.0, 8.0),
+    "energy_above_hull": (-0.5, 10.0),
+    "formation_energy": (-7.0, 10.0),
+    "band_gap": (0.0, 25.0),
+    "magnetic_density": (-0.5, 0.5),
+    "saturation_magnetization": (-5.0, 5.0),
+    "bulk_modulus": (0.1, 800.0),
+    "hhi_score": (0.0, 10_000.0),
+}
+"""Labels beyond these are likely in other units."""
+
+
+def warn_of_units(name: str, labels: Tensor, source: str) -> None:
+    """Warn, with the range seen, of labels (B,) that cannot be in the condition's unit; NaN are left out."""
+    known = labels[labels.isfinite()]
+    if name not in PLAUSIBLE or not len(known):
+        return
+    low, high = PLAUSIBLE[name]
+    if float(known.min()) < low or float(known.max()) > high:
+        condition = NAMED[name]
+        unit = f" {condition.unit}" if isinstance(condition, Scalar) and condition.unit else ""
+        seen = f"{float(known.min()):g}..{float(known.max()):g}"
+        text = f"{source}: {name} reaches over {seen}, but is expected within {low:g}..{high:g}{unit}; other units?"
+        warnings.warn(text, RequestWarning, stacklevel=3)

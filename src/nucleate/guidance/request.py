@@ -21,6 +21,8 @@ from nucleate.symmetry.templates import OrbitTemplates
 
 BUILT_IN = ("chemical_system", "composition", "n_atoms")
 """Conditions that a walk meets whatever the network has learned."""
+LEAST_WEIGHT = 1e-7
+"""Of a template that no crystal of the original training has; others weigh at least 1."""
 
 
 class Offer(Protocol):
@@ -271,4 +273,5 @@ def _fitting(templates: OrbitTemplates, where: Conditions) -> Tensor:
     elif where.chemical_system:
         n_elements = len(where.chemical_system)
         fits &= classes <= n_elements if where.allow_subsystems else classes == n_elements
-    return templates.weights.cpu() * fits
+    # Those of a fine-tuning weigh nothing, so that free requests stay as they were, but can be asked for.
+    return templates.weights.cpu().float().clamp_min(LEAST_WEIGHT) * fits

@@ -112,6 +112,18 @@ class OrbitTemplates(nn.Module):
             crystal_fields={**crystals.crystal_fields, "template": template},
         )
 
+    def extend(self, others: OrbitTemplates) -> None:
+        """Add the templates of others behind these, with weights of zero."""
+        shift = {
+            "metric": len(self.metrics),
+            "site_rotation": len(self.rotations),
+            "orbit_site_symmetry": len(self.bases),
+        }
+        for name in _FIELDS:
+            mine, theirs = getattr(self, name), getattr(others, name).to(self.n_sites.device)
+            theirs = theirs + shift.get(name, 0) if name != "weights" else torch.zeros_like(theirs)
+            self.register_buffer(name, torch.cat([mine, theirs.to(mine.dtype)]) if len(mine) else theirs)
+
     @property
     def class_sizes(self) -> Tensor:
         """Sites of each class, shape (T, K), zero beyond the classes of a template."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nucleate.families import joint_config
-from nucleate.families.joint_model import loaded
+from nucleate.families.joint_loading import loaded
 from nucleate.families.mattergen.config import PAPER_SAMPLER, MatterGenConfig
 from nucleate.families.mattergen.model import MatterGen
 
@@ -16,6 +16,8 @@ PRESETS = {
     "mattergen-conditioned": MatterGenConfig.conditioned,
     "mattergen-paper": MatterGenConfig.paper,
 }
+TRAINING = {"pairs": 3200, "batch": (16, 64)}
+"""Where it departs from a training's defaults: a batch of triplets takes more memory than one of pairs."""
 SETTINGS = ("preset", *MatterGenConfig.model_fields)
 """Names that :func:`build` takes; ``sampler.steps``, ``gemnet.blocks`` and the like reach inside a setting."""
 

@@ -1,8 +1,8 @@
 """Joint diffusion of species, fractional coordinates and cell on GemNet-dT: MatterGen.
 
 Zeni et al., A generative model for inorganic materials design, Nature 2025. Species are masked (a D3PM), coordinates
-get wrapped normal noise that shrinks with the cell, cells noise that keeps the variance and ends in cubes of the average
-density. The paper's choices and those that replace them by default stand side by side in
+get wrapped normal noise that shrinks with the cell, cells noise that keeps the variance and ends in cubes of the
+average density. The paper's choices and those that replace them by default stand side by side in
 :mod:`nucleate.families.mattergen.config`.
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nucleate.families import joint_config
-from nucleate.families.joint_model import loaded
+from nucleate.families.joint_loading import loaded
 from nucleate.families.pigen.config import PAPER_SAMPLER, PigenConfig
 from nucleate.families.pigen.model import Pigen
 
