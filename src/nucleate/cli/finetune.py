@@ -44,6 +44,5 @@ def command(
     if as_json:
         print_json({"model": str(folder)})
     else:
-        note(
-            f"the model is in {folder}; use it with: nucleate design {folder} -n 16 --where {properties[0]}=VALUE -o RUN"
-        )
+        asked = f"--where {properties[0]}=VALUE"
+        note(f"the model is in {folder}; use it with: nucleate design {folder} -n 16 {asked} -o RUN")
