@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -171,6 +171,9 @@ def fill(
     Raises:
         UserError: No volume is known for an element, or a cell would hold too many sites.
     """
+    settings = settings or FillSettings()
+    if potential is None:
+        settings = replace(settings, keep=1)
     found = []
     for i, protostructure in enumerate(protostructures):
         found.append(candidates(protostructure, crystal_stream(seed, start + i), settings, potential))
@@ -260,16 +263,16 @@ def _improved(energy: ProxyEnergy, free: Tensor, strain: Tensor, steps: int) -> 
         if step % RELIST_EVERY == 0:
             here = x if state is None else state.x
             pairs = energy.pairs(here[:, :n_free], here[:, n_free:])
-            value, *slopes = energy.gradient(here[:, :n_free], here[:, n_free:], pairs)
+            value, slope = energy.gradient(here[:, :n_free], here[:, n_free:], pairs)
             if state is None:
-                state = Descent.start(here, value, torch.cat(slopes, 1), STIFFNESS * metric, metric, FIRST_RADIUS)
+                state = Descent.start(here, value, slope, STIFFNESS * metric, metric, FIRST_RADIUS)
             else:
-                state.energy, state.gradient = value, torch.cat(slopes, 1)
+                state.energy, state.gradient = value, slope
         if state is None:
             break
         tried = state.proposal()
-        value, *slopes = energy.gradient(tried[:, :n_free], tried[:, n_free:], pairs)
-        state.learn(tried, value, torch.cat(slopes, 1))
+        value, slope = energy.gradient(tried[:, :n_free], tried[:, n_free:], pairs)
+        state.learn(tried, value, slope)
         if step + 1 in EARLY_STEPS:
             stages.append(state.x.clone())
     done = x if state is None else state.x
@@ -281,13 +284,9 @@ def _improved(energy: ProxyEnergy, free: Tensor, strain: Tensor, steps: int) -> 
 def _ranked(energy: ProxyEnergy, free: Tensor, strain: Tensor, early: Tensor) -> Tensor:
     """Indices of different crystals: finished ones before early ones, spaced ones before others, then by energy."""
     pairs = energy.pairs(free, strain)
-    value = energy.energy(free, strain, pairs)
-    lattice = energy.layout.lattice(strain)
-    length = energy.lengths(energy.layout.frac(free), lattice, pairs)
-    contact = length / energy.radii[pairs.first, pairs.second]
-    closest = value.new_full((len(value),), torch.inf).scatter_reduce(0, pairs.draw, contact, "amin")
-    crowded = closest < CLOSEST
-    volume = torch.linalg.det(lattice).abs().log()
+    value, _ = energy.gradient(free, strain, pairs)
+    crowded = energy.closest(free, strain, pairs) < CLOSEST
+    volume = torch.linalg.det(energy.layout.lattice(strain)).abs().log()
     order = torch.from_numpy(np.lexsort((value.numpy(), early.numpy(), crowded.numpy())))
     return _different(order, value, volume, SAME_ENERGY, SAME_VOLUME)
 

@@ -31,9 +31,11 @@ CONTACT_STIFFNESS = 60.0
 """kT/Å² of a pair closer than its smallest distance."""
 
 VOLUME_SPREAD = 0.12
-"""Deviation of the logarithm of the volume that costs ``VOLUME_WEIGHT`` / 2 kT an atom."""
+"""Deviation of the logarithm of the volume that costs half a kT an atom."""
 
-VOLUME_WEIGHT = 1.0
+STEP = 0.02
+"""Å between the nodes of the curves that are looked up."""
+
 MOST_IMAGES = 8
 PAIRS_AT_ONCE = 3_000_000
 
@@ -66,20 +68,17 @@ class ProxyEnergy:
 
     def __init__(self, layout: Layout, table: PotentialTable | None = None) -> None:
         self.layout = layout
-        self.table = table or shipped_table()
         numbers = layout.numbers
-        counts = {int(z): int((numbers == z).sum()) for z in numbers.unique()}
-        self.log_volume = float(torch.tensor(cell_volume(counts, "protostructure")).log())
-        smallest = separations(counts)
-        self.smallest = torch.tensor(
-            [[smallest[min(a, b), max(a, b)] for b in numbers.tolist()] for a in numbers.tolist()],
-            dtype=torch.float64,
-        )
+        elements = numbers.unique()
+        counts = {int(z): int((numbers == z).sum()) for z in elements}
+        self.log_volume = float(torch.tensor(cell_volume(counts, "protostructure"), dtype=torch.float64).log())
         radii = torch.tensor(COVALENT_RADII, dtype=torch.float64)[numbers]
         self.radii = radii[:, None] + radii
-        self.rows = pair_rows(numbers[:, None], numbers[None, :].expand(len(numbers), -1))
-        self.share = torch.zeros(len(numbers), dtype=torch.float64)
-        self.share[layout.first] = 0.5 * layout.weight.double() / len(numbers)
+        place = torch.searchsorted(elements, numbers)
+        self._kind = place[:, None] * len(elements) + place
+        self._cubics = _cubics(elements, counts, table or shipped_table())
+        self._share = torch.zeros(len(numbers), dtype=torch.float64)
+        self._share[layout.first] = 0.5 * layout.weight.double() / len(numbers)
 
     def pairs(self, free: Tensor, strain: Tensor, reach: float = REACH + SKIN) -> Pairs:
         """All pairs up to ``reach`` Å of crystals at free coordinates (D, F) and strains (D, K)."""
@@ -103,8 +102,8 @@ class ProxyEnergy:
         near = minimum_image(raw)
         vectors = near @ lattice[:, None]
         shifts = offsets.to(frac.dtype) @ lattice
-        squared = sum((vectors[..., k, None] + shifts[:, None, None, :, k]).square() for k in range(3))
-        close = squared < reach**2
+        x, y, z = ((vectors[..., k, None] + shifts[:, None, None, :, k]).square() for k in range(3))
+        close = x.add_(y).add_(z) < reach**2
         home = (offsets == 0).all(-1)
         itself = torch.arange(frac.shape[1]) == first[:, None]
         close &= ~(itself[:, :, None] & home)
@@ -112,32 +111,71 @@ class ProxyEnergy:
         whole = offsets.to(frac.dtype)[image] + (near - raw)[draw, orbit, second].round()
         return draw + offset, first[orbit], second, whole
 
-    def lengths(self, frac: Tensor, lattice: Tensor, pairs: Pairs) -> Tensor:
-        """Distances in Å of listed pairs, shape (E,)."""
-        n = frac.shape[1]
-        flat = frac.reshape(-1, 3)
-        ends = flat.index_select(0, pairs.draw * n + pairs.second) - flat.index_select(0, pairs.draw * n + pairs.first)
-        vectors = ((ends + pairs.image)[:, :, None] * lattice.index_select(0, pairs.draw)).sum(1)
-        return vectors.square().sum(-1).clamp_min(1e-12).sqrt()
+    def closest(self, free: Tensor, strain: Tensor, pairs: Pairs) -> Tensor:
+        """Smallest distance over the sum of covalent radii, shape (D,)."""
+        _, _, length = self._vectors(self.layout.frac(free), self.layout.lattice(strain), pairs)
+        contact = length / self.radii[pairs.first, pairs.second]
+        return contact.new_full((len(free),), torch.inf).scatter_reduce(0, pairs.draw, contact, "amin")
 
-    def energy(self, free: Tensor, strain: Tensor, pairs: Pairs) -> Tensor:
-        """Energies in kT an atom, shape (D,); differentiable."""
-        lattice = self.layout.lattice(strain)
-        length = self.lengths(self.layout.frac(free), lattice, pairs)
-        smallest = self.smallest[pairs.first, pairs.second]
-        inside = length < REACH
-        fade = 0.5 * (1 + torch.cos(torch.pi * ((length - REACH + FADE) / FADE).clamp(0, 1)))
-        usual = self.table.energies(self.rows[pairs.first, pairs.second], torch.maximum(length, smallest)) * fade
-        contact = 0.5 * CONTACT_STIFFNESS * (smallest - length).clamp_min(0).square()
-        values = torch.where(inside, usual, 0.0) + contact
-        total = values.new_zeros(len(free)).index_add(0, pairs.draw, values * self.share[pairs.first])
-        excess = torch.linalg.det(lattice).abs().log() - self.log_volume
-        return total + 0.5 * VOLUME_WEIGHT * (excess / VOLUME_SPREAD).square()
-
-    def gradient(self, free: Tensor, strain: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
-        """Energies (D,) and derivatives in the free coordinates (D, F) and strains (D, K)."""
+    def gradient(self, free: Tensor, strain: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Energies (D,) and their derivatives in free coordinates and strains, shape (D, F + K)."""
+        count, n = len(free), self.layout.n_sites
         with torch.enable_grad():
-            u, c = free.detach().requires_grad_(), strain.detach().requires_grad_()
-            energy = self.energy(u, c, pairs)
-            by_u, by_c = torch.autograd.grad(energy.sum(), (u, c), allow_unused=True)
-        return energy.detach(), by_u if by_u is not None else torch.zeros_like(u), by_c
+            shape = strain.detach().requires_grad_()
+            cells = self.layout.lattice(shape)
+        lattice = cells.detach()
+        ends, vector, length = self._vectors(self.layout.frac(free), lattice, pairs)
+        place = (length / STEP).clamp(max=self._cubics.shape[1] - 1e-6)
+        left = place.long()
+        t = place - left
+        row = self._kind[pairs.first, pairs.second] * self._cubics.shape[1] + left
+        c0, c1, c2, c3 = self._cubics.flatten(0, 1).index_select(0, row).unbind(1)
+        share = self._share[pairs.first]
+        energy = free.new_zeros(count).index_add(0, pairs.draw, share * (c0 + t * (c1 + t * (c2 + t * c3))))
+        slope = share * (c1 + t * (2 * c2 + t * (3 * c3))) / STEP
+        pull = (slope / length)[:, None] * vector
+        by_lattice = lattice.new_zeros(count, 9).index_add(
+            0, pairs.draw, (ends[:, :, None] * pull[:, None, :]).flatten(1)
+        )
+        by_site = pull.new_zeros(count * n, 3).index_add(0, pairs.draw * n + pairs.second, pull)
+        by_site = by_site.index_add(0, pairs.draw * n + pairs.first, -pull).reshape(count, n, 3)
+        by_free = torch.einsum("dni,nif->df", by_site @ lattice.mT, self.layout.matrix)
+        excess = torch.linalg.det(lattice).abs().log() - self.log_volume
+        total = energy + 0.5 * (excess / VOLUME_SPREAD).square()
+        by_cell = (
+            by_lattice.reshape(count, 3, 3) + (excess / VOLUME_SPREAD**2)[:, None, None] * torch.linalg.inv(lattice).mT
+        )
+        (by_strain,) = torch.autograd.grad(cells, shape, by_cell)
+        return total, torch.cat([by_free, by_strain], 1)
+
+    def _vectors(self, frac: Tensor, lattice: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
+        """Listed pairs as fractional vectors (E, 3), in Å (E, 3), and their lengths (E,)."""
+        n, flat = frac.shape[1], frac.reshape(-1, 3)
+        ends = flat.index_select(0, pairs.draw * n + pairs.second) - flat.index_select(0, pairs.draw * n + pairs.first)
+        ends = ends + pairs.image
+        cells = lattice.index_select(0, pairs.draw)
+        vector = ends[:, 0, None] * cells[:, 0] + ends[:, 1, None] * cells[:, 1] + ends[:, 2, None] * cells[:, 2]
+        x, y, z = vector.unbind(1)
+        return ends, vector, (x * x + y * y + z * z).clamp_min(1e-12).sqrt()
+
+
+def _cubics(elements: Tensor, counts: dict[int, int], table: PotentialTable) -> Tensor:
+    """Energy of a pair of elements as cubics between nodes from 0 to ``REACH``, zero in the last, (P, G, 4)."""
+    first, second = elements.repeat_interleave(len(elements)), elements.repeat(len(elements))
+    smallest = separations(counts)
+    limit = torch.tensor(
+        [smallest[min(a, b), max(a, b)] for a, b in zip(first.tolist(), second.tolist(), strict=True)],
+        dtype=torch.float64,
+    )[:, None]
+    nodes = STEP * torch.arange(round(REACH / STEP) + 2, dtype=torch.float64)
+    length = nodes.expand(len(first), -1).clone().requires_grad_()
+    with torch.enable_grad():
+        fade = 0.5 * (1 + torch.cos(torch.pi * ((length - REACH + FADE) / FADE).clamp(0, 1)))
+        rows = pair_rows(first, second)[:, None].expand_as(length)
+        # Below the smallest distance springs alone push: the core of the potential is too steep to step on.
+        usual = table.energies(rows, torch.maximum(length, limit)) * fade
+        value = usual + 0.5 * CONTACT_STIFFNESS * (limit - length).clamp_min(0).square()
+        (slope,) = torch.autograd.grad(value.sum(), length)
+    value, slope = value.detach(), STEP * slope
+    v0, v1, s0, s1 = value[:, :-1], value[:, 1:], slope[:, :-1], slope[:, 1:]
+    return torch.stack([v0, s0, 3 * (v1 - v0) - 2 * s0 - s1, 2 * (v0 - v1) + s0 + s1], -1)
