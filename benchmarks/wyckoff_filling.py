@@ -1,0 +1,197 @@
+"""Crystals from protostructures: our filling against PyXtal's, on the same labels in one run.
+
+    python benchmarks/wyckoff_filling.py known
+    python benchmarks/wyckoff_filling.py bonds --data train.csv.gz --count 300
+    python benchmarks/wyckoff_filling.py relaxed --data train.csv.gz --count 60
+
+known: crystals of the literature from their protostructures alone, matched with pymatgen's StructureMatcher. PyXtal's
+draws pass through the same ranking and relaxation inside the group, with at least as many calls of CHGNet; "one
+filling, relaxed" is what the WyckoffDiff papers do. bonds: no potential at all; share of crystals whose proxy
+potential passes, and with a pair closer than 0.7 of the sum of covalent radii. relaxed: space groups that survive
+a free relaxation from a rattled start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from nucleate.crystal.convert import to_pymatgen
+from nucleate.crystal.crystals import Crystals
+from nucleate.descriptors.spp import proxy_potential, shipped_table
+from nucleate.descriptors.validity import validity
+from nucleate.energies.potential import load_potential
+from nucleate.energies.relaxation import RELAX_V1, relax
+from nucleate.search.protostructure_filling import Candidates, FillSettings, candidates
+from nucleate.search.streams import crystal_stream
+from nucleate.symmetry.protostructure import Protostructure
+from nucleate.symmetry.prototype import protostructures
+from nucleate.symmetry.space_group import space_groups
+
+KNOWN = (
+    ("MgAl2O4", "spinel"), ("TiO2", "rutile"), ("TiO2", "anatase"), ("SrTiO3", "perovskite"),
+    ("Ca3Al2Si3O12", "garnet"), ("K2NaAlF6", "elpasolite"), ("Cs2NaYCl6", "elpasolite"),
+)  # fmt: skip
+# Z. Anorg. Allg. Chem. and Galasso (1969): double perovskites of oxides, a in Å and x of oxygen at 24e.
+DOUBLE_PEROVSKITES = (("Ba", "Y", "Ta", 8.433, 0.2650),)
+SYSTEMS = (2, 15, 74, 142, 167, 194, 230)
+
+
+def known_crystals() -> Iterator[tuple[str, Crystals]]:
+    """Name and primitive cell of each crystal to find."""
+    from nucleate.data.literature import load_literature
+
+    crystals, table = load_literature()
+    for formula, prototype in KNOWN:
+        row = table.index[(table["formula"] == formula) & (table["prototype"] == prototype)][0]
+        yield f"{formula} {prototype}", crystals[int(row)]
+    from pymatgen.core import Lattice, Structure
+
+    from nucleate.crystal.convert import from_pymatgen
+
+    for a, b, c, edge, x in DOUBLE_PEROVSKITES:
+        sites = [[0.25, 0.25, 0.25], [0.5, 0.5, 0.5], [0, 0, 0], [x, 0, 0]]
+        cubic = Structure.from_spacegroup("Fm-3m", Lattice.cubic(edge), [a, b, c, "O"], sites)
+        yield f"{a}2{b}{c}O6 double perovskite", from_pymatgen([cubic.get_primitive_structure()])
+
+
+def known(seed: int) -> None:
+    """Print who finds which crystal."""
+    from pymatgen.analysis.structure_matcher import StructureMatcher
+
+    potential, matcher = load_potential("chgnet"), StructureMatcher()
+    print(f"{'':30}{'':22}{'found':>7}{'rank':>6}{'calls':>7}{'filling s':>11}{'CHGNet s':>10}{'wall s':>8}")
+    for name, crystal in known_crystals():
+        target = to_pymatgen(crystal)[0]
+        (protostructure,) = protostructures(crystal)
+        if protostructure is None:
+            raise SystemExit(f"{name}: no protostructure")
+        spent = 0
+        for method in ("proxy", "pyxtal"):
+            settings = FillSettings(method=method)
+            if method == "pyxtal":
+                settings = replace(settings, calls=max(spent, settings.keep + settings.relaxed))
+            begun = time.time()
+            found = candidates(protostructure, crystal_stream(seed, 0), settings, potential)
+            hits = [matcher.fit(target, structure) for structure in to_pymatgen(found.crystals)]
+            spent = max(spent, found.calls)
+            _row(name if method == "proxy" else "", method, hits, found, time.time() - begun)
+        begun, start = time.time(), time.process_time()
+        drawn = candidates(
+            protostructure, crystal_stream(seed, 0), FillSettings(method="pyxtal", keep=1, draws=1), None
+        )
+        filling = time.process_time() - start
+        numbers, frac, lattice = (part.numpy() for part in drawn.crystals.sites(0))
+        ended = relax(numbers, frac, lattice, potential, RELAX_V1)
+        end = Crystals.from_lists([ended.numbers.tolist()], [torch.from_numpy(ended.frac)], [ended.lattice.tolist()])
+        hit = matcher.fit(target, to_pymatgen(end)[0])
+        print(
+            f"{'':30}{'one filling, relaxed':22}{'yes' if hit else 'no':>7}{'':6}{ended.n_steps:7}{filling:11.2f}"
+            f"{ended.seconds:10.2f}{time.time() - begun:8.1f}",
+            flush=True,
+        )
+
+
+def _row(name: str, method: str, hits: list[bool], found: Candidates, wall: float) -> None:
+    rank = hits.index(True) + 1 if any(hits) else None
+    print(
+        f"{name:30}{method:22}{'yes' if rank == 1 else 'no':>7}{rank or '-':>6}{found.calls:7}{found.seconds:11.2f}"
+        f"{found.potential_seconds:10.2f}{wall:8.1f}",
+        flush=True,
+    )
+
+
+def labels(path: str, count: int, seed: int) -> list[Protostructure]:
+    """Protostructures of ``count`` structures of a data set, drawn at random."""
+    from nucleate.data.dataset import load_dataset
+
+    crystals, found = load_dataset(path).crystals, []
+    for i in np.random.default_rng(seed).permutation(len(crystals)):
+        (one,) = protostructures(crystals[int(i)])
+        if one is not None and one.n_primitive <= int(crystals.n_atoms[int(i)]):
+            found.append(one)
+        if len(found) == count:
+            break
+    return found
+
+
+def bonds(path: str, count: int, seed: int) -> None:
+    """Print how many fillings have usual distances."""
+    asked = labels(path, count, seed)
+    threshold = shipped_table().thresholds["all"]
+    print(f"{len(asked)} labels; proxy potential passes at {threshold:.3f} kT and less")
+    heads = ("label kept", "SPP passes", "pair < 0.7", "pair < 0.5", "core-s each")
+    print(f"{'':10}" + "".join(f"{head:>13}" for head in heads), flush=True)
+    for method in ("proxy", "pyxtal"):
+        settings = FillSettings(method=method, keep=1, rounds=3 if method == "proxy" else 1)
+        parts, carries, start = [], [], time.process_time()
+        for i, protostructure in enumerate(asked):
+            found = candidates(protostructure, crystal_stream(seed, i), settings)
+            parts.append(found.crystals[0])
+            carries.append(bool(found.carries_label[0]))
+        seconds = (time.process_time() - start) / len(asked)
+        crystals = Crystals.concatenate(parts)
+        score, closest = proxy_potential(crystals).score, validity(crystals).min_radii_fraction
+        print(
+            f"{method:10}{np.mean(carries):13.1%}{(score <= threshold).double().mean():13.1%}"
+            f"{(closest < 0.7).double().mean():13.1%}{(closest < 0.5).double().mean():13.1%}{seconds:13.3f}",
+            flush=True,
+        )
+
+
+def relaxed(path: str, count: int, seed: int, with_potential: bool) -> None:
+    """Print which symmetry survives a free relaxation."""
+    potential = load_potential("chgnet")
+    asked = labels(path, count, seed)
+    same, group, low, failed, calls, steps = 0, 0, 0, 0, 0, 0
+    start = time.process_time()
+    for i, protostructure in enumerate(asked):
+        settings = FillSettings(calls=60, keep=4, relaxed=2)
+        found = candidates(protostructure, crystal_stream(seed, i), settings, potential if with_potential else None)
+        numbers, frac, lattice = (part.numpy() for part in found.crystals.sites(0))
+        ended = relax(numbers, frac, lattice, potential, RELAX_V1, rattle=(seed, i))
+        end = Crystals.from_lists([ended.numbers.tolist()], [torch.from_numpy(ended.frac)], [ended.lattice.tolist()])
+        number = int(space_groups(end)[0])
+        calls, steps = calls + found.calls, steps + ended.n_steps
+        failed += ended.status != "ok"
+        same += np.searchsorted(SYSTEMS, number) == np.searchsorted(SYSTEMS, protostructure.space_group)
+        group += number == protostructure.space_group
+        low += number == 1 and protostructure.space_group != 1
+        if (i + 1) % 10 == 0:
+            done = i + 1
+            print(
+                f"{done} labels: same crystal system {same / done:.1%}, same group {group / done:.1%}, "
+                f"P1 {low / done:.1%}, not converged {failed / done:.1%}; {calls} calls in the group, "
+                f"{steps} after, {(time.process_time() - start) / done:.1f} core-s each",
+                flush=True,
+            )
+
+
+def main() -> None:
+    """Run one of the three and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("known", "bonds", "relaxed"))
+    parser.add_argument("--data", default="train.csv.gz", help="structures whose labels are filled")
+    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-potential", action="store_true", help="relaxed: start from the cheap energy's best")
+    choice = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    match choice.what:
+        case "known":
+            known(choice.seed)
+        case "bonds":
+            bonds(choice.data, choice.count, choice.seed)
+        case "relaxed":
+            relaxed(choice.data, choice.count, choice.seed, not choice.no_potential)
+
+
+if __name__ == "__main__":
+    main()
