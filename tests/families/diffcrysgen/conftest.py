@@ -54,3 +54,9 @@ def model(request, data):
 @pytest.fixture(scope="session")
 def steered_model(data):
     return fitted(STEERED, data)
+
+
+@pytest.fixture(scope="session")
+def salts_of():
+    """A function: how many crystals of the data set to make."""
+    return salts
