@@ -91,3 +91,73 @@ def test_the_expected_loss_of_knowing_nothing_is_half_the_entropy():
 
 def test_the_prior_is_all_masked():
     assert PROCESS.prior(keyed(2), (2, 3)).tolist() == [[MASK] * 3] * 2
+
+
+MATTERGEN = MaskedProcess(5, 1000, "bound")
+
+
+def test_times_are_the_indices_of_a_d3pm():
+    t = torch.tensor([1.0, 0.5, 0.001])
+    assert MATTERGEN.index(t).tolist() == [999, 499, 0]
+    grid = torch.arange(1, 1001) / 1000
+    assert torch.equal(MATTERGEN.index(grid), torch.arange(1000.0))
+    torch.testing.assert_close(MATTERGEN.share(grid), grid)  # after k + 1 steps of 1/(1000 - k)
+
+
+def test_the_masked_share_is_that_of_the_simulated_chain():
+    """A D3PM masks a site that is left in step k with probability 1/(steps - k)."""
+    steps, size, k = 20, 40_000, 12
+    generator = torch.Generator().manual_seed(0)
+    left = torch.ones(size, dtype=torch.bool)
+    for i in range(k + 1):
+        left &= torch.rand(size, generator=generator) >= 1 / (steps - i)
+    process = MaskedProcess(5, steps)
+    t = torch.full((size,), (k + 1) / steps, dtype=torch.float64)
+    assert process.index(t[:1]).tolist() == [k]
+    noisy = process.corrupt(torch.full((size, 1), 3), t, keyed(size))
+    assert float((noisy == MASK).double().mean()) == pytest.approx(1 - float(left.double().mean()), abs=0.01)
+
+
+@pytest.mark.parametrize(("t", "weight"), [(0.001, 1.0), (1.0, 0.001)])
+def test_mattergens_loss_weighs_masked_sites_by_the_index(t, weight):
+    logits = torch.randn(1, 2, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    clean, noisy = torch.tensor([[2, 4]]), torch.tensor([[MASK, 4]])
+    entropy = -torch.log_softmax(logits, -1)[0]
+    expected = (weight * entropy[0, 1] + 0.01 * (entropy[0, 1] + entropy[1, 3])) / 2
+    found = MATTERGEN.loss(logits, clean, noisy, all_real(1, 2), torch.tensor([t], dtype=torch.float64))
+    assert float(found) == pytest.approx(float(expected))
+
+
+def test_mattergens_loss_is_the_divergence_of_the_posteriors():
+    """KL(q(x_k-1 | x_k, x_0) | p(x_k-1 | x_k)) of a masked site, from the transition matrices themselves."""
+    steps, k, n = 10, 6, 5
+    stay = torch.tensor([1 - 1 / (steps - i) for i in range(steps)], dtype=torch.float64)
+
+    def kernel(i):
+        matrix = torch.eye(n + 1, dtype=torch.float64) * stay[i]
+        matrix[:, n] += 1 - stay[i]
+        matrix[n] = torch.eye(n + 1, dtype=torch.float64)[n]
+        return matrix
+
+    before = torch.eye(n + 1, dtype=torch.float64)
+    for i in range(k):
+        before = before @ kernel(i)
+    step = kernel(k)[:, n]  # the chance that x_k is masked, for each x_k-1
+    logits = torch.randn(n, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    p0 = torch.softmax(logits, 0)
+    true = before[2] * step / (before[2] @ step)
+    model = sum(p0[z] * before[z] * step / (before[z] @ step) for z in range(n))
+    divergence = torch.where(true > 0, true * (true / model).log(), 0.0).sum()
+    process = MaskedProcess(n, steps, "bound")
+    entropy = -torch.log_softmax(logits, 0)[2]
+    t = torch.tensor([(k + 1) / steps], dtype=torch.float64)
+    found = process.loss(logits[None, None], torch.tensor([[3]]), torch.tensor([[MASK]]), all_real(1, 1), t)
+    assert float(found) - 0.01 * float(entropy) == pytest.approx(float(divergence))
+
+
+def test_further_columns_are_never_drawn():
+    logits = torch.zeros(400, 1, 6, dtype=torch.float64)
+    logits[..., 5] = 50.0
+    noisy = torch.full((400, 1), MASK)
+    end = PROCESS.step(noisy, logits, torch.ones(400), torch.zeros(400), all_real(400, 1), keyed(400))
+    assert set(end.unique().tolist()) == {1, 2, 3, 4, 5}

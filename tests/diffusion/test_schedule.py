@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nucleate.diffusion.schedule import CosineSchedule, GeometricSchedule, expand_to
+from nucleate.diffusion.schedule import CosineSchedule, GeometricSchedule, LinearSchedule, expand_to
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.005, 0.5), (0.01, 1.0)])
@@ -39,3 +39,18 @@ def test_expand_to_meets_every_shape():
     value = torch.tensor([1.0, 2.0])
     assert expand_to(value, torch.zeros(2, 4, 3)).shape == (2, 1, 1)
     assert expand_to(value, torch.zeros(2, 6)).shape == (2, 1)
+
+
+def test_linear_rates_give_mattergens_signal():
+    t = torch.tensor([0.001, 0.1, 0.5, 1.0], dtype=torch.float64)
+    alpha = LinearSchedule().alpha_bar(t).sqrt()
+    assert alpha.tolist() == pytest.approx([0.9999450, 0.9467218, 0.2811829, 0.0065716], abs=1e-7)
+
+
+def test_the_linear_signal_is_that_of_many_small_steps():
+    steps = 200_000
+    t = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps * 0.7
+    kept = torch.prod(1 - (0.1 + 19.9 * t) * 0.7 / steps)
+    assert float(kept) == pytest.approx(
+        float(LinearSchedule().alpha_bar(torch.tensor(0.7, dtype=torch.float64))), rel=1e-4
+    )

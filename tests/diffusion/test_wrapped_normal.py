@@ -1,6 +1,7 @@
 """The wrapped normal against sums over images, random walks and exactly solvable crystals."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -238,3 +239,49 @@ def test_a_step_to_zero_draws_nothing():
     assert torch.equal(first, second)
     expected = frac + process.schedule.sigma(t)[:, None, None] ** 2 * process.score(answer, t, mask_of(size))
     torch.testing.assert_close(first, torch.remainder(expected, 1))
+
+
+MATTERGEN = WrappedNormalProcess(GeometricSchedule(0.01, 5.0), 1 / 3, "sigma", centre=False)
+
+
+def test_noise_shrinks_with_the_cube_root_of_the_sites():
+    mask = torch.arange(8) < torch.tensor([1, 8])[:, None]
+    sigma = MATTERGEN.sigma(torch.full((2,), 0.5, dtype=torch.float64), mask, torch.zeros(2, 8, 3))
+    assert sigma.flatten().tolist() == pytest.approx([0.223607, 0.111803], abs=1e-6)
+
+
+def test_scaled_noise_has_the_marginal_of_a_random_walk():
+    """Many small wrapped steps of dσ² n^(-2/3), against one corruption."""
+    size, t = 20_000, 0.62
+    mask = torch.ones(size, 8, dtype=torch.bool)
+    sigma = 0.01 * 500**t / 2
+    noise, clean = keyed(size), torch.full((size, 8, 3), 0.3, dtype=torch.float64)
+    noisy, target = MATTERGEN.corrupt(clean, torch.full((size,), t, dtype=torch.float64), mask, noise)
+    walk = torch.zeros(size)
+    generator = torch.Generator().manual_seed(0)
+    grid = torch.linspace(0, t, 101)
+    for low, high in pairwise(grid):
+        step = ((0.01 * 500**high) ** 2 - (0.01 * 500**low) ** 2) / 4
+        walk = torch.remainder(walk + step.sqrt() * torch.randn(size, generator=generator), 1.0)
+    found, expected = torch.remainder(noisy[:, 0, 0] - 0.3, 1.0), walk.double()
+    assert stats.ks_2samp(found.numpy(), expected.numpy()).pvalue > 1e-3
+    away = noisy - clean
+    exact = wrapped_score(away, torch.tensor(sigma, dtype=torch.float64)) * sigma
+    torch.testing.assert_close(target, exact)  # MatterGen's score times its standard deviation
+
+
+def test_the_published_predictor_is_ancestral_sampling():
+    """From t to s: x + v score and noise √v σ_s/σ_t with v = σ_t² - σ_s² (its public code)."""
+    t, s = (torch.full((3,), value, dtype=torch.float64) for value in (0.6, 0.599))
+    mask = torch.arange(4) < torch.tensor([2, 3, 4])[:, None]
+    generator = torch.Generator().manual_seed(0)
+    frac = torch.rand(3, 4, 3, generator=generator, dtype=torch.float64) * mask[..., None]
+    answer = torch.randn(3, 4, 3, generator=generator, dtype=torch.float64)
+    noise = keyed(3)
+    found = MATTERGEN.step(frac, answer, t, s, mask, noise)
+    high, low = (0.01 * 500 ** time[:, None, None] * mask.sum(1).double()[:, None, None] ** (-1 / 3) for time in (t, s))
+    v = high**2 - low**2
+    expected = frac + v * answer / high * mask[..., None]
+    expected = expected + v.sqrt() * low / high * noise.normal("coordinates/step", (3, 4, 3)) * mask[..., None]
+    away = found - expected
+    assert float((away - away.round()).abs().max()) < 1e-9

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.representations.cells import LogShapeCells, MatrixCells
+from nucleate.crystal.lattice import polar_symmetric
+from nucleate.representations.cells import SMALLEST_EIGENVALUE, DensityScaledCells, LogShapeCells, MatrixCells
 
 
 def lattices(size=20):
@@ -20,17 +21,18 @@ def crystals(lattice, n_atoms):
 
 
 N_ATOMS = torch.arange(1, 21)
+FEW = 1 + N_ATOMS // 8  # cells of 4 Å hold no more
 
 
-@pytest.mark.parametrize("kind", [LogShapeCells, MatrixCells])
+@pytest.mark.parametrize("kind", [LogShapeCells, MatrixCells, DensityScaledCells])
 def test_cells_come_back_up_to_a_rotation(kind):
     cells, lattice = kind().double(), lattices()
-    cells.fit(crystals(lattice, N_ATOMS))
-    back = cells.decode(cells.encode(lattice, N_ATOMS), N_ATOMS)
+    cells.fit(crystals(lattice, FEW))
+    back = cells.decode(cells.encode(lattice, FEW), FEW)
     torch.testing.assert_close(back @ back.mT, lattice @ lattice.mT)
-    assert cells.encode(lattice, N_ATOMS).shape == (20, cells.width)
-    vector = cells.encode(back, N_ATOMS)
-    torch.testing.assert_close(cells.decode(vector, N_ATOMS), back)
+    assert cells.encode(lattice, FEW).shape == (20, cells.width)
+    vector = cells.encode(back, FEW)
+    torch.testing.assert_close(cells.decode(vector, FEW), back)
 
 
 def test_log_shapes_are_standardised_and_know_no_rotation_or_size():
@@ -67,3 +69,32 @@ def test_the_papers_answer_turns_with_the_cell():
     torch.testing.assert_close(cells.features(turned.flatten(1), turned), cells.features(lattice.flatten(1), lattice))
     answer = cells.answer(raw, lattice).unflatten(1, (3, 3))
     torch.testing.assert_close(cells.answer(raw, turned).unflatten(1, (3, 3)), answer @ rotation)
+
+
+def test_pure_noise_is_a_cube_of_the_average_density():
+    cells = DensityScaledCells()
+    sizes = torch.tensor([1, 4, 8, 20])
+    cubes = cells.decode(torch.zeros(4, 6, dtype=torch.float64), sizes)
+    assert cubes[:, 0, 0].tolist() == pytest.approx([2.588, 4.108, 5.17529, 7.024], abs=1e-3)
+    torch.testing.assert_close(sizes / torch.linalg.det(cubes), torch.full((4,), cells.density, dtype=torch.float64))
+    one = torch.eye(6, dtype=torch.float64)[[0, 5]]
+    moved = cells.decode(one, torch.tensor([8, 8])) - cubes[2]
+    assert float(moved[0, 0, 0]) == pytest.approx(1.0)  # one standard deviation is 1 Å for eight atoms
+    assert moved[1, 0, 1] == moved[1, 1, 0] == pytest.approx(1.0)
+
+
+def test_noisy_cells_are_positive_definite():
+    vectors = 10 * torch.randn(500, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    sizes = torch.randint(1, 21, (500,), generator=torch.Generator().manual_seed(1))
+    lattice = DensityScaledCells().decode(vectors, sizes)
+    torch.testing.assert_close(lattice, lattice.mT)
+    least = torch.linalg.eigvalsh(lattice)[:, 0] / sizes.double() ** (1 / 3)
+    assert float(least.min()) >= SMALLEST_EIGENVALUE * (1 - 1e-9)
+
+
+def test_cells_that_are_positive_definite_are_left_alone():
+    cells = DensityScaledCells()
+    lattice = polar_symmetric(lattices())
+    torch.testing.assert_close(cells.decode(cells.encode(lattice, torch.ones(20)), torch.ones(20)), lattice)
+    turned = lattice @ torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))[0]
+    torch.testing.assert_close(cells.encode(turned, N_ATOMS), cells.encode(lattice, N_ATOMS))
