@@ -86,6 +86,8 @@ class MagGenConfig(Settings):
         weights: Of the blocks: elements, occupancy, coordinates, cell.
         divergence: Weight of the Kullback-Leibler divergence, α₁ of the paper.
         property_weight: Of each property branch's squared error, α₂ and α₃ of the paper.
+        branch_noise: Standard deviation of the noise on the points that the branches read in training, so that a
+            property holds as far around a crystal as new ones are made; 0 for the mean itself (the paper).
         conditions: Properties with a branch each.
         branch: Widths of a branch.
         bounded: Branches and matrices end in a sigmoid (the paper), the targets scaled to 0..1 by their range; else
@@ -107,7 +109,8 @@ class MagGenConfig(Settings):
     loss: Literal["squared", "blocks"] = "blocks"
     weights: tuple[float, float, float, float] = (1.0, 1.0, 40.0, 10.0)
     divergence: float = Field(default=1e-3, ge=0)
-    property_weight: float = Field(default=0.5, ge=0)
+    property_weight: float = Field(default=2.0, ge=0)
+    branch_noise: float = Field(default=0.5, ge=0)
     conditions: tuple[Scalar, ...] = (Scalar(name="formation_energy", unit="eV/atom"),
                                       Scalar(name="saturation_magnetization", unit="T"))  # fmt: skip
     branch: tuple[int, ...] = (128, 32)
@@ -137,6 +140,7 @@ class MagGenConfig(Settings):
             loss="squared",
             divergence=1e-6,
             property_weight=2.0,
+            branch_noise=0.0,
             bounded=True,
             sampler=PAPER_SAMPLER,
         )

@@ -115,7 +115,10 @@ class MagGen(nn.Module):
         found["divergence"] = apart
         target = self._scaled(self.labels(crystals))
         known = target.isfinite()
-        off = (self._branch_values(mean) - target.nan_to_num(0.0)).square().where(known, 0.0)
+        read = mean
+        if self.config.branch_noise > 0:
+            read = mean + self.config.branch_noise * noise.normal("branches", tuple(mean.shape))
+        off = (self._branch_values(read) - target.nan_to_num(0.0)).square().where(known, 0.0)
         # Branches whose label is missing on some crystals weigh as much as the others.
         off = off * (len(crystals) / known.sum(0).clamp_min(1))
         for i, name in enumerate(self.properties):
