@@ -14,12 +14,17 @@ EXAMPLE = "Example: nucleate train pigen structures.csv -o models/mine --set epo
 
 
 def command(
-    family: Annotated[str, typer.Argument(help="The family to train, pigen or diffcsp.")],
+    family: Annotated[str, typer.Argument(help="The family to train, such as pigen or mattergen; or predictor.")],
     data: Annotated[Path, typer.Argument(help="CSV or Parquet with a cif column, folder or zip of CIFs, extxyz.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="The model's folder.")],
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the family; repeat for more.", metavar="NAME=VALUE")
     ] = None,
+    property_: Annotated[
+        list[str] | None,
+        typer.Option("--property", help="A column that a predictor learns; repeat for more.", metavar="COLUMN"),
+    ] = None,
+    log10: Annotated[bool, typer.Option("--log10", help="A predictor learns logarithms.")] = False,
     seed: options.Seed = 0,
     device: options.Device = "auto",
     resume: options.Resume = False,
@@ -37,9 +42,21 @@ def command(
         if not separator:
             raise UserError("--set", repr(item), "NAME=VALUE")
         settings[name] = value
+    predicts = family == "predictor"
+    if not predicts and (property_ or log10):
+        raise UserError("--property", f"the family {family!r}", "predictor, which alone learns columns this way")
     with resumable(out), shown_progress("steps") as progress:
-        folder = verbs.train(family, data, out, settings, seed=seed, device=device, resume=resume, progress=progress)
+        if predicts:
+            folder = verbs.train_predictor(
+                data, property_ or (), out, settings, log10=log10, seed=seed, device=device, resume=resume,
+                progress=progress,
+            )  # fmt: skip
+        else:
+            folder = verbs.train(
+                family, data, out, settings, seed=seed, device=device, resume=resume, progress=progress
+            )
     if as_json:
         print_json({"model": str(folder)})
     else:
-        note(f"the model is in {folder}; use it with: nucleate design {folder} -n 16 -o RUN")
+        use = f"nucleate predict {folder} STRUCTURES" if predicts else f"nucleate design {folder} -n 16 -o RUN"
+        note(f"the model is in {folder}; use it with: {use}")

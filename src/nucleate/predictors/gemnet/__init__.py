@@ -8,12 +8,13 @@ from typing import Any
 from nucleate.predictors.gemnet.config import GemNetPredictorConfig, Target
 from nucleate.predictors.gemnet.model import GemNetPredictor
 
+FAMILY = "gemnet_property"
 SETTINGS = tuple(GemNetPredictorConfig.model_fields)
 """Names that :func:`build` takes."""
 TRAINING = {"pairs": 3200, "batch": (8, 64), "epochs": 60, "learning_rate": 5e-4}
 """What a training is by default, where it differs from any other."""
 
-__all__ = ["SETTINGS", "TRAINING", "GemNetPredictor", "GemNetPredictorConfig", "Target", "build"]
+__all__ = ["FAMILY", "SETTINGS", "TRAINING", "GemNetPredictor", "GemNetPredictorConfig", "Target", "build"]
 
 
 def build(settings: Mapping[str, Any], name: str) -> GemNetPredictor:

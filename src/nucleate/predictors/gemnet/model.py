@@ -1,4 +1,7 @@
-"""A GemNet-dT encoder with a mean readout, from crystals to property columns."""
+"""A GemNet-dT encoder with a mean readout, from crystals to property columns.
+
+The readout is a small network of each site vector and the mean of the edges at the site, averaged over the sites.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,9 @@ class GemNetPredictor(nn.Module):
         super().__init__()
         self.config, self.name = config, name
         self.encoder = GemNetEncoder(config.network)
-        hidden, count = config.network.hidden, len(config.targets)
-        self.readout = nn.Sequential(nn.Linear(hidden, config.readout), nn.SiLU(), nn.Linear(config.readout, count))
+        count = len(config.targets)
+        width = config.network.hidden + config.network.edge
+        self.hide, self.answer = nn.Linear(width, config.readout), nn.Linear(config.readout, count)
 
     def fit(self, crystals: Crystals) -> Crystals:
         """Take the statistics of the labels ``label/NAME`` and return the crystals ready for a call.
@@ -70,8 +74,12 @@ class GemNetPredictor(nn.Module):
         """Answers on the scale of the training, shape (B, targets)."""
         mask = crystals.mask
         *_, state = self.encoder.states(self._species(crystals), crystals.frac, crystals.lattice, None, mask)
-        values = self.readout(state.sites) * mask[..., None]
-        return values.sum(1) / mask.sum(1)[:, None]
+        graph = state.graph
+        number = torch.bincount(graph.target, minlength=graph.n_sites).clamp_min(1)[:, None]
+        edges = (graph.table(state.edges).sum(1) / number).unflatten(0, mask.shape)
+        values = self.answer(nn.functional.silu(self.hide(torch.cat([state.sites, edges], -1))))
+        mean: Tensor = (values * mask[..., None]).sum(1) / mask.sum(1)[:, None]
+        return mean
 
     @torch.inference_mode()
     def predict(self, crystals: Crystals, column: str) -> Tensor:
@@ -85,7 +93,7 @@ class GemNetPredictor(nn.Module):
             raise UserError("column", repr(column), "one of " + ", ".join(names))
         k = names.index(column)
         target = self.config.targets[k]
-        device, dtype = self.readout[0].weight.device, self.readout[0].weight.dtype
+        device, dtype = self.answer.weight.device, self.answer.weight.dtype
         result = torch.full((len(crystals),), torch.nan, dtype=torch.float64)
         rows = self.takes(crystals).nonzero().flatten()
         order = rows[torch.argsort(crystals.n_atoms[rows], stable=True)]
@@ -103,7 +111,7 @@ class GemNetPredictor(nn.Module):
 
     def _species(self, crystals: Crystals) -> Tensor:
         place = (crystals.numbers - 1).clamp_min(0)
-        return nn.functional.one_hot(place, N_SPECIES).to(self.readout[0].weight.dtype)
+        return nn.functional.one_hot(place, N_SPECIES).to(self.answer.weight.dtype)
 
 
 def _fitted(target: Target, labels: Tensor) -> Target:
