@@ -13,6 +13,7 @@ _PUBLIC = {
     "screen": "nucleate.verbs",
     "evaluate": "nucleate.verbs",
     "phase_diagram": "nucleate.verbs",
+    "wyckoff": "nucleate.verbs",
     "self_check": "nucleate.verbs",
     "train": "nucleate.verbs",
     "finetune": "nucleate.verbs",

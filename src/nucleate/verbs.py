@@ -216,6 +216,48 @@ def phase_diagram(
     return found
 
 
+def wyckoff(
+    label: str,
+    n: int = 4,
+    *,
+    seed: int = 0,
+    potential: str = "chgnet",
+    python: str | None = None,
+    workers: int | None = None,
+    progress: Progress = silent,
+    **settings: Any,
+) -> tuple[Crystals, pd.DataFrame]:
+    """Crystals of a protostructure such as ``A2BC4_cF56_227_c_b_e:Al-Mg-O``, lowest energy first, and their table.
+
+    Arguments:
+        label: Formula, Pearson symbol, space group, Wyckoff letters and elements.
+        n: Most different crystals wanted.
+        seed: Equal seeds give equal crystals.
+        potential: What relaxes and ranks.
+        python: Path of the interpreter that runs it, where this environment cannot.
+        workers: Worker processes of the free relaxation.
+        progress: Called with a stage, the number through it, and the number of all.
+        settings: Fields of ``search.protostructure_filling.FillSettings``, such as ``draws=64``.
+
+    Raises:
+        UserError: The label is none, or there is no such potential.
+    """
+    from nucleate.campaign.wyckoff import realise
+    from nucleate.search.protostructure_filling import FillSettings
+
+    crystals, table, _ = realise(
+        label,
+        n,
+        seed=seed,
+        settings=FillSettings(**settings),
+        potential=potential,
+        python=python,
+        workers=workers,
+        progress=progress,
+    )
+    return crystals, table
+
+
 def self_check(*, workers: int | None = None, progress: Progress = silent, **screening: Any) -> tuple[Check, ...]:
     """Whether potential, reference and matcher tell what is known from what is nonsense.
 
