@@ -13,8 +13,10 @@ from nucleate.families.wyckoffdiff.model import WyckoffDiff
 FAMILY = "wyckoffdiff"
 SETTINGS = ("preset", *WyckoffDiffConfig.model_fields)
 """Names that :func:`build` takes; ``sampler.steps`` and the like reach inside a setting."""
+TRAINING = {"batch": (64, 64), "pairs": 1_000_000}
+"""Settings of a training where nothing else is said: the cost of a crystal does not follow its number of atoms."""
 
-__all__ = ["FAMILY", "PRESETS", "SETTINGS", "build", "configured", "load"]
+__all__ = ["FAMILY", "PRESETS", "SETTINGS", "TRAINING", "build", "configured", "load"]
 
 
 def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, float] | None = None) -> WyckoffDiff:

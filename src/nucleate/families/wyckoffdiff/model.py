@@ -7,7 +7,7 @@ side by side in :mod:`nucleate.families.wyckoffdiff.config`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import torch
@@ -105,6 +105,19 @@ class WyckoffDiff(nn.Module):
         conditions = fitted_conditions(self.config.conditions, ready)
         self.config = self.config.model_copy(update={"conditions": conditions})
         self.embed.conditions = conditions
+        return ready
+
+    def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
+        """Take statistics of the adapters ``names`` from tuning crystals and return those ready for a call.
+
+        What was learned of groups, sizes and elements stays.
+        """
+        ready = self.prepared(crystals)
+        new = [condition for condition in self.config.adapters if condition.name in names]
+        fitted = {condition.name: condition for condition in fitted_conditions(new, ready)}
+        adapters = tuple(fitted.get(condition.name, condition) for condition in self.config.adapters)
+        self.config = self.config.model_copy(update={"adapters": adapters})
+        self.adapters.conditions = adapters
         return ready
 
     def _take_marginals(self, orbits: Orbits) -> None:
