@@ -108,6 +108,12 @@ _WORKS = (
         "2022", arxiv="2207.12598",
     ),
     _work(
+        "edm", "preconditioned diffusion and its stochastic sampler", "inproceedings",
+        "Tero Karras; Miika Aittala; Timo Aila; Samuli Laine",
+        "Elucidating the Design Space of Diffusion-Based Generative Models",
+        "2022", arxiv="2206.00364", booktitle="Advances in Neural Information Processing Systems", volume="35",
+    ),
+    _work(
         "wyckoffdiff", "WyckoffDiff", "inproceedings",
         "Filip Ekström Kelvinius; Oskar B. Andersson; Abhijith S. Parackal; Dong Qian; Rickard Armiento; "
         "Fredrik Lindsten",

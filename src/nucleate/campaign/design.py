@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 SAMPLED_TOGETHER = 256
 """Candidates that a generator is asked for at once."""
 
-FAMILY_CITATIONS = {"pigen": ["pigen", "diffcsp", "diffcsp_pp", "classifier_free_guidance", "materials_project"]}
+FAMILY_CITATIONS = {
+    "pigen": ["pigen", "diffcsp", "diffcsp_pp", "classifier_free_guidance", "materials_project"],
+    "diffcrysgen": ["diffcrysgen", "maggen", "edm", "classifier_free_guidance", "materials_project"],
+}
 SEARCHER_CITATIONS = {"pseudo-random": ["pigen"], "random": ["pyxtal"], "substitution": ["materials_project"]}
 
 
