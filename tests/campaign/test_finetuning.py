@@ -20,7 +20,7 @@ PIGEN = {"hidden": "8", "layers": "1", "frequencies": "2", "time_features": "4",
 GEMNET = {
     f"gemnet.{name}": str(value)
     for name, value in {"hidden": 8, "edge": 8, "triplet": 4, "bilinear": 4, "radial": 4, "circular": 4, "blocks": 2,
-                        "n_radial": 6, "neighbours": 6, "cutoff": 4.0, "time_features": 4, "degrees": 3}.items()
+                        "n_radial": 6, "neighbours": 12, "cutoff": 4.0, "time_features": 4, "degrees": 3}.items()
 }  # fmt: skip
 SHAPES = {"diffcsp": PIGEN, "mattergen": GEMNET}
 SHORT = {"epochs": "3", "batch": "2,4"}

@@ -15,7 +15,7 @@ CONDITIONS = (
     MultiHot(name="chemical_system", size=4),
 )
 GEMNET = GemNetConfig.small(hidden=8, edge=8, triplet=4, bilinear=4, radial=4, circular=4, blocks=2, n_radial=6,
-                            neighbours=6, cutoff=4.0, time_features=4, degrees=3, species_inputs=5)  # fmt: skip
+                            neighbours=12, cutoff=4.0, time_features=4, degrees=3, species_inputs=5)  # fmt: skip
 
 
 def labels(given=True, size=3):

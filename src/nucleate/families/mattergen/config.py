@@ -20,9 +20,9 @@ class MatterGenConfig(JointConfig):
 
     Attributes:
         network: "gemnet" (the paper's GemNet-dT) or "cspnet", which is smaller and faster.
-        gemnet, cspnet: Their shapes; widths of inputs and outputs follow from the rest.
+        gemnet, cspnet: Their shapes; widths of inputs and outputs follow from the rest. Edges come in whole shells:
+            20 neighbours hold the first two of the dense packings.
         cell: "matrix" noises the symmetric matrix towards a cube (the paper), "log_shape" its logarithm.
-        cell_answer: What the network says of the cell: "noise" (the paper) or "velocity", which suits few steps.
         species_steps: Steps of the D3PM (the paper: 1,000); None masks in continuous time.
         species_loss: "bound", the paper's, or the cross-entropy of the "masked" sites alone.
         sigma: Smallest and largest noise of the fractional coordinates of one atom; n atoms have n^(-1/3) of it.
@@ -33,14 +33,14 @@ class MatterGenConfig(JointConfig):
     """
 
     network: Literal["gemnet", "cspnet"] = "gemnet"
-    gemnet: GemNetConfig = GemNetConfig.small()
+    gemnet: GemNetConfig = GemNetConfig.small(hidden=256, neighbours=20)
     cspnet: CSPNetConfig = CSPNetConfig(hidden=192, layers=6, frequencies=24, time_features=64, distance_basis=24)
     cell: Literal["matrix", "log_shape"] = "matrix"
-    cell_answer: Literal["noise", "velocity"] = "velocity"
     species_steps: int | None = Field(default=None, ge=2)
     species_loss: Literal["masked", "bound"] = "masked"
     sigma: tuple[float, float] = (0.01, 1.4)
     centre: bool = True
+    bounded_above: float | None = Field(default=5.0, gt=0)
     time_scale: float = Field(default=1000.0, gt=0)
 
     @classmethod
@@ -52,11 +52,11 @@ class MatterGenConfig(JointConfig):
         """
         return cls(
             gemnet=GemNetConfig(),
-            cell_answer="noise",
             species_steps=1000,
             species_loss="bound",
             sigma=(0.01, 5.0),
             centre=False,
+            bounded_above=None,
             time_scale=1.0,
             weights=(1.0, 0.1, 1.0),
             sum_over_sites=True,

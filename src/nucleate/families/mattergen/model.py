@@ -46,7 +46,7 @@ class MatterGen(JointModel):
         process = JointProcess(
             species,
             WrappedNormalProcess(GeometricSchedule(*config.sigma), 1 / 3, "sigma", config.centre),
-            VariancePreservingProcess("cell", config.cell_answer, LinearSchedule(), SYMMETRIC),
+            VariancePreservingProcess("cell", "noise", LinearSchedule(), SYMMETRIC),
         )
         cells: CellVectors = DensityScaledCells() if config.cell == "matrix" else LogShapeCells()
         network: GemNet | CSPNet
