@@ -31,6 +31,10 @@ class Predictor(Protocol):
     config: Any
     name: str
 
+    @property
+    def limit(self) -> str:
+        """What it can take, in words: "a crystal of up to 20 sites"."""
+
     def predict(self, crystals: Crystals, column: str) -> Tensor:
         """The column, shape (B,); NaN where the crystal is beyond the model."""
 
@@ -171,8 +175,7 @@ def predictions(model: Predictor, structures: StructureFile, columns: Sequence[s
     values = {name: model.predict(structures.crystals, name).numpy() for name in names}
     found = pd.DataFrame({"row": structures.rows, "id": structures.ids, "status": Status.OK, "reason": "", **values})
     beyond = found[names].isna().any(axis=1)
-    limit = f"not a crystal of up to {model.config.max_atoms} sites and elements up to Fm with a usable cell"
-    found.loc[beyond, ["status", "reason"]] = [Status.INVALID_INPUT, limit]
+    found.loc[beyond, ["status", "reason"]] = [Status.INVALID_INPUT, f"not {model.limit}"]
     failed = [(f.row, f.id, f.status, f.reason) for f in structures.failures]
     wrong = pd.DataFrame(failed, columns=["row", "id", "status", "reason"])
     rows = pd.concat([found, wrong]) if len(wrong) else found

@@ -44,6 +44,12 @@ class Finishing(Protocol):
     def finished(self, train: Crystals) -> None:
         """Take it from the crystals that it was trained on."""
 
+    def load_state_dict(self, state_dict: Mapping[str, Tensor]) -> object:
+        """Of a module."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Of a module."""
+
 
 def train_family(
     family: str,
@@ -75,7 +81,7 @@ def train_family(
 
     from nucleate.training.checkpoint import read_progress
     from nucleate.training.config import TrainConfig
-    from nucleate.training.export import ModelFacts, halved, write_model
+    from nucleate.training.export import ModelFacts, write_model
     from nucleate.training.trainer import Trainer
 
     module, preset = family_module(family)
@@ -103,10 +109,7 @@ def train_family(
     weights = trainer.fit(train, validation, lambda done, total, _: progress("train", done, total))
     measured, weights = validated(trainer, validation, weights)
     if isinstance(model, Finishing):
-        model.load_state_dict(weights)
-        model.finished(train)
-        halves = any(value.dtype == torch.bfloat16 for value in weights.values())
-        weights = halved(model.state_dict()) if halves else model.state_dict()
+        weights = _with_what_it_keeps(model, train, weights)
     write_model(
         out,
         weights,
@@ -154,6 +157,18 @@ def in_parts(dataset: Dataset, labels: Mapping[str, Tensor], seed: int) -> list[
     carried = replace(dataset, table=dataset.table.assign(**{f"label/{k}": v.numpy() for k, v in labels.items()}))
     parts = split(carried, 0.1, seed=seed) if len(carried) >= FEWEST_TO_SPLIT else (carried,)
     return [reduced_cells(part, list(labels)) for part in parts]
+
+
+def _with_what_it_keeps(model: Finishing, train: Crystals, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The final weights and what the model keeps of its training crystals, in the weights' precision."""
+    import torch
+
+    from nucleate.training.export import halved
+
+    model.load_state_dict(weights)
+    model.finished(train)
+    state = model.state_dict()
+    return halved(state) if any(value.dtype == torch.bfloat16 for value in weights.values()) else state
 
 
 def family_module(name: str) -> tuple[ModuleType, str]:

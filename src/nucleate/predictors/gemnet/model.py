@@ -39,6 +39,11 @@ class GemNetPredictor(nn.Module):
         width = config.network.hidden + config.network.edge
         self.hide, self.answer = nn.Linear(width, config.readout), nn.Linear(config.readout, count)
 
+    @property
+    def limit(self) -> str:
+        """What it can take, in words."""
+        return f"a crystal of up to {self.config.max_atoms} sites and elements up to Fm with a usable cell"
+
     def fit(self, crystals: Crystals) -> Crystals:
         """Take the statistics of the labels ``label/NAME`` and return the crystals ready for a call.
 

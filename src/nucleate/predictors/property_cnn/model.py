@@ -53,6 +53,11 @@ class PropertyCNN(nn.Module):
         """Units of the properties by name."""
         return {condition.name: condition.unit for condition in self.config.conditions}
 
+    @property
+    def limit(self) -> str:
+        """What it can take, in words."""
+        return f"a crystal of up to {self.config.max_elements} elements up to Pu and {self.config.max_atoms} sites"
+
     def fit(self, crystals: Crystals) -> Crystals:
         """Take scale and statistics from training crystals and return those crystals ready for a call.
 
