@@ -26,14 +26,14 @@ from nucleate.energies.chgnet import CHGNetPotential
 from nucleate.energies.equation_of_state import EquationOfState, equations_of_state
 
 PART = 64
-LARGEST_RESIDUAL = 0.002
+LARGEST_RESIDUAL = 0.005
 """eV an atom; energies that a smooth curve does not describe give no modulus."""
 
 KITTEL = "C. Kittel, Introduction to Solid State Physics, 8th ed., Wiley (2005), chapter 3, table 3"
 COHEN = "P. K. Lam, M. L. Cohen, G. Martinez, Phys. Rev. B 35, 9190 (1987), table I, measured values quoted there"
 ANDERSON = "O. L. Anderson and D. G. Isaak, Mineral Physics and Crystallography, AGU (1995), p. 64"
 MEASURED = (
-    # id of the structure, GPa, source
+    # id of the structure, GPa at room temperature (rounded), source
     ("lit-Li-229-bcc", 11.6, KITTEL), ("lit-Na-229-bcc", 6.8, KITTEL), ("lit-K-229-bcc", 3.2, KITTEL),
     ("lit-Al-225-fcc", 72.2, KITTEL), ("lit-Cu-225-fcc", 137.0, KITTEL), ("lit-Ag-225-fcc", 100.7, KITTEL),
     ("lit-Au-225-fcc", 173.2, KITTEL), ("lit-Ni-225-fcc", 186.0, KITTEL), ("lit-Pd-225-fcc", 180.8, KITTEL),

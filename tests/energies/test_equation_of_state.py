@@ -13,6 +13,24 @@ def energy(volume, v0, e0, b0, b1):
     return e0 + 9 * v0 * b0 / 16 * ((eta - 1) ** 3 * b1 + (eta - 1) ** 2 * (6 - 4 * eta))
 
 
+def pressure(volume, v0, b0, b1):
+    """Birch's equation for the pressure, as it is written."""
+    z = (v0 / volume) ** (1 / 3)
+    return 1.5 * b0 * (z**7 - z**5) * (1 + 0.75 * (b1 - 4) * (z**2 - 1))
+
+
+def test_pressures_say_the_same_and_outvote_rough_energies():
+    v0, b0, b1 = (torch.tensor([[value]]).double() for value in (20.0, 0.6, 4.6))
+    volumes = 20 * torch.tensor(RATIOS).double()[None]
+    e, p = energy(volumes, v0, 0.0, b0, b1), pressure(volumes, v0, b0, b1)
+    found = birch_murnaghan(volumes, e, p)
+    assert float(found.bulk_modulus) == pytest.approx(0.6 * GPA, rel=1e-6)
+    assert float(found.derivative) == pytest.approx(4.6, rel=1e-4)
+    rough = e + 0.003 * torch.tensor([1, -1, 1, -1, 1, -1, 1]).double()
+    errors = [abs(float(birch_murnaghan(volumes, rough, q).bulk_modulus) - 0.6 * GPA) for q in (None, p)]
+    assert errors[1] < 0.5 * errors[0]
+
+
 def test_the_parameters_of_the_equation_come_back():
     v0, e0 = torch.tensor([[11.0], [300.0]]), torch.tensor([[-3.0], [-1000.0]])
     b0, b1 = torch.tensor([[160.0], [1.2]]) / GPA, torch.tensor([[4.2], [6.5]])
@@ -56,9 +74,9 @@ class _Birch:
 
     def evaluate(self, crystals):
         v0 = 15.0 * crystals.n_atoms
-        e = energy(crystals.volume, v0, -1.0, 0.4, 4.0)
         zeros = torch.zeros_like(crystals.frac)
-        return Evaluation(e, zeros, torch.zeros_like(crystals.lattice), zeros[..., 0])
+        stress = -pressure(crystals.volume, v0, 0.4, 4.0)[:, None, None] * torch.eye(3)
+        return Evaluation(energy(crystals.volume, v0, -1.0, 0.4, 4.0), zeros, stress, zeros[..., 0])
 
 
 def test_volumes_move_to_a_minimum_that_is_far_from_the_start():

