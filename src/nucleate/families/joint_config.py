@@ -77,6 +77,8 @@ class JointConfig(Settings):
         sum_over_sites: Losses of species and coordinates are sums over the sites of a crystal, not means, so that
             larger cells weigh more.
         earliest: Smallest training time.
+        bounded_above: A crystal's loss above this counts by its logarithm, so that one for which the network answers
+            nonsense does not drown the rest of its batch; None counts all as they are.
         known_species: Share of training crystals whose species are given, so that one model also serves
             fixed compositions.
         partly_known_species: Share of those whose species run on a clock of their own.
@@ -97,6 +99,7 @@ class JointConfig(Settings):
     weights: tuple[float, float, float] = (0.3, 1.0, 0.5)
     sum_over_sites: bool = False
     earliest: float = Field(default=1e-3, gt=0, lt=1)
+    bounded_above: float | None = Field(default=None, gt=0)
     known_species: float = Field(default=0.15, ge=0, le=1)
     partly_known_species: float = Field(default=0.15, ge=0, le=1)
     augment: bool = True

@@ -230,7 +230,7 @@ class JointModel(nn.Module):
             for name, (weight, loss) in self.further_losses(crystals, state, answer, t).items():
                 found[name] = loss
                 total = total + weight * loss
-        return {"total": total, **found}
+        return {"total": bounded(total, self.config.bounded_above), **found}
 
     def _noising(self, crystals: Crystals, noise: Noise) -> tuple[JointProcess, Tensor, Tensor | None]:
         """Processes of a training batch, its clean coordinates, and what the network is told of the sites."""
@@ -377,3 +377,10 @@ class JointModel(nn.Module):
             OrbitCoordinates.like(frac, orbits),
             SymmetricCells.like(cell, project),
         )
+
+
+def bounded(loss: Tensor, above: float | None) -> Tensor:
+    """The loss up to a bound, above it the bound times one plus the logarithm of their ratio: smooth and rising."""
+    if above is None:
+        return loss
+    return torch.where(loss > above, above * (1 + (loss.clamp_min(above) / above).log()), loss)
