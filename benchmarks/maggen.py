@@ -5,20 +5,23 @@
 Prints, in Markdown: reconstruction and branches (the paper's Table I), the latent graph against the threshold (Fig. 3),
 the effect of the scale of the noise (Fig. S4), and the share of generated crystals that the branches call on target
 with parents chosen by their labels alone, by their edges as well, and at random. With --pictures also parity plots and
-the latent space on its first two principal components (Fig. 2).
+the latent space on its first two principal components (Fig. 2); with --train, training on shares of a table (Fig. S5).
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from nucleate.campaign.training import train_family
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.data.dataset import load_dataset
+from nucleate.data.dataset import Dataset, load_dataset
 from nucleate.data.labels import known_labels
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
@@ -61,6 +64,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500, help="crystals for each generated line")
     parser.add_argument("--target", action="append", default=[], help="NAME=LOW..HIGH; stable magnets by default")
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--train", type=Path, help="train anew on shares of this table (minutes)")
+    parser.add_argument("--shares", default="0.1,0.3,1")
+    parser.add_argument("--epochs", type=int, default=40, help="for the whole table; as many steps for every share")
     options = parser.parse_args()
     torch.set_num_threads(1)
     model = load(options.model)
@@ -78,6 +84,26 @@ def main() -> None:
     generation(model, where, options.count)
     if options.pictures:
         pictures(model, crystals, options.pictures)
+    if options.train:
+        shares = [float(share) for share in options.shares.split(",")]
+        by_size(load_dataset(options.train), crystals, shares, options.epochs)
+
+
+def by_size(train: Dataset, crystals: Crystals, shares: list[float], epochs: int) -> None:
+    """Fig. S5: reconstruction and branches against the size of the training data."""
+    order = np.random.default_rng(0).permutation(len(train))
+    rows: list[list[object]] = []
+    names: tuple[str, ...] = ()
+    for share in shares:
+        part = train[np.sort(order[: max(200, round(share * len(train)))])]
+        with tempfile.TemporaryDirectory() as folder:
+            settings = {"epochs": str(max(1, round(epochs / share))), "validate_every": "100000"}
+            model = load(train_family("maggen", part, settings, Path(folder) / "model"))
+        found, fits = reconstruction(model, crystals), property_fits(model, crystals)
+        names = tuple(fits)
+        errors = (fit.mae for fit in fits.values())
+        rows.append([len(part), found.elements, found.length_percent, found.angle, found.coordinate, *errors])
+    table(["structures", "elements", "lengths, %", "angles, °", "coordinates", *(f"MAE of {n}" for n in names)], rows)
 
 
 def graph(model: MagGen, where: Conditions) -> None:

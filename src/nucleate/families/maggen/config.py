@@ -42,8 +42,8 @@ class SamplerConfig(Settings):
 PAPER_SAMPLER = SamplerConfig()
 """Section on generation: noise of scale 1, parents with more than 80 % correct edges at a similarity of 0.4."""
 
-DEFAULT_SAMPLER = SamplerConfig(scale=0.3, draws=10)
-"""The latent space of the default network is not the paper's, hence another scale."""
+DEFAULT_SAMPLER = SamplerConfig(scale=0.5, draws=10)
+"""Half of the paper's noise, at which more crystals are valid; invalid ones are drawn again."""
 
 
 def sampler_from(text: str, default: SamplerConfig) -> SamplerConfig:
@@ -108,9 +108,9 @@ class MagGenConfig(Settings):
     latent: int = Field(default=256, ge=2)
     loss: Literal["squared", "blocks"] = "blocks"
     weights: tuple[float, float, float, float] = (1.0, 1.0, 40.0, 10.0)
-    divergence: float = Field(default=1e-3, ge=0)
-    property_weight: float = Field(default=2.0, ge=0)
-    branch_noise: float = Field(default=0.5, ge=0)
+    divergence: float = Field(default=6e-3, ge=0)
+    property_weight: float = Field(default=4.0, ge=0)
+    branch_noise: float = Field(default=0.7, ge=0)
     conditions: tuple[Scalar, ...] = (Scalar(name="formation_energy", unit="eV/atom"),
                                       Scalar(name="saturation_magnetization", unit="T"))  # fmt: skip
     branch: tuple[int, ...] = (128, 32)
