@@ -139,7 +139,8 @@ class Request:
             raise UserError("--where", "a request that no crystal size of this model meets", f"at most {largest} atoms")
         weights = torch.zeros(0) if templates is None else _fitting(templates, where)
         if where.space_group is not None and templates is not None and not weights.sum() > 0:
-            found = f"space group {where.space_group}" + (" with the other conditions" if len(wanted) else "")
+            others = [name for name in BUILT_IN if getattr(where, name) is not None]
+            found = f"space group {where.space_group}" + (f" with {' and '.join(others)}" if others else "")
             raise UserError("--where", found, "a space group that training crystals of such a request have")
         allowed = element_seen > 0
         if wanted:
