@@ -28,6 +28,7 @@ SAMPLED_TOGETHER = 256
 FAMILY_CITATIONS = {
     "pigen": ["pigen", "diffcsp", "diffcsp_pp", "classifier_free_guidance", "materials_project"],
     "diffcrysgen": ["diffcrysgen", "maggen", "edm", "classifier_free_guidance", "materials_project"],
+    "maggen": ["maggen", "materials_project"],
 }
 SEARCHER_CITATIONS = {"pseudo-random": ["pigen"], "random": ["pyxtal"], "substitution": ["materials_project"]}
 
