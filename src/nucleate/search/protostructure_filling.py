@@ -48,6 +48,9 @@ STIFFNESS = 20.0
 EARLY_STEPS = (4, 10)
 """Steps after which crystals are kept too: where the minimum has more symmetry than asked for, they have not yet."""
 
+TYPICAL_UNKNOWNS = 6
+"""Unknowns plus one for which as many crystals are drawn as the settings say; at most twice as many are."""
+
 SAME_ENERGY, SAME_VOLUME = 2e-3, 2e-3
 """Crystals of one layout closer than this in cheap energy (kT an atom) and logarithm of the volume are one."""
 
@@ -63,7 +66,7 @@ class FillSettings:
     """How hard a filling tries.
 
     Attributes:
-        draws: Crystals drawn and improved together.
+        draws: Crystals of five unknowns drawn and improved together; more unknowns, more draws, up to twice as many.
         steps: Steps of each on the cheap energy.
         rounds: Rounds of draws, while no crystal carries the label.
         keep: Crystals that go on to the potential.
@@ -240,7 +243,8 @@ def _searched(
                 continue
             order, early = torch.arange(len(free)), torch.zeros(len(free), dtype=torch.bool)
         else:
-            free, strain = drawn(map_, protostructure.space_group, energy.log_volume, settings.draws, rng)
+            count = _draws(settings.draws, map_)
+            free, strain = drawn(map_, protostructure.space_group, energy.log_volume, count, rng)
             free, strain, early = _improved(energy, free, strain, settings.steps)
             order = _ranked(energy, free, strain, early)
         finished = order[~early[order]]
@@ -250,6 +254,12 @@ def _searched(
                 return free[kept], strain[kept]
         spare = spare or (free[order[:1]], strain[order[:1]])
     return spare or drawn(map_, protostructure.space_group, energy.log_volume, 1, rng)
+
+
+def _draws(draws: int, map_: Layout) -> int:
+    """Fewer where there is little to draw, more where there is much."""
+    unknowns = map_.n_coordinates + map_.n_strains
+    return max(min(draws, 4), round(draws * min(1 + unknowns, 2 * TYPICAL_UNKNOWNS) / TYPICAL_UNKNOWNS))
 
 
 def _improved(energy: ProxyEnergy, free: Tensor, strain: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
