@@ -65,6 +65,11 @@ def test_rhombohedral_cells_may_be_counted_either_way():
     assert {Protostructure.parse(label).label for label in labels} == {labels[1]}
 
 
+def test_centred_orthorhombic_cells_may_be_named_either_way():
+    labels = [f"AB4C_o{x}24_63_a_fg_c:Fe-O-V" for x in "SC"]
+    assert {Protostructure.parse(label).label for label in labels} == {labels[0]}
+
+
 @pytest.mark.parametrize(
     ("label", "words"),
     [

@@ -12,7 +12,7 @@ groups of many would bring; only the attention is padded.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -116,8 +116,9 @@ class WyckoffGNN(nn.Module):
             self.count_bias = nn.Parameter(_mostly_empty(elements, config.max_count))
         else:
             self.head_counts = _mlp(hidden, config.head, elements * (config.max_count + 1))
-            with torch.no_grad():
-                self.head_counts[-1].bias.copy_(_mostly_empty(elements, config.max_count).flatten())
+            nn.utils.vector_to_parameters(
+                _mostly_empty(elements, config.max_count).flatten(), [self.head_counts.get_parameter("6.bias")]
+            )
 
     def forward(
         self,
@@ -128,7 +129,7 @@ class WyckoffGNN(nn.Module):
         n_free: Tensor,
         t: Tensor,
         context: Tensor | None = None,
-        mixins: Sequence[Callable[[Tensor], Tensor]] | None = None,
+        mix: Callable[[int, Tensor], Tensor] | None = None,
     ) -> Logits:
         """Logits of a padded batch: fixed (B, P, E + 1), counts (B, P, E, K); zero where they do not apply.
 
@@ -140,10 +141,10 @@ class WyckoffGNN(nn.Module):
             n_free: Free coordinates of each position, -1 where there is none, shape (B, P).
             t: Times in [0, 1], shape (B,).
             context: Added to every position's vector before the first layer, shape (B, hidden).
-            mixins: For each layer, what is added to the vectors (B, P, hidden) before it.
+            mix: From the number of a layer and the vectors (B, P, hidden) before it to what is added to them.
         """
         positions = Positions.of(n_free)
-        flat = self.listed(positions, fixed, counts, group, multiplicity, n_free, t, context, mixins)
+        flat = self.listed(positions, fixed, counts, group, multiplicity, n_free, t, context, mix)
         b, p = fixed.shape
         free, tied = positions.free, ~positions.free
         dense_fixed = flat.fixed.new_zeros(b, p, flat.fixed.shape[-1])
@@ -162,7 +163,7 @@ class WyckoffGNN(nn.Module):
         n_free: Tensor,
         t: Tensor,
         context: Tensor | None = None,
-        mixins: Sequence[Callable[[Tensor], Tensor]] | None = None,
+        mix: Callable[[int, Tensor], Tensor] | None = None,
     ) -> Logits:
         """The same without padding: of the positions without free coordinates (M0, E + 1), with some (M1, E, K)."""
         row, place, free, _ = positions
@@ -176,8 +177,8 @@ class WyckoffGNN(nn.Module):
         if context is not None:
             h = h + context.to(h.dtype)[row]
         for number, layer in enumerate(self.layers):
-            if mixins is not None:
-                h = h + mixins[number](positions.padded(h))[row, place]
+            if mix is not None:
+                h = h + mix(number, positions.padded(h)).to(h.dtype)[row, place]
             h = layer(h, side, positions)
         h = self.norm(h)
         of_free = self.head_counts(h[free])

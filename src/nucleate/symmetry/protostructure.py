@@ -74,7 +74,8 @@ class Protostructure:
     def parse(cls, label: str) -> Protostructure:
         """The protostructure of a label; letters are taken as they stand.
 
-        The Pearson symbol may count the atoms of a rhombohedral cell, as AFLOW does, or of the hexagonal one.
+        The Pearson symbol may count the atoms of a rhombohedral cell, as AFLOW does, or of the hexagonal one, and name
+        the centred face of an orthorhombic one.
 
         Raises:
             UserError: The text is no label, or its parts do not fit each other.
@@ -108,7 +109,9 @@ class Protostructure:
         if formula != right:
             raise UserError(f"{_WHERE} {text}", f"formula {formula}", f"{right}, which its positions add up to")
         sizes = {self.n_atoms, self.n_primitive} if lattice_symbol(self.space_group) == "hR" else {self.n_atoms}
-        if pearson[:2] != lattice_symbol(self.space_group) or int(pearson[2:]) not in sizes:
+        # Some write the centred face of an orthorhombic cell, oA or oC, where others write oS for all of them.
+        lattice = "oS" if pearson[:2] in ("oA", "oB", "oC") else pearson[:2]
+        if lattice != lattice_symbol(self.space_group) or int(pearson[2:]) not in sizes:
             raise UserError(f"{_WHERE} {text}", f"Pearson symbol {pearson}", self.pearson_symbol)
 
     @cached_property

@@ -21,7 +21,7 @@ from nucleate.errors import UserError
 from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.limits import Limits
 from nucleate.families.wyckoffdiff.plan import GroupSizes
-from nucleate.guidance.adapters import Adapters
+from nucleate.guidance.adapters import Adapters, Mix
 from nucleate.guidance.classifier_free import Guided
 from nucleate.guidance.embedding import ConditionEmbedding
 from nucleate.guidance.labels import Labels
@@ -150,7 +150,7 @@ class WyckoffDiff(nn.Module):
         answer: Logits = self.network(*arguments)
         return answer
 
-    def _told(self, labels: Labels) -> tuple[Tensor | None, list[Callable[[Tensor], Tensor]] | None]:
+    def _told(self, labels: Labels) -> tuple[Tensor | None, Mix | None]:
         context = self.embed(labels) if self.config.conditions else None
         return context, self.adapters(labels) if self.config.adapters else None
 
@@ -236,7 +236,7 @@ class WyckoffDiff(nn.Module):
         settings, where = sampler or self.config.sampler, where or Conditions()
         request = Request.of(
             replace(where, space_group=None),
-            self.group_sizes.sum(0).cpu(),
+            torch.ones(self.config.max_atoms + 1),  # sizes are drawn with groups, below
             self.element_seen.cpu(),
             self.config,
             guidance=self.strengths if guidance is None else guidance,
