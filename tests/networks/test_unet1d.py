@@ -60,3 +60,15 @@ def test_kernels_are_standardised():
     plain = ((weight - mean) / (variance + 1e-5).sqrt())[:, :, 0]
     x = torch.randn(2, 4, 9, dtype=torch.float64)
     assert torch.allclose(conv(x[:, :, None])[:, :, 0], F.conv1d(x, plain, conv.bias, padding=1))
+
+
+def test_settled_kernels_are_the_same_and_are_let_go():
+    net = network(**SMALL)
+    x, level = torch.randn(2, 3, 37, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    before = net(x, level)
+    with torch.no_grad(), net.settled():
+        assert torch.equal(net(x, level), before)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.mul_(1.1)
+    assert not torch.allclose(net(x, level), before)

@@ -7,6 +7,8 @@ the batch for its sequence, so that crystals saw their batch mates; here every c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Literal
 
@@ -90,6 +92,18 @@ class UNet1d(nn.Module):
         answer: Tensor = self.out(h)[:, :, 0]
         return answer[..., :length]
 
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Standardise the kernels once for all calls inside, for walks of many calls; weights must not change there."""
+        convolutions = [module for module in self.modules() if isinstance(module, _StandardisedConv)]
+        for module in convolutions:
+            module.kept = module.kernel()
+        try:
+            yield
+        finally:
+            for module in convolutions:
+                module.kept = None
+
 
 class NoiseLevelEmbedding(nn.Module):
     """Sines and cosines in turn, at frequencies from 1 down to about 1e-4, of a scalar."""
@@ -142,9 +156,15 @@ class _StandardisedConv(nn.Conv2d):
     def __init__(self, before: int, after: int) -> None:
         super().__init__(before, after, (1, 3), padding=(0, 1))
 
-    def forward(self, h: Tensor) -> Tensor:
+        self.kept: Tensor | None = None
+
+    def kernel(self) -> Tensor:
+        """The kernels with which to convolve."""
         variance, mean = torch.var_mean(self.weight, dim=(1, 2, 3), keepdim=True, correction=0)
-        return F.conv2d(h, (self.weight - mean) * (variance + 1e-5).rsqrt(), self.bias, padding=(0, 1))
+        return (self.weight - mean) * (variance + 1e-5).rsqrt()
+
+    def forward(self, h: Tensor) -> Tensor:
+        return F.conv2d(h, self.kernel() if self.kept is None else self.kept, self.bias, padding=(0, 1))
 
 
 class _Attention(nn.Module):

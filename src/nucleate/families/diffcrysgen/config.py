@@ -32,7 +32,7 @@ class SamplerConfig(Settings):
     precision: Literal["float32", "bfloat16"] = "float32"
     draws: int = Field(default=1, ge=1, le=100)
     symmetrize: float = Field(default=0.0, ge=0)
-    batch: int = Field(default=128, ge=1)
+    batch: int = Field(default=64, ge=1)
 
 
 PAPER_SAMPLER = SamplerConfig()

@@ -209,7 +209,8 @@ class DiffCrysGen(nn.Module):
         labels = plan.labels(rows, device, self.size_weights.dtype)
         walk = HeunSampler(settings.steps, settings.sigma, settings.rho, settings.churn)
         denoiser = known.inpainted(self._guided(labels, request.strengths), self.scaling)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        precision = torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
+        with precision, self.network.settled():
             scaled = walk.walk(denoiser, (self.ircr.length, self.ircr.width), noise)
         allowed = request.allowed[:LARGEST_NUMBER].to(device)
         return self.ircr.decode(self.scaling.inverse(scaled), allowed).to("cpu")
