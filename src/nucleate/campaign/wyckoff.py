@@ -26,6 +26,9 @@ from nucleate.symmetry.space_group import space_groups, symmetrized
 if TYPE_CHECKING:
     import pandas as pd
 
+GAIN = 2e-3
+"""eV an atom by which a free relaxation must lie lower for its crystal to replace the one relaxed in the group."""
+
 COLUMNS = (
     "rank", "id", "status", "energy_per_atom", "energy_in_group", "space_group", "relaxed_space_group",
     "keeps_label", "volume_per_atom", "proxy", "min_radii_fraction", "reason",
@@ -46,7 +49,8 @@ def realise(
     """Different crystals of a protostructure, lowest energy first.
 
     The best found are relaxed inside the space group, then freely (``relax-v1``) from a rattled start, so that a
-    space group that comes out was not merely kept by zero force.
+    space group that comes out was not merely kept by zero force. The lower of the two is kept; where leaving the
+    group gains less than ``GAIN``, that is the symmetric one, since a relaxation does not undo a rattle to the end.
 
     Arguments:
         label: Such as ``A2BC4_cF56_227_c_b_e:Al-Mg-O``.
@@ -59,8 +63,8 @@ def realise(
         progress: Called with a stage, the number through it, and the number of all.
 
     Returns:
-        The relaxed crystals, snapped to the symmetry found in them; a table with one row each and ``COLUMNS``; what it cost: label, calls of the potential
-        inside the group and after, core-seconds with and without it.
+        The relaxed crystals, snapped to the symmetry found in them; a table with one row each and ``COLUMNS``; what
+        it cost: label, calls of the potential inside the group and after, core-seconds with and without it.
 
     Raises:
         UserError: The label is none, an element is not known well enough, or there is no such potential.
@@ -80,10 +84,14 @@ def realise(
     done, steps, seconds = 0, 0, 0.0
     progress("relax", 0, count)
     for i, relaxed in relax_many(crystals, potential, RELAX_V1, workers, rattle_seed=seed, python=python):
-        parts[i] = Crystals.from_lists(
-            [relaxed.numbers.tolist()], [torch.from_numpy(relaxed.frac)], [torch.from_numpy(relaxed.lattice)]
-        )
-        rows[i] = {"status": relaxed.status, "reason": relaxed.reason, "energy_per_atom": relaxed.energy_per_atom}
+        energy, inside = relaxed.energy_per_atom, float(found.energy[i])
+        if found.converged[i] and relaxed.status == Status.OK and energy > inside - GAIN:
+            energy = inside
+        else:
+            parts[i] = Crystals.from_lists(
+                [relaxed.numbers.tolist()], [torch.from_numpy(relaxed.frac)], [torch.from_numpy(relaxed.lattice)]
+            )
+        rows[i] = {"status": relaxed.status, "reason": relaxed.reason, "energy_per_atom": energy}
         steps, seconds, done = steps + relaxed.n_steps, seconds + relaxed.seconds, done + 1
         progress("relax", done, count)
     after = symmetrized(Crystals.concatenate(parts), SYMPREC)
