@@ -1,0 +1,70 @@
+"""Structures in and out, and the page of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.crystal.structure_file import StructureFile
+
+
+def write_report(run: str | Path) -> Path:
+    """Build ``report.html`` of a run again; returns where it lies."""
+    from nucleate.report.page import build_report
+
+    return build_report(Path(run))
+
+
+def convert(source: str | Path, target: str | Path) -> int:
+    """Write the structures of one file to another, the formats by suffix; returns how many.
+
+    Raises:
+        UserError: A format is unknown, or the source holds no crystal.
+    """
+    from nucleate.crystal.files import read_structures, write_structures
+    from nucleate.errors import UserError
+
+    found = read_structures(Path(source))
+    if not found.ids:
+        raise UserError(str(source), f"no crystal; {found.failures[0].reason}", "at least one")
+    write_structures(found.crystals, Path(target), ids=found.ids)
+    return len(found.ids)
+
+
+def as_crystals(structures: Crystals | Sequence[Structure | Atoms]) -> Crystals:
+    """A batch from pymatgen structures or ASE atoms.
+
+    Raises:
+        UserError: Some of them are neither.
+    """
+    from nucleate.crystal.convert import from_ase, from_pymatgen
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.errors import UserError
+
+    if isinstance(structures, Crystals):
+        return structures
+    items = list(structures)
+    kinds = {type(item).__name__ for item in items}
+    if kinds == {"Atoms"}:
+        return from_ase(items)
+    if kinds and kinds <= {"Structure", "IStructure"}:
+        return from_pymatgen(items)
+    raise UserError("structures", f"objects of type {', '.join(sorted(kinds)) or 'none'}", "Structure or Atoms")
+
+
+def as_file(structures: str | Path | Crystals | Sequence[Structure | Atoms]) -> StructureFile:
+    """Structures from a file, or others named by their positions."""
+    from nucleate.crystal.files import read_structures
+    from nucleate.crystal.structure_file import StructureFile
+
+    if isinstance(structures, str | Path):
+        return read_structures(structures)
+    crystals = as_crystals(structures)
+    rows = list(range(len(crystals)))
+    return StructureFile(crystals, [str(row) for row in rows], rows)
