@@ -90,6 +90,13 @@ def test_no_noise_gives_the_parent_s_reconstruction(model: MagGen) -> None:
         assert torch.allclose(said, parents.crystal_fields[f"predicted/{name}"])
 
 
+def test_cells_stay_in_the_range_of_the_training_data(model: MagGen) -> None:
+    low, high = (end[model.ircr.blocks["L"]] for end in (model.scaling.low, model.scaling.high))
+    cells = model.matrices(100 * torch.randn(50, 12))[:, model.ircr.blocks["L"]]
+    assert (cells >= low[:, None] - 1e-3).all()
+    assert (cells <= high[:, None] + 1e-3).all()
+
+
 def test_targets_choose_parents_by_their_labels(model: MagGen, crystals: Crystals) -> None:
     where = Conditions.parse(["saturation_magnetization=0.5..9", "formation_energy=-9..0"])
     made = model.sample(20, where, sampler=EVERY.model_copy(update={"parents": "asked"}))

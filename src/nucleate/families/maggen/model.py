@@ -156,6 +156,8 @@ class MagGen(nn.Module):
             answer[:, blocks["E"], : self.ircr.k] = kept + (logits.amax(1) - kept.amax(1))[:, None]
         if self.config.bounded:
             return self.scaling.inverse(answer.sigmoid()).cpu().double()
+        # Cells stay in the range of the training data, which a sigmoid would keep them in too.
+        answer[:, blocks["L"]] = answer[:, blocks["L"]].clamp(0.0, 1.0)
         matrix = self.scaling.inverse(answer)
         for letter in "EO":
             matrix[:, blocks[letter]] = answer[:, blocks[letter]].sigmoid()
