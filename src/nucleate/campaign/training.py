@@ -123,7 +123,9 @@ def train_family(
                 "sha256": dataset.digest,
                 "training crystals": len(train),
                 "validation crystals": 0 if validation is None else len(validation),
-                "left out (too large, unknown elements, degenerate cells)": len(dataset) - len(usable),
+                "left out (too large, unknown elements, degenerate cells)": len(dataset)
+                - len(train)
+                - (0 if validation is None else len(validation)),
             },
             training=config.model_dump(mode="json"),
             cost={"steps": trainer.step, "seconds": round(trainer.seconds, 1), "device": device},

@@ -1,5 +1,7 @@
 """From a data set to a model folder that generates, and bad input on the way."""
 
+import json
+
 import pandas as pd
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from nucleate.campaign.models import load_generator
 from nucleate.campaign.training import train_family
 from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import Dataset
 from nucleate.errors import UserError
 
@@ -35,6 +38,16 @@ def test_trained_model_loads_and_generates(folder):
     rows = model.ircr.blocks["L"]
     lengths = model.scaling.inverse(model.scaling(torch.full((1, model.ircr.length, 3), 4.321).double()))[0, rows]
     assert torch.allclose(lengths[0], torch.full((3,), 4.321).double())
+
+
+def test_card_counts_what_the_matrix_cannot_hold(tmp_path, salts_of):
+    salts = salts_of(30)
+    large = Crystals.from_lists([[3, 8, 9, 11]], [[[0.2 * i] * 3 for i in range(4)]], [4 * torch.eye(3)])
+    data = Dataset(Crystals.concatenate([salts, large]), pd.DataFrame({"hardness": [None] * 31}), "mine.csv", "digest")
+    out = train_family("diffcrysgen", data, TINY, tmp_path / "counted")
+    known = json.loads((out / "config.json").read_text())["data"]
+    assert known["training crystals"] + known["validation crystals"] == 30
+    assert next(count for name, count in known.items() if name.startswith("left out")) == 1
 
 
 def test_sampler_and_guidance_are_read(folder):
