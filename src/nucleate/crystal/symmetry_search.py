@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import moyopy
 
 from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.lattice import heights
+from nucleate.crystal.periodic import reduced_cells, usable_cells
 
 SYMPREC = 0.1
 """Å; distance within which sites count as equivalent where nothing else is said."""
@@ -15,9 +17,14 @@ SYMPREC = 0.1
 MAX_SEARCHED_SITES = 4000
 """Sites above which no symmetry is looked for (seconds a crystal)."""
 
+MIN_SPACING = 1.0
+"""Å between lattice planes of the reduced cell; in flatter cells every atom overlaps with its own images, and the
+library may search for minutes and gigabytes."""
+
 
 def search(crystals: Crystals, symprec: float = SYMPREC, rotate: bool = True) -> Iterator[moyopy.MoyoDataset | None]:
-    """Symmetry of each crystal, in order; None where none can be found (overlapping sites, a broken cell).
+    """Symmetry of each crystal, in order; None where none can be found (overlapping sites, a broken or
+    flat cell).
 
     Arguments:
         crystals: B crystals.
@@ -26,9 +33,10 @@ def search(crystals: Crystals, symprec: float = SYMPREC, rotate: bool = True) ->
     """
     # On cells that are not primitive the library warns of operations it leaves out; that is no news here.
     logging.getLogger("moyo").setLevel(logging.ERROR)
-    finite = crystals.frac.isfinite().flatten(1).all(1) & crystals.lattice.isfinite().flatten(1).all(1)
+    usable = usable_cells(crystals)
+    usable[usable.clone()] = heights(reduced_cells(crystals.lattice[usable].double())[0]).amin(1) >= MIN_SPACING
     for i in range(len(crystals)):
-        if not finite[i] or not 1 <= int(crystals.n_atoms[i]) <= MAX_SEARCHED_SITES:
+        if not usable[i] or not 1 <= int(crystals.n_atoms[i]) <= MAX_SEARCHED_SITES:
             yield None
             continue
         numbers, frac, lattice = (value.tolist() for value in crystals.sites(i))
