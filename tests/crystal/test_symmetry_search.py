@@ -9,7 +9,7 @@ from nucleate.crystal.symmetry_search import search
 def test_a_flat_cell_is_not_searched():
     """Such cells, which a sampler may give, keep the library busy for minutes."""
     generator = torch.Generator().manual_seed(2)
-    flat = [[[6.2, 0.3, 0.0], [0.1, 6.5, 0.0], [1.3, 2.1, height]] for height in (1e-12, 0.1, 0.5, 0.83, 0.99)]
+    flat = [[[6.2, 0.3, 0.0], [0.1, 6.5, 0.0], [0.0, 0.0, height]] for height in (1e-12, 0.1, 0.5, 0.83, 0.99)]
     frac = [torch.rand(4, 3, generator=generator).tolist() for _ in flat]
     crystals = Crystals.from_lists([[26] * 4] * len(flat), frac, flat)
     assert list(search(crystals)) == [None] * len(flat)
