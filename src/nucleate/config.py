@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,6 +31,44 @@ class Settings(BaseModel):
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             raise UserError(f"{where} {name}", repr(first.get("input")), first["msg"]) from None
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def from_preset(
+    config: type[AnySettings],
+    presets: Mapping[str, Callable[[], AnySettings]],
+    default: str,
+    overrides: Mapping[str, object] | None,
+) -> AnySettings:
+    """A configuration from settings.
+
+    Arguments:
+        config: The class.
+        presets: Complete configurations by name.
+        default: Name of the one that is changed where ``overrides`` has no ``preset``.
+        overrides: Values for fields of ``config``; ``sampler.steps`` and the like reach inside a setting.
+
+    Raises:
+        UserError: A setting is unknown or its value does not fit.
+    """
+    values = dict(overrides or {})
+    preset = str(values.pop("preset", default))
+    if preset not in presets:
+        raise UserError("--set preset", repr(preset), "one of " + ", ".join(presets))
+    settings: dict[str, Any] = presets[preset]().model_dump()
+    for key, value in values.items():
+        outer, _, inner = key.partition(".")
+        if outer not in settings or (
+            inner and inner not in (settings[outer] if isinstance(settings[outer], dict) else ())
+        ):
+            raise UserError("--set", repr(key), "one of " + ", ".join(("preset", *config.model_fields)))
+        if inner:
+            settings[outer][inner] = value
+        else:
+            settings[outer] = value
+    return config.checked(settings, where="--set")
 
 
 class ScreenSettings(Settings):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from nucleate.config import Settings
-from nucleate.errors import UserError
 from nucleate.guidance.conditions import Condition, Scalar
-from nucleate.guidance.named_conditions import by_name
+from nucleate.guidance.named_conditions import NamedConditions
 
 
 class SamplerConfig(Settings):
@@ -44,29 +42,6 @@ class SamplerConfig(Settings):
 
 FAST_SAMPLER = SamplerConfig(corrector_steps=0, symmetry="templates", draws=4)
 """A tenth of the published steps, no corrector; symmetry and stoichiometry of known crystals."""
-
-
-def sampler_from(text: str, default: SamplerConfig, paper: SamplerConfig) -> SamplerConfig:
-    """The sampler that a user names.
-
-    Arguments:
-        text: "default", "paper", or settings to change in the default, as "steps=50,temperature=1".
-        default: What the model brings.
-        paper: What its family published.
-
-    Raises:
-        UserError: It is none of these.
-    """
-    if text in ("default", "paper"):
-        return paper if text == "paper" else default
-    values = default.model_dump()
-    for part in text.split(","):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or name not in values:
-            expected = "default, paper, or NAME=VALUE,... with names " + ", ".join(values)
-            raise UserError("--sampler", repr(part), expected)
-        values[name] = value.split(":") if name == "snr" else value
-    return SamplerConfig.checked(values, where="--sampler")
 
 
 class JointConfig(Settings):
@@ -106,22 +81,13 @@ class JointConfig(Settings):
     templates: bool = True
     tied: float = Field(default=0.7, ge=0, le=1)
     site_features: bool = True
-    conditions: tuple[Condition, ...] = ()
-    adapters: tuple[Condition, ...] = ()
+    conditions: NamedConditions = ()
+    adapters: NamedConditions = ()
     drop_each: float = Field(default=0.3, ge=0, le=1)
     drop_all: float = Field(default=0.15, ge=0, le=1)
     guidance: float = Field(default=2.0, ge=0)
     max_atoms: int = Field(default=20, ge=1, le=200)
     sampler: SamplerConfig = FAST_SAMPLER
-
-    @field_validator("conditions", "adapters", mode="before")
-    @classmethod
-    def _by_name(cls, value: object) -> object:
-        """Conditions may be named: a property is a scalar, its statistics are those of the training data."""
-        items = [value] if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            return value
-        return tuple(by_name(item) if isinstance(item, str) else item for item in items)
 
     @property
     def asked(self) -> tuple[Condition, ...]:
@@ -132,42 +98,3 @@ class JointConfig(Settings):
     def scalars(self) -> tuple[Scalar, ...]:
         """The conditions that are numbers."""
         return tuple(condition for condition in self.asked if isinstance(condition, Scalar))
-
-
-AnyConfig = TypeVar("AnyConfig", bound=JointConfig)
-AnySettings = TypeVar("AnySettings", bound=Settings)
-
-
-def configured(
-    config: type[AnySettings],
-    presets: Mapping[str, Callable[[], AnySettings]],
-    default: str,
-    overrides: Mapping[str, object] | None,
-) -> AnySettings:
-    """A configuration from settings.
-
-    Arguments:
-        config: The family's class.
-        presets: Complete configurations by name.
-        default: Name of the one that is changed where ``overrides`` has no ``preset``.
-        overrides: Values for fields of ``config``; ``sampler.steps`` and the like reach inside a setting.
-
-    Raises:
-        UserError: A setting is unknown or its value does not fit.
-    """
-    values = dict(overrides or {})
-    preset = str(values.pop("preset", default))
-    if preset not in presets:
-        raise UserError("--set preset", repr(preset), "one of " + ", ".join(presets))
-    settings: dict[str, Any] = presets[preset]().model_dump()
-    for key, value in values.items():
-        outer, _, inner = key.partition(".")
-        if outer not in settings or (
-            inner and inner not in (settings[outer] if isinstance(settings[outer], dict) else ())
-        ):
-            raise UserError("--set", repr(key), "one of " + ", ".join(("preset", *config.model_fields)))
-        if inner:
-            settings[outer][inner] = value
-        else:
-            settings[outer] = value
-    return config.checked(settings, where="--set")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from typing import Annotated
 
+from pydantic import BeforeValidator
 from torch import Tensor
 
 from nucleate.errors import RequestWarning
@@ -32,6 +34,19 @@ NAMED: dict[str, Condition] = {
 def by_name(name: str) -> Condition:
     """The condition of a name; one that is not known is a bare number."""
     return NAMED.get(name) or Scalar(name=name)
+
+
+def _described(value: object) -> object:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        return value
+    return tuple(by_name(item).model_dump() if isinstance(item, str) else item for item in items)
+
+
+NamedConditions = Annotated[tuple[Condition, ...], BeforeValidator(_described)]
+"""Field of a configuration: conditions, each of which may be named alone."""
+NamedScalars = Annotated[tuple[Scalar, ...], BeforeValidator(_described)]
+"""The same where each must be a number."""
 
 
 PLAUSIBLE = {

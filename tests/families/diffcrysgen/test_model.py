@@ -10,7 +10,8 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import RequestWarning, UserError
 from nucleate.families.diffcrysgen import DiffCrysGenConfig, build, configured
-from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig, sampler_from
+from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig
+from nucleate.families.samplers import sampler_from
 
 QUICK = SamplerConfig(steps=5)
 
@@ -148,13 +149,14 @@ def test_training_crystals_that_do_not_fit_are_left_out(data):
 
 def test_settings():
     assert configured({"widths": [8, 16], "sampler.steps": 7}).sampler.steps == 7
-    assert sampler_from("paper", SamplerConfig(steps=3)) == PAPER_SAMPLER
-    assert sampler_from("steps=9,sigma=0.01:50", SamplerConfig()) == SamplerConfig(steps=9, sigma=(0.01, 50))
+    assert sampler_from("paper", SamplerConfig(steps=3), PAPER_SAMPLER) == PAPER_SAMPLER
+    changed = sampler_from("steps=9,sigma=0.01:50", SamplerConfig(), PAPER_SAMPLER)
+    assert changed == SamplerConfig(steps=9, sigma=(0.01, 50))
     for call in (
         lambda: configured({"depth": 3}),
         lambda: configured({"preset": "other"}),
-        lambda: sampler_from("steps=zero", SamplerConfig()),
-        lambda: sampler_from("speed=3", SamplerConfig()),
+        lambda: sampler_from("steps=zero", SamplerConfig(), PAPER_SAMPLER),
+        lambda: sampler_from("speed=3", SamplerConfig(), PAPER_SAMPLER),
         lambda: DiffCrysGenConfig.checked({"order": "random"}),
     ):
         with pytest.raises(UserError):

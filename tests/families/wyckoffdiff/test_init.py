@@ -9,8 +9,9 @@ from nucleate.campaign.models import load_generator
 from nucleate.campaign.training import train_family
 from nucleate.data.dataset import Dataset
 from nucleate.errors import UserError
+from nucleate.families.samplers import sampler_from
 from nucleate.families.wyckoffdiff import PRESETS, build, configured, load
-from nucleate.families.wyckoffdiff.config import PAPER_SAMPLER, sampler_from
+from nucleate.families.wyckoffdiff.config import PAPER_SAMPLER
 
 from .conftest import TINY
 
@@ -45,12 +46,12 @@ def test_settings_that_do_not_fit(settings, words):
 
 def test_samplers():
     default = configured({}).sampler
-    assert sampler_from("default", default) == default
-    assert sampler_from("paper", default) == PAPER_SAMPLER
-    assert sampler_from("steps=7, temperature=0.5", default).steps == 7
+    assert sampler_from("default", default, PAPER_SAMPLER) == default
+    assert sampler_from("paper", default, PAPER_SAMPLER) == PAPER_SAMPLER
+    assert sampler_from("steps=7, temperature=0.5", default, PAPER_SAMPLER).steps == 7
     for text in ("steps", "colour=1", "steps=0"):
         with pytest.raises(UserError, match="--sampler"):
-            sampler_from(text, default)
+            sampler_from(text, default, PAPER_SAMPLER)
 
 
 @pytest.fixture(scope="module")

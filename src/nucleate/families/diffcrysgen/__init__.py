@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nucleate.families import joint_config
-from nucleate.families.diffcrysgen.config import DiffCrysGenConfig, sampler_from
+from nucleate.config import from_preset
+from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, DiffCrysGenConfig
 from nucleate.families.diffcrysgen.model import DiffCrysGen
-from nucleate.families.stored import CONFIG, load_weights, stored_config
+from nucleate.families.loading import loaded
 
 FAMILY = "diffcrysgen"
 PRESETS = {"diffcrysgen": DiffCrysGenConfig, "diffcrysgen-paper": DiffCrysGenConfig.paper}
@@ -26,20 +26,15 @@ def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, 
 
     Arguments:
         folder: With weights and configuration.
-        sampler: See :func:`~nucleate.families.diffcrysgen.config.sampler_from`.
+        sampler: See :func:`nucleate.families.samplers.sampler_from`.
         guidance: γ of every condition, or by name, where a call says nothing; the model's own if None.
 
     Raises:
         UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
     """
-    stored = stored_config(folder, FAMILY)
-    config = DiffCrysGenConfig.checked(stored.get("config", {}), where=str(folder / CONFIG))
-    walk = sampler_from(sampler, config.sampler)
-    config = config.model_copy(update={"sampler": walk})
-    model = DiffCrysGen(config, str(stored.get("name", folder.name)))
+    model = loaded(DiffCrysGen, DiffCrysGenConfig, FAMILY, folder, sampler, PAPER_SAMPLER)
     model.strengths = guidance
-    load_weights(model, folder)
-    return model.eval()
+    return model
 
 
 def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> DiffCrysGen:
@@ -48,5 +43,5 @@ def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> 
 
 
 def configured(overrides: Mapping[str, object] | None = None) -> DiffCrysGenConfig:
-    """A configuration from settings; see :func:`nucleate.families.joint_config.configured`."""
-    return joint_config.configured(DiffCrysGenConfig, PRESETS, FAMILY, overrides)
+    """A configuration from settings; see :func:`nucleate.config.from_preset`."""
+    return from_preset(DiffCrysGenConfig, PRESETS, FAMILY, overrides)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from nucleate.config import Settings
-from nucleate.errors import UserError
 from nucleate.guidance.conditions import Condition, Scalar
-from nucleate.guidance.named_conditions import by_name
+from nucleate.guidance.named_conditions import NamedConditions, by_name
 from nucleate.networks.unet1d import UNet1dConfig
 
 
@@ -40,28 +39,6 @@ PAPER_SAMPLER = SamplerConfig()
 
 DEFAULT_SAMPLER = SamplerConfig(steps=40, draws=10, symmetrize=0.1)
 """Fewer steps; invalid crystals are drawn again."""
-
-
-def sampler_from(text: str, default: SamplerConfig) -> SamplerConfig:
-    """The sampler that a user names.
-
-    Arguments:
-        text: "default", "paper", or settings to change in the default, as "steps=50,draws=1".
-        default: What the model brings.
-
-    Raises:
-        UserError: It is none of these.
-    """
-    if text in ("default", "paper"):
-        return PAPER_SAMPLER if text == "paper" else default
-    values = default.model_dump()
-    for part in text.split(","):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or name not in values:
-            expected = "default, paper, or NAME=VALUE,... with names " + ", ".join(values)
-            raise UserError("--sampler", repr(part), expected)
-        values[name] = value.split(":") if name == "sigma" else value
-    return SamplerConfig.checked(values, where="--sampler")
 
 
 CONDITIONS: tuple[Condition, ...] = tuple(
@@ -102,20 +79,11 @@ class DiffCrysGenConfig(Settings):
     sigma_data: float = Field(default=0.5, gt=0)
     log_mean: float = -1.2
     log_std: float = Field(default=1.2, gt=0)
-    conditions: tuple[Condition, ...] = CONDITIONS
+    conditions: NamedConditions = CONDITIONS
     drop_each: float = Field(default=0.3, ge=0, le=1)
     drop_all: float = Field(default=0.15, ge=0, le=1)
     guidance: float = Field(default=2.0, ge=0)
     sampler: SamplerConfig = DEFAULT_SAMPLER
-
-    @field_validator("conditions", mode="before")
-    @classmethod
-    def _by_name(cls, value: object) -> object:
-        """Conditions may be named: a property is a scalar, its statistics are those of the training data."""
-        items = [value] if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            return value
-        return tuple(by_name(item) if isinstance(item, str) else item for item in items)
 
     @classmethod
     def paper(cls) -> DiffCrysGenConfig:

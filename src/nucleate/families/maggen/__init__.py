@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from nucleate.config import from_preset
 from nucleate.errors import UserError
-from nucleate.families import joint_config
-from nucleate.families.maggen.config import MagGenConfig, sampler_from
+from nucleate.families.loading import loaded
+from nucleate.families.maggen.config import PAPER_SAMPLER, MagGenConfig
 from nucleate.families.maggen.model import MagGen
-from nucleate.families.stored import CONFIG, load_weights, stored_config
 
 FAMILY = "maggen"
 PRESETS = {"maggen": MagGenConfig, "maggen-paper": MagGenConfig.paper}
@@ -26,7 +26,7 @@ def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, 
 
     Arguments:
         folder: With weights and configuration.
-        sampler: See :func:`~nucleate.families.maggen.config.sampler_from`.
+        sampler: See :func:`nucleate.families.samplers.sampler_from`.
         guidance: Must be None: properties choose the parents, nothing is steered.
 
     Raises:
@@ -34,12 +34,7 @@ def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, 
     """
     if guidance is not None:
         raise UserError("--guidance", str(guidance), "no --guidance, since maggen chooses parents by their properties")
-    stored = stored_config(folder, FAMILY)
-    config = MagGenConfig.checked(stored.get("config", {}), where=str(folder / CONFIG))
-    config = config.model_copy(update={"sampler": sampler_from(sampler, config.sampler)})
-    model = MagGen(config, str(stored.get("name", folder.name)))
-    load_weights(model, folder)
-    return model.eval()
+    return loaded(MagGen, MagGenConfig, FAMILY, folder, sampler, PAPER_SAMPLER)
 
 
 def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> MagGen:
@@ -48,5 +43,5 @@ def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> 
 
 
 def configured(overrides: Mapping[str, object] | None = None) -> MagGenConfig:
-    """A configuration from settings; see :func:`nucleate.families.joint_config.configured`."""
-    return joint_config.configured(MagGenConfig, PRESETS, FAMILY, overrides)
+    """A configuration from settings; see :func:`nucleate.config.from_preset`."""
+    return from_preset(MagGenConfig, PRESETS, FAMILY, overrides)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from nucleate.config import Settings
-from nucleate.errors import UserError
 from nucleate.guidance.conditions import Scalar
-from nucleate.guidance.named_conditions import by_name
+from nucleate.guidance.named_conditions import NamedScalars
 from nucleate.networks.cnn1d import Tower
 
 
@@ -44,28 +43,6 @@ PAPER_SAMPLER = SamplerConfig()
 
 DEFAULT_SAMPLER = SamplerConfig(scale=0.5, draws=10)
 """Half of the paper's noise, at which more crystals are valid; invalid ones are drawn again."""
-
-
-def sampler_from(text: str, default: SamplerConfig) -> SamplerConfig:
-    """The sampler that a user names.
-
-    Arguments:
-        text: "default", "paper", or settings to change in the default, as "scale=0.5,parents=asked".
-        default: What the model brings.
-
-    Raises:
-        UserError: It is none of these.
-    """
-    if text in ("default", "paper"):
-        return PAPER_SAMPLER if text == "paper" else default
-    values = default.model_dump()
-    for part in text.split(","):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or name not in values:
-            expected = "default, paper, or NAME=VALUE,... with names " + ", ".join(values)
-            raise UserError("--sampler", repr(part), expected)
-        values[name] = value
-    return SamplerConfig.checked(values, where="--sampler")
 
 
 class MagGenConfig(Settings):
@@ -111,20 +88,11 @@ class MagGenConfig(Settings):
     divergence: float = Field(default=6e-3, ge=0)
     property_weight: float = Field(default=4.0, ge=0)
     branch_noise: float = Field(default=0.7, ge=0)
-    conditions: tuple[Scalar, ...] = (Scalar(name="formation_energy", unit="eV/atom"),
+    conditions: NamedScalars = (Scalar(name="formation_energy", unit="eV/atom"),
                                       Scalar(name="saturation_magnetization", unit="T"))  # fmt: skip
     branch: tuple[int, ...] = (128, 32)
     bounded: bool = False
     sampler: SamplerConfig = DEFAULT_SAMPLER
-
-    @field_validator("conditions", mode="before")
-    @classmethod
-    def _by_name(cls, value: object) -> object:
-        """Properties may be named; their statistics are those of the training data."""
-        items = [value] if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            return value
-        return tuple(by_name(item).model_dump() if isinstance(item, str) else item for item in items)
 
     @classmethod
     def paper(cls) -> MagGenConfig:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nucleate.families import joint_config
-from nucleate.families.joint_loading import loaded
+from nucleate.config import from_preset
+from nucleate.families.loading import loaded
 from nucleate.families.pigen.config import PAPER_SAMPLER, PigenConfig
 from nucleate.families.pigen.model import Pigen
 
@@ -26,13 +26,15 @@ def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, 
 
     Arguments:
         folder: With weights and configuration.
-        sampler: See :func:`nucleate.families.joint_config.sampler_from`.
+        sampler: See :func:`nucleate.families.samplers.sampler_from`.
         guidance: γ of every condition, or by name, where a call says nothing; the model's own if None.
 
     Raises:
         UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
     """
-    return loaded(Pigen, PigenConfig, FAMILY, folder, sampler, PAPER_SAMPLER, guidance)
+    model = loaded(Pigen, PigenConfig, FAMILY, folder, sampler, PAPER_SAMPLER)
+    model.strengths = guidance
+    return model
 
 
 def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> Pigen:
@@ -41,5 +43,5 @@ def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> 
 
 
 def configured(overrides: Mapping[str, object] | None = None) -> PigenConfig:
-    """A configuration from settings; see :func:`nucleate.families.joint_config.configured`."""
-    return joint_config.configured(PigenConfig, PRESETS, "pigen", overrides)
+    """A configuration from settings; see :func:`nucleate.config.from_preset`."""
+    return from_preset(PigenConfig, PRESETS, "pigen", overrides)

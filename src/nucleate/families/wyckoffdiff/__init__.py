@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nucleate.families.stored import CONFIG, load_weights, stored_config
-from nucleate.families.wyckoffdiff.config import PRESETS, WyckoffDiffConfig, sampler_from
-from nucleate.families.wyckoffdiff.config import configured as _configured
+from nucleate.families.loading import loaded
+from nucleate.families.wyckoffdiff.config import PAPER_SAMPLER, PRESETS, WyckoffDiffConfig, configured
 from nucleate.families.wyckoffdiff.model import WyckoffDiff
 
 FAMILY = "wyckoffdiff"
@@ -24,30 +23,17 @@ def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, 
 
     Arguments:
         folder: With weights and configuration.
-        sampler: See :func:`~nucleate.families.wyckoffdiff.config.sampler_from`.
+        sampler: See :func:`nucleate.families.samplers.sampler_from`.
         guidance: γ of every condition, or by name, where a call says nothing; the model's own if None.
 
     Raises:
         UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
     """
-    stored = stored_config(folder, FAMILY)
-    config = WyckoffDiffConfig.checked(stored.get("config", {}), where=str(folder / CONFIG))
-    walk = sampler_from(sampler, config.sampler)
-    model = WyckoffDiff(config.model_copy(update={"sampler": walk}), str(stored.get("name", folder.name)))
+    model = loaded(WyckoffDiff, WyckoffDiffConfig, FAMILY, folder, sampler, PAPER_SAMPLER)
     model.strengths = guidance
-    load_weights(model, folder)
-    return model.eval()
+    return model
 
 
 def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> WyckoffDiff:
     """A model with fresh weights; see :func:`configured`."""
     return WyckoffDiff(configured(overrides), name)
-
-
-def configured(overrides: Mapping[str, object] | None = None) -> WyckoffDiffConfig:
-    """A configuration from settings on top of ``preset``, one of ``PRESETS``.
-
-    Raises:
-        UserError: A setting is unknown or its value does not fit.
-    """
-    return _configured(dict(overrides or {}))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from nucleate.config import Settings
+from nucleate.config import Settings, from_preset
 from nucleate.diffusion.categorical import Schedule
 from nucleate.errors import UserError
 from nucleate.guidance.conditions import Condition, Scalar
-from nucleate.guidance.named_conditions import by_name
+from nucleate.guidance.named_conditions import NamedConditions
 from nucleate.networks.wyckoff_gnn import WyckoffGNNConfig
 
 N_ELEMENTS = 100
@@ -36,24 +37,6 @@ class SamplerConfig(Settings):
 
 PAPER_SAMPLER = SamplerConfig(steps=1000, draws=1)
 """T = 1000 (T. Ishii et al., section 2.1)."""
-
-
-def sampler_from(text: str, default: SamplerConfig) -> SamplerConfig:
-    """The sampler that a user names: "default", "paper", or settings to change as "steps=50,temperature=1".
-
-    Raises:
-        UserError: It is none of these.
-    """
-    if text in ("default", "paper"):
-        return PAPER_SAMPLER if text == "paper" else default
-    values = default.model_dump()
-    for part in text.split(","):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or name not in values:
-            expected = "default, paper, or NAME=VALUE,... with names " + ", ".join(values)
-            raise UserError("--sampler", repr(part), expected)
-        values[name] = value
-    return SamplerConfig.checked(values, where="--sampler")
 
 
 CONDITIONS = ("n_atoms", "chemical_system", "energy_above_hull", "formation_energy", "band_gap", "magnetic_density")
@@ -97,22 +80,13 @@ class WyckoffDiffConfig(Settings):
     time_steps: int = Field(default=0, ge=0)
     augment: bool = True
     symprec: float = Field(default=0.1, gt=0)
-    conditions: tuple[Condition, ...] = ()
-    adapters: tuple[Condition, ...] = ()
+    conditions: NamedConditions = ()
+    adapters: NamedConditions = ()
     drop_each: float = Field(default=0.3, ge=0, le=1)
     drop_all: float = Field(default=0.15, ge=0, le=1)
     guidance: float = Field(default=2.0, ge=0)
     max_atoms: int = Field(default=20, ge=1, le=200)
     sampler: SamplerConfig = SamplerConfig()
-
-    @field_validator("conditions", "adapters", mode="before")
-    @classmethod
-    def _by_name(cls, value: object) -> object:
-        """Conditions may be named: a property is a scalar, its statistics are those of the training data."""
-        items = [value] if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            return value
-        return tuple(by_name(item) if isinstance(item, str) else item for item in items)
 
     @classmethod
     def small(cls) -> WyckoffDiffConfig:
@@ -165,30 +139,19 @@ class WyckoffDiffConfig(Settings):
         )
 
 
-PRESETS: dict[str, Any] = {"wyckoffdiff": WyckoffDiffConfig.small, "wyckoffdiff-paper": WyckoffDiffConfig.paper}
+PRESETS: Mapping[str, Callable[[], WyckoffDiffConfig]] = {
+    "wyckoffdiff": WyckoffDiffConfig.small,
+    "wyckoffdiff-paper": WyckoffDiffConfig.paper,
+}
 
 
-def configured(overrides: dict[str, object]) -> WyckoffDiffConfig:
-    """A configuration from settings on top of ``preset``; ``sampler.steps`` and the like reach inside a setting.
+def configured(overrides: Mapping[str, object] | None = None) -> WyckoffDiffConfig:
+    """A configuration from settings; see :func:`nucleate.config.from_preset`.
 
     Raises:
         UserError: A setting is unknown or its value does not fit.
     """
-    values = dict(overrides)
-    preset = str(values.pop("preset", "wyckoffdiff"))
-    if preset not in PRESETS:
-        raise UserError("--set preset", repr(preset), "one of " + ", ".join(PRESETS))
-    settings = PRESETS[preset]().model_dump()
-    for key, value in values.items():
-        outer, _, inner = key.partition(".")
-        if outer not in settings or (inner and inner not in (settings[outer] if outer == "sampler" else ())):
-            expected = "one of " + ", ".join(("preset", *WyckoffDiffConfig.model_fields))
-            raise UserError("--set", repr(key), expected)
-        if inner:
-            settings[outer][inner] = value
-        else:
-            settings[outer] = value
-    config = WyckoffDiffConfig.checked(settings, where="--set")
+    config = from_preset(WyckoffDiffConfig, PRESETS, "wyckoffdiff", overrides)
     if config.attention == "dot" and config.hidden % config.heads:
         raise UserError("--set hidden", str(config.hidden), f"a multiple of heads={config.heads}")
     return config

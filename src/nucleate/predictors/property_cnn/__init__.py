@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from nucleate.errors import UserError
+from nucleate.config import from_preset
 from nucleate.networks.stored import CONFIG, load_weights, stored_config
 from nucleate.predictors.property_cnn.config import PropertyCNNConfig
 from nucleate.predictors.property_cnn.model import PropertyCNN
@@ -39,16 +39,5 @@ def build(overrides: Mapping[str, object] | None = None, name: str = "property-c
 
 
 def configured(overrides: Mapping[str, object] | None = None) -> PropertyCNNConfig:
-    """A configuration from settings, values for fields of :class:`PropertyCNNConfig`.
-
-    Raises:
-        UserError: A setting is unknown or its value does not fit.
-    """
-    values = dict(overrides or {})
-    preset = str(values.pop("preset", "property-cnn"))
-    if preset not in PRESETS:
-        raise UserError("--set preset", repr(preset), "one of " + ", ".join(PRESETS))
-    unknown = [name for name in values if name not in SETTINGS]
-    if unknown:
-        raise UserError("--set", repr(unknown[0]), "one of " + ", ".join(SETTINGS))
-    return PropertyCNNConfig.checked({**PRESETS[preset]().model_dump(), **values}, where="--set")
+    """A configuration from settings; see :func:`nucleate.config.from_preset`."""
+    return from_preset(PropertyCNNConfig, PRESETS, "property-cnn", overrides)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from nucleate.config import Settings
 from nucleate.guidance.conditions import Scalar
-from nucleate.guidance.named_conditions import by_name
+from nucleate.guidance.named_conditions import NamedScalars
 from nucleate.networks.cnn1d import Tower
 
 
@@ -35,17 +35,8 @@ class PropertyCNNConfig(Settings):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     direct: bool = True
     augment: float = Field(default=0.5, ge=0, le=1)
-    conditions: tuple[Scalar, ...] = (Scalar(name="formation_energy", unit="eV/atom"),
+    conditions: NamedScalars = (Scalar(name="formation_energy", unit="eV/atom"),
                                       Scalar(name="saturation_magnetization", unit="T"))  # fmt: skip
-
-    @field_validator("conditions", mode="before")
-    @classmethod
-    def _by_name(cls, value: object) -> object:
-        """Properties may be named; their statistics are those of the training data."""
-        items = [value] if isinstance(value, str) else value
-        if not isinstance(items, list | tuple):
-            return value
-        return tuple(by_name(item).model_dump() if isinstance(item, str) else item for item in items)
 
     @property
     def targets(self) -> tuple[Scalar, ...]:
