@@ -102,6 +102,19 @@ class IRCR:
         few = (_first_sites(crystals).sum(1) <= self.k) & (crystals.n_atoms <= self.n) & (crystals.n_atoms > 0)
         return few & (crystals.numbers <= LARGEST_NUMBER).all(1)
 
+    def held(self, crystals: Crystals) -> Crystals:
+        """The training crystals that the matrix can hold.
+
+        Raises:
+            UserError: It can hold none of them.
+        """
+        kept = crystals[self.fits(crystals)]
+        if not len(kept):
+            found = f"{len(crystals)} crystals, none of which the matrix holds"
+            expected = f"crystals of at most {self.k} elements and {self.n} sites"
+            raise UserError("training data", found, expected)
+        return kept
+
     def refusals(self, crystals: Crystals) -> list[str]:
         """For each crystal why the matrix cannot hold it, such as "4 elements, at most 3"; empty where it can."""
         elements = _first_sites(crystals).sum(1).tolist()

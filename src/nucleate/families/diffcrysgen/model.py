@@ -7,7 +7,6 @@ side in :mod:`nucleate.families.diffcrysgen.config`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -17,10 +16,10 @@ from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.edm import EdmProcess, HeunSampler, TensorDenoiser
 from nucleate.diffusion.noise import KeyedNoise, Noise
-from nucleate.errors import UserError
 from nucleate.families.diffcrysgen.config import DiffCrysGenConfig, SamplerConfig
 from nucleate.families.diffcrysgen.known_entries import known_entries, meets
 from nucleate.families.diffcrysgen.rejection import drawn, onto_symmetry
+from nucleate.families.matrix_crystals import usable
 from nucleate.guidance.classifier_free import Guided
 from nucleate.guidance.embedding import ConditionEmbedding
 from nucleate.guidance.labels import Labels
@@ -30,7 +29,7 @@ from nucleate.networks.unet1d import UNet1d
 from nucleate.representations.element_properties import LARGEST_NUMBER
 from nucleate.representations.ircr import IRCR
 from nucleate.representations.scaling import MatrixScaling
-from nucleate.representations.site_order import canonical, shuffled
+from nucleate.representations.site_order import shuffled
 
 
 class Matrix(NamedTuple):
@@ -74,11 +73,7 @@ class DiffCrysGen(nn.Module):
         Raises:
             UserError: The matrix can hold none of them.
         """
-        kept = self._usable(crystals)
-        if not len(kept):
-            found = f"{len(crystals)} crystals, none of which the matrix holds"
-            expected = f"crystals of at most {self.config.max_elements} elements and {self.config.max_atoms} sites"
-            raise UserError("training data", found, expected)
+        kept = self._usable(self.ircr.held(crystals))
         self.scaling.fit(self.ircr.encode(kept))
         if self.config.scale == "entry":
             for letter in "ECO":
@@ -96,13 +91,7 @@ class DiffCrysGen(nn.Module):
         return self._usable(crystals).to(dtype=torch.float32)
 
     def _usable(self, crystals: Crystals) -> Crystals:
-        crystals = crystals[self.ircr.fits(crystals)]
-        if self.config.cells == "standard" and len(crystals):
-            from nucleate.symmetry.standard_cells import primitive_cells
-
-            found = primitive_cells(crystals)
-            crystals = replace(found, crystal_fields=crystals.crystal_fields)
-        return crystals if self.config.order == "given" else canonical(crystals)
+        return usable(crystals, self.ircr, self.config.cells, self.config.order)
 
     def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of training crystals from :meth:`fit`: the mean error of each block and their total."""

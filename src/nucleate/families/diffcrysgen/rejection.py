@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
+from nucleate.guidance.redraw import best_of
 
 GOOD = 3
 
 
 def drawn(draw: Callable[[Tensor, int], Crystals], n: int, draws: int, meets: Callable[[Crystals], Tensor]) -> Crystals:
-    """Draw n crystals, and again those that are not good, keeping the best of each.
-
-    Whether a crystal is drawn again depends on itself alone, so that it does not depend on its batch mates.
+    """Draw n crystals, and again those that are not good (:func:`merit`), keeping the best of each.
 
     Arguments:
         draw: Gives the crystals of rows (K,) in the draw of a number.
@@ -27,21 +26,7 @@ def drawn(draw: Callable[[Tensor, int], Crystals], n: int, draws: int, meets: Ca
     Returns:
         The crystals; the crystal field ``draws`` says how many walks each took.
     """
-    crystals = draw(torch.arange(n), 0)
-    walks = torch.ones(n, dtype=torch.int64)
-    best = merit(crystals, meets) if draws > 1 else torch.full((n,), GOOD)
-    for number in range(1, draws):
-        rows = (best < GOOD).nonzero().flatten()
-        if not len(rows):
-            break
-        again = draw(rows, number)
-        walks[rows] += 1
-        found = merit(again, meets)
-        better = found > best[rows]
-        source = torch.arange(n)
-        source[rows[better]] = n + better.nonzero().flatten()
-        crystals = Crystals.concatenate([crystals, again])[source]
-        best[rows[better]] = found[better]
+    crystals, walks = best_of(draw, n, draws, lambda c: merit(c, meets), GOOD)
     return replace(crystals, crystal_fields={"draws": walks})
 
 

@@ -20,13 +20,13 @@ from nucleate.families.maggen.config import MagGenConfig, SamplerConfig
 from nucleate.families.maggen.objective import block_losses, squared_error
 from nucleate.families.maggen.parents import Parents
 from nucleate.families.maggen.perturbation import everywhere, local, slerp
+from nucleate.families.matrix_crystals import ordered, usable
 from nucleate.guidance.redraw import redrawn
 from nucleate.guidance.training_labels import fitted_conditions, labels_of
 from nucleate.networks.cnn1d import LatentDecoder, LatentEncoder, branch, divergence
 from nucleate.representations.element_properties import LARGEST_NUMBER
 from nucleate.representations.ircr import IRCR, MAGGEN_ROWS
 from nucleate.representations.scaling import MatrixScaling
-from nucleate.representations.site_order import canonical
 
 ROWS = (*MAGGEN_ROWS, "zero", "zero")
 """Six properties and two rows of zeros, which make 144 rows with 20 sites."""
@@ -76,11 +76,7 @@ class MagGen(nn.Module):
         Raises:
             UserError: The matrix can hold none of them.
         """
-        kept = self._usable(crystals)
-        if not len(kept):
-            found = f"{len(crystals)} crystals, none of which the matrix holds"
-            expected = f"crystals of at most {self.config.max_elements} elements and {self.config.max_atoms} sites"
-            raise UserError("training data", found, expected)
+        kept = self._usable(self.ircr.held(crystals))
         self.scaling.fit(self.ircr.encode(kept))
         self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
         return kept.to(dtype=torch.float32)
@@ -135,7 +131,8 @@ class MagGen(nn.Module):
         self.eval()
         parts = []
         for start in range(0, len(crystals), TOGETHER):
-            raw = self.ircr.encode(self._ordered(crystals[start : start + TOGETHER]).to(self._place, torch.float32))
+            some = ordered(crystals[start : start + TOGETHER], self.config.order)
+            raw = self.ircr.encode(some.to(self._place, torch.float32))
             parts.append(self._posterior(self.scaling(raw))[0].cpu())
         return torch.cat(parts) if parts else torch.zeros(0, self.config.latent)
 
@@ -253,15 +250,7 @@ class MagGen(nn.Module):
         return self.encoder.dense.weight.device
 
     def _usable(self, crystals: Crystals) -> Crystals:
-        crystals = crystals[self.ircr.fits(crystals)]
-        if self.config.cells == "standard" and len(crystals):
-            from nucleate.symmetry.standard_cells import primitive_cells
-
-            crystals = replace(primitive_cells(crystals), crystal_fields=crystals.crystal_fields)
-        return self._ordered(crystals)
-
-    def _ordered(self, crystals: Crystals) -> Crystals:
-        return crystals if self.config.order == "given" else canonical(crystals)
+        return usable(crystals, self.ircr, self.config.cells, self.config.order)
 
     def _posterior(self, clean: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.encoder(clean)

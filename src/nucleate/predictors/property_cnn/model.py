@@ -68,11 +68,7 @@ class PropertyCNN(nn.Module):
         Raises:
             UserError: The matrix can hold none of them.
         """
-        kept = self.prepared(crystals)
-        if not len(kept):
-            found = f"{len(crystals)} crystals, none of which the matrix holds"
-            expected = f"crystals of at most {self.config.max_elements} elements and {self.config.max_atoms} sites"
-            raise UserError("training data", found, expected)
+        kept = self.prepared(self.ircr.held(crystals))
         self.scaling.fit(self.ircr.encode(kept.to(dtype=torch.float64)))
         self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
         return kept
