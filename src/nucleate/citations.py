@@ -83,10 +83,10 @@ _WORKS = (
         "2025", arxiv="2505.07442",
     ),
     _work(
-        "maggen", "MagGen", "misc",
+        "maggen", "MagGen", "article",
         "Sourav Mal; Gaurav Seal; Prasenjit Sen",
         "MagGen: A graph aided deep generative model for inverse design of stable, permanent magnets",
-        howpublished="Preprint",
+        "2024", journal="The Journal of Physical Chemistry Letters", volume="15", pages="3221",
     ),
     # The systems that these build on.
     _work(
@@ -119,6 +119,18 @@ _WORKS = (
         "Fredrik Lindsten",
         "WyckoffDiff: A Generative Diffusion Model for Crystal Symmetry",
         "2025", arxiv="2502.06485", booktitle="International Conference on Machine Learning",
+    ),
+    _work(
+        "gemnet", "a directional network on edges and triplets", "inproceedings",
+        "Johannes Gasteiger; Florian Becker; Stephan Günnemann",
+        "GemNet: Universal Directional Graph Neural Networks for Molecules",
+        "2021", arxiv="2106.08903", booktitle="Advances in Neural Information Processing Systems", volume="34",
+    ),
+    _work(
+        "d3pm", "diffusion of elements and of occupations", "inproceedings",
+        "Jacob Austin; Daniel D. Johnson; Jonathan Ho; Daniel Tarlow; Rianne van den Berg",
+        "Structured Denoising Diffusion Models in Discrete State-Spaces",
+        "2021", arxiv="2107.03006", booktitle="Advances in Neural Information Processing Systems", volume="34",
     ),
     # Energies.
     _work(

@@ -196,3 +196,13 @@ def test_a_miss_counts_as_a_miss():
     }
     assert {text: meets(Conditions.parse([text]), row) for text in answers} == answers
     assert meets(Conditions.parse(["chemical_system=Li-Mn-O"], allow_subsystems=True), row)
+
+
+def test_every_family_names_works_to_cite():
+    from nucleate.campaign.design import FAMILY_CITATIONS
+    from nucleate.campaign.training import FAMILIES
+    from nucleate.citations import citations
+
+    assert set(FAMILY_CITATIONS) == {package for package, _ in FAMILIES.values()}
+    for family, works in FAMILY_CITATIONS.items():
+        assert [work.key for work in citations(works)] == works, family

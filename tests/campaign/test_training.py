@@ -10,7 +10,7 @@ from nucleate.campaign.training import train_family
 from nucleate.crystal.convert import to_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
-from nucleate.errors import UserError
+from nucleate.errors import RequestWarning, UserError
 
 TINY = {"hidden": "8", "layers": "1", "frequencies": "2", "time_features": "4", "distance_basis": "2",
         "epochs": "2", "sampler.steps": "3", "batch": "2,4"}  # fmt: skip
@@ -105,3 +105,11 @@ def test_conditions_without_labels_are_not_offered(tmp_path):
     model = load_generator(str(trained(tmp_path, overrides={"preset": "pigen"})))
     names = [condition.name for condition in model.config.conditions]
     assert names == ["compactness", "local_environment_diversity", "complexity", "chemical_system"]
+
+
+def test_labels_that_cannot_be_in_their_unit_are_named(tmp_path):
+    path = table(tmp_path / "data.csv", 3)
+    path.write_text(path.read_text().replace("hardness", "band_gap").replace("2.0", "2000.0"))
+    overrides = {**TINY, "conditions": "band_gap", "preset": "pigen"}
+    with pytest.warns(RequestWarning, match=r"band_gap reaches over 1\.5\.\.2000.*other units"):
+        train_family("diffcsp", load_dataset(path, cache=False), overrides, tmp_path / "mine")

@@ -27,8 +27,10 @@ SAMPLED_TOGETHER = 256
 
 FAMILY_CITATIONS = {
     "pigen": ["pigen", "diffcsp", "diffcsp_pp", "classifier_free_guidance", "materials_project"],
+    "mattergen": ["mattergen", "gemnet", "d3pm", "diffcsp_pp", "classifier_free_guidance", "materials_project"],
     "diffcrysgen": ["diffcrysgen", "maggen", "edm", "classifier_free_guidance", "materials_project"],
     "maggen": ["maggen", "materials_project"],
+    "wyckoffdiff": ["wyckoffdiff_adaptor", "wyckoffdiff", "d3pm", "classifier_free_guidance", "materials_project"],
 }
 SEARCHER_CITATIONS = {"pseudo-random": ["pigen"], "random": ["pyxtal"], "substitution": ["materials_project"]}
 

@@ -75,15 +75,12 @@ def finetune(
     """
     import torch
 
-    from nucleate.campaign.training import in_parts, sorted_settings, validated
-    from nucleate.training.checkpoint import read_progress
+    from nucleate.campaign.training import counted, in_parts, sorted_settings, training_folder, validated
     from nucleate.training.config import TrainConfig
     from nucleate.training.export import ModelFacts, write_model
     from nucleate.training.trainer import Trainer
 
-    folder, name = out / "training", out.resolve().name
-    if not resume and read_progress(folder) is not None:
-        raise UserError(str(out), "a training", "a new folder, or --resume to go on with this one")
+    folder, name = training_folder(out, resume), out.resolve().name
     base = _base(model)
     usable, labels, new = _usable_labels(dataset, base, properties)
     how, _ = sorted_settings(overrides, TrainConfig.model_fields, ())
@@ -122,13 +119,12 @@ def finetune(
                 "base model, sha256": base.sha256,
                 "origin of the labels": Path(dataset.source).name,
                 "sha256": dataset.digest,
-                "training crystals": len(train),
-                "validation crystals": 0 if validation is None else len(validation),
+                **counted(train, validation),
                 "left out (no label, too large, unknown elements, degenerate cells)": len(dataset) - len(usable),
                 **{f"labels of {key}": _range(value) for key, value in labels.items()},
             },
             training={"freeze": freeze, **config.model_dump(mode="json")},
-            cost={"steps": trainer.step, "seconds": round(trainer.seconds, 1), "device": device},
+            cost=trainer.cost,
             measured={**before, **measured},
             notes=_notes(base, freeze, len(train)),
         ),

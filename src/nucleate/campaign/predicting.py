@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from nucleate.campaign.models import WEIGHTS, check_weights, find_model, read_config
 from nucleate.campaign.progress import Progress, silent
-from nucleate.campaign.training import FEWEST_TO_SPLIT, sorted_settings, usable_rows, validated
+from nucleate.campaign.training import (
+    FEWEST_TO_SPLIT,
+    carrying,
+    counted,
+    label_fields,
+    sorted_settings,
+    training_folder,
+    usable_rows,
+    validated,
+)
 from nucleate.errors import Status, UserError
 
 if TYPE_CHECKING:
@@ -71,7 +80,6 @@ def train_predictor(
 
     from nucleate.data.labels import label
     from nucleate.data.splits import split
-    from nucleate.training.checkpoint import read_progress
     from nucleate.training.config import TrainConfig
     from nucleate.training.export import ModelFacts, write_model
     from nucleate.training.trainer import Trainer
@@ -80,9 +88,7 @@ def train_predictor(
         raise UserError("--property", ", ".join(columns) or "nothing", "the columns to predict, each once")
     from nucleate.predictors import gemnet as module
 
-    folder, name = out / "training", out.resolve().name
-    if not resume and read_progress(folder) is not None:
-        raise UserError(str(out), "a training", "a new folder, or --resume to go on with this one")
+    folder, name = training_folder(out, resume), out.resolve().name
     how, what = sorted_settings(overrides, TrainConfig.model_fields, module.SETTINGS)
     config = TrainConfig.checked({**module.TRAINING, "seed": seed, **how}, where="--set")
     targets = [{"name": column, "log10": log10} for column in columns]
@@ -94,8 +100,7 @@ def train_predictor(
     there = torch.stack(list(labels.values())).isfinite().any(0)
     if not there.any():
         raise UserError(dataset.source, f"no label in {', '.join(columns)}", "a number in at least one row")
-    named = {f"label/{column}": values.numpy() for column, values in labels.items()}
-    usable = replace(usable, table=usable.table.assign(**named))[there.nonzero().flatten()]
+    usable = carrying(usable, labels)[there.nonzero().flatten()]
     parts = split(usable, 0.1, 0.1, seed=config.seed) if len(usable) >= FEWEST_TO_SPLIT else (usable,)
     labelled = [_with_labels(part, columns) for part in parts if len(part)]
     train = model.fit(labelled[0])
@@ -121,13 +126,12 @@ def train_predictor(
             data={
                 "origin": Path(dataset.source).name,
                 "sha256": dataset.digest,
-                "training crystals": len(train),
-                "validation crystals": 0 if validation is None else len(validation),
+                **counted(train, validation),
                 "held-out crystals": len(labelled[2]) if len(labelled) > 2 else 0,
                 "left out (no label, too large, unknown elements, degenerate cells)": len(dataset) - len(usable),
             },
             training=config.model_dump(mode="json"),
-            cost={"steps": trainer.step, "seconds": round(trainer.seconds, 1), "device": device},
+            cost=trainer.cost,
             measured=measured,
             notes=("Trained by a user of Nucleate; it knows nothing beyond the range of its labels.",),
         ),
@@ -183,8 +187,7 @@ def predictions(model: Predictor, structures: StructureFile, columns: Sequence[s
 
 
 def _with_labels(dataset: Dataset, columns: Sequence[str]) -> Crystals:
-    fields = {f"label/{column}": dataset.column(f"label/{column}") for column in columns}
-    return replace(dataset.crystals, crystal_fields=fields, site_fields={})
+    return replace(dataset.crystals, crystal_fields=label_fields(dataset, columns), site_fields={})
 
 
 def _errors(model: Predictor, held_out: Crystals, column: str) -> dict[str, float]:

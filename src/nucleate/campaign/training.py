@@ -79,15 +79,12 @@ def train_family(
     """
     import torch
 
-    from nucleate.training.checkpoint import read_progress
     from nucleate.training.config import TrainConfig
     from nucleate.training.export import ModelFacts, write_model
     from nucleate.training.trainer import Trainer
 
     module, preset = family_module(family)
-    folder, name = out / "training", out.resolve().name
-    if not resume and read_progress(folder) is not None:
-        raise UserError(str(out), "a training", "a new folder, or --resume to go on with this one")
+    folder, name = training_folder(out, resume), out.resolve().name
     how, what = sorted_settings(overrides, TrainConfig.model_fields, module.SETTINGS)
     config = TrainConfig.checked({**getattr(module, "TRAINING", {}), "seed": seed, **how}, where="--set")
     settings = {"preset": preset, **what}
@@ -121,19 +118,40 @@ def train_family(
             data={
                 "origin": Path(dataset.source).name,
                 "sha256": dataset.digest,
-                "training crystals": len(train),
-                "validation crystals": 0 if validation is None else len(validation),
+                **counted(train, validation),
                 "left out (too large, unknown elements, degenerate cells)": len(dataset)
                 - len(train)
                 - (0 if validation is None else len(validation)),
             },
             training=config.model_dump(mode="json"),
-            cost={"steps": trainer.step, "seconds": round(trainer.seconds, 1), "device": device},
+            cost=trainer.cost,
             measured=measured,
             notes=("Trained by a user of Nucleate; generated crystals were not judged yet.",),
         ),
     )
     return out
+
+
+def training_folder(out: Path, resume: bool) -> Path:
+    """Where the checkpoint and the loss curve of a model folder lie.
+
+    Raises:
+        UserError: A training is there that is not to go on.
+    """
+    from nucleate.training.checkpoint import read_progress
+
+    folder = out / "training"
+    if not resume and read_progress(folder) is not None:
+        raise UserError(str(out), "a training", "a new folder, or --resume to go on with this one")
+    return folder
+
+
+def counted(train: Crystals, validation: Crystals | None) -> dict[str, int]:
+    """How many crystals a model learned from and was looked at with, for its card."""
+    return {
+        "training crystals": len(train),
+        "validation crystals": 0 if validation is None else len(validation),
+    }
 
 
 def validated(
@@ -156,9 +174,19 @@ def in_parts(dataset: Dataset, labels: Mapping[str, Tensor], seed: int) -> list[
     """Training and, where there are enough, validation crystals in reduced cells, with their labels as fields."""
     from nucleate.data.splits import split
 
-    carried = replace(dataset, table=dataset.table.assign(**{f"label/{k}": v.numpy() for k, v in labels.items()}))
+    carried = carrying(dataset, labels)
     parts = split(carried, 0.1, seed=seed) if len(carried) >= FEWEST_TO_SPLIT else (carried,)
     return [reduced_cells(part, list(labels)) for part in parts]
+
+
+def carrying(dataset: Dataset, labels: Mapping[str, Tensor]) -> Dataset:
+    """The data set with labels as columns ``label/NAME``, so that they go where its rows go."""
+    return replace(dataset, table=dataset.table.assign(**{f"label/{k}": v.numpy() for k, v in labels.items()}))
+
+
+def label_fields(dataset: Dataset, names: Sequence[str]) -> dict[str, Tensor]:
+    """Crystal fields ``label/NAME`` from the columns of :func:`carrying`."""
+    return {f"label/{name}": dataset.column(f"label/{name}") for name in names}
 
 
 def _with_what_it_keeps(model: Finishing, train: Crystals, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -226,6 +254,7 @@ def usable_rows(dataset: Dataset, max_atoms: int) -> Dataset:
 def _labels(dataset: Dataset, conditions: Sequence[Any], fewest: int, strict: bool) -> dict[str, Tensor]:
     """Labels of the conditions by name; those with fewer than ``fewest`` are left out, or an error if ``strict``."""
     from nucleate.data.labels import known_labels, label
+    from nucleate.guidance.named_conditions import warn_of_units
 
     names = tuple(condition.name for condition in conditions if condition.kind != "multi_hot")
     found = {name: label(dataset, name) for name in names} if strict else known_labels(dataset, names)
@@ -233,7 +262,10 @@ def _labels(dataset: Dataset, conditions: Sequence[Any], fewest: int, strict: bo
     few = [name for name, count in counts.items() if count < fewest]
     if strict and few:
         raise UserError(f"{dataset.source}, {few[0]}", f"{counts[few[0]]} labels", f"at least {fewest} for a condition")
-    return {name: values for name, values in found.items() if name not in few}
+    kept = {name: values for name, values in found.items() if name not in few}
+    for name, values in kept.items():
+        warn_of_units(name, values, dataset.source)
+    return kept
 
 
 def reduced_cells(dataset: Dataset, names: Sequence[str]) -> Crystals:
@@ -241,5 +273,4 @@ def reduced_cells(dataset: Dataset, names: Sequence[str]) -> Crystals:
     from nucleate.symmetry.standard_cells import niggli_reduced
 
     crystals = niggli_reduced(dataset.crystals)
-    fields = {f"label/{name}": dataset.column(f"label/{name}") for name in names}
-    return replace(crystals, crystal_fields={**crystals.crystal_fields, **fields})
+    return replace(crystals, crystal_fields={**crystals.crystal_fields, **label_fields(dataset, names)})

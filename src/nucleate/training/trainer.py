@@ -56,7 +56,12 @@ class Trainer:
         self.model = model  # Fabric's wrapper would take the frozen containers apart; autocast is all it is needed for
         self.average = {name: value.detach().clone() for name, value in model.state_dict().items()}
         self.history = History(folder)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.device = 0, 0.0, device
+
+    @property
+    def cost(self) -> dict[str, str | int | float]:
+        """What the training took so far, for the model's card."""
+        return {"steps": self.step, "seconds": round(self.seconds, 1), "device": self.device}
 
     def fit(
         self,
