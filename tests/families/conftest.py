@@ -45,23 +45,29 @@ def data():
     return salts()
 
 
-def fitted(overrides, data):
-    torch.manual_seed(0)
-    model = build(overrides, "tiny")
-    model.fit(data)
-    return model.eval()
+@pytest.fixture(scope="session")
+def fitted():
+    """A function: the model that a family builds of settings, with the statistics of crystals."""
+
+    def fit(build, overrides, data):
+        torch.manual_seed(0)
+        model = build(overrides, "tiny")
+        model.fit(data)
+        return model.eval()
+
+    return fit
 
 
 @pytest.fixture(scope="session", params=[TINY, PAPER, STEERED], ids=["default", "paper", "steered"])
-def model(request, data):
-    return fitted(request.param, labelled(data) if request.param is STEERED else data)
+def model(request, data, fitted):
+    return fitted(build, request.param, labelled(data) if request.param is STEERED else data)
 
 
 @pytest.fixture(scope="session")
-def steered_model(data):
-    return fitted(STEERED, labelled(data))
+def steered_model(data, fitted):
+    return fitted(build, STEERED, labelled(data))
 
 
 @pytest.fixture(scope="session")
-def default_model(data):
-    return fitted(TINY, data)
+def default_model(data, fitted):
+    return fitted(build, TINY, data)

@@ -39,21 +39,14 @@ def data():
     return salts()
 
 
-def fitted(overrides, data):
-    torch.manual_seed(0)
-    model = build(overrides, "tiny")
-    model.fit(data)
-    return model.eval()
-
-
 @pytest.fixture(scope="session", params=[TINY, PAPER, STEERED], ids=["default", "paper", "steered"])
-def model(request, data):
-    return fitted(request.param, data)
+def model(request, data, fitted):
+    return fitted(build, request.param, data)
 
 
 @pytest.fixture(scope="session")
-def steered_model(data):
-    return fitted(STEERED, data)
+def steered_model(data, fitted):
+    return fitted(build, STEERED, data)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Tiny models of the family."""
 
 import pytest
-import torch
 
 from nucleate.families.mattergen import build
 
@@ -16,23 +15,16 @@ PAPER = {**TINY, "preset": "mattergen-paper"}
 CONDITIONED = {**TINY, "preset": "mattergen-conditioned"}
 
 
-def fitted(overrides, data):
-    torch.manual_seed(0)
-    model = build(overrides, "tiny")
-    model.fit(data)
-    return model.eval()
-
-
 @pytest.fixture(scope="session", params=[TINY, CSPNET, PAPER, CONDITIONED], ids=["gemnet", "cspnet", "paper", "told"])
-def model(request, data):
-    return fitted(request.param, data)
+def model(request, data, fitted):
+    return fitted(build, request.param, data)
 
 
 @pytest.fixture(scope="session")
-def default_model(data):
-    return fitted(TINY, data)
+def default_model(data, fitted):
+    return fitted(build, TINY, data)
 
 
 @pytest.fixture(scope="session")
-def paper_model(data):
-    return fitted(PAPER, data)
+def paper_model(data, fitted):
+    return fitted(build, PAPER, data)

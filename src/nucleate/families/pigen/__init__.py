@@ -22,15 +22,9 @@ SETTINGS = ("preset", *PigenConfig.model_fields)
 
 
 def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, float] | None = None) -> Pigen:
-    """The model of a folder, ready to sample.
+    """The model of a folder, ready to sample; see :func:`nucleate.families.loading.loaded`.
 
-    Arguments:
-        folder: With weights and configuration.
-        sampler: See :func:`nucleate.families.samplers.sampler_from`.
-        guidance: γ of every condition, or by name, where a call says nothing; the model's own if None.
-
-    Raises:
-        UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
+    Where a call says nothing, ``guidance`` is γ of every condition, or by name; the model's own if None.
     """
     model = loaded(Pigen, PigenConfig, FAMILY, folder, sampler, PAPER_SAMPLER)
     model.strengths = guidance
