@@ -1,6 +1,7 @@
 """The command line as a user meets it: help, exit codes, one line for each mistake."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -136,3 +137,14 @@ def test_a_reader_that_goes_away_is_no_failure():
     )
     outcome = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert "Traceback" not in outcome.stderr
+
+
+def test_waiting_threads_sleep(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    with pytest.raises(SystemExit):
+        run(["--version"])
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    with pytest.raises(SystemExit):
+        run(["--version"])
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
