@@ -27,8 +27,8 @@ KINDS = {
     "stochastic": "churn=1",
     "half churned": "churn=0.5",
     "deterministic": "churn=0",
-    "second order, deterministic": "churn=0,order=2",
-    "second order, stochastic": "churn=1,order=2",
+    "second order deterministic": "churn=0,order=2",
+    "second order stochastic": "churn=1,order=2",
 }
 STEPS = (10, 20, 50, 100)
 
