@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nucleate.diffusion.noise import Noise
+from nucleate.diffusion.schedule import expand_to
 
 Schedule = Literal["cos", "cosine", "linear"]
 
@@ -68,7 +69,7 @@ class CategoricalProcess:
     def corrupt(self, clean: Tensor, t: Tensor, noise: Noise) -> Tensor:
         """Categories (B, ...) at times t (B,)."""
         u = noise.uniform(f"{self.stream}/noise", tuple(clean.shape))
-        keep = _like(self.alpha_bar(t), u)
+        keep = expand_to(self.alpha_bar(t), u)
         # What is left of a uniform number beyond the share that stays is uniform again.
         return torch.where(u < keep, clean, self._from_prior((u - keep) / (1 - keep).clamp_min(1e-12)))
 
@@ -108,7 +109,7 @@ class CategoricalProcess:
             s: Earlier times, shape (B,).
         """
         m = self._m(probabilities.dtype)
-        late, early = (_like(self.alpha_bar(time).to(m.dtype), probabilities) for time in (t, s))
+        late, early = (expand_to(self.alpha_bar(time).to(m.dtype), probabilities) for time in (t, s))
         alpha = late / early.clamp_min(torch.finfo(m.dtype).tiny)
         here = F.one_hot(noisy, len(m)).to(m.dtype)
         m_here = m[noisy][..., None]
@@ -156,7 +157,3 @@ def marginal_prior(counts: Tensor) -> Tensor:
     """Shares of K categories from how often data hold them, each at least once in a million: none is impossible."""
     shares = (counts.double() / counts.sum()).clamp_min(1e-6)
     return (shares / shares.sum()).float()
-
-
-def _like(value: Tensor, like: Tensor) -> Tensor:
-    return value.reshape(-1, *([1] * (like.dim() - 1)))
