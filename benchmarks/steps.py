@@ -83,7 +83,7 @@ def main() -> None:
         lines: list[list[float]] = [[] for _ in BINS]
         counts = [int(text) for text in options.steps.split(",")]
         for steps in counts:
-            folder = options.out / f"{kind.replace(' ', '-').replace('/', '-')}-{steps}"
+            folder = options.out / f"{kind.replace(' ', '-')}-{steps}"
             sampler = f"steps={steps},{KINDS[kind]}"
             table = judged(
                 options.model, sampler, options.count, options.seed, options.reference, folder, options.workers
