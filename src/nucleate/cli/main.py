@@ -16,6 +16,7 @@ from nucleate.cli import (
     evaluate,
     finetune,
     generate,
+    magnets,
     models,
     orderings,
     phase_diagram,
@@ -40,8 +41,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: nucleate design pigen-mp -n 16 --where chemical_system=Li-Mn-O -o runs/li-mn-o",
 )
-for verb in (design, generate, wyckoff, screen, evaluate, phase_diagram, train, finetune, models):
+for verb in (design, generate, wyckoff, screen, evaluate, phase_diagram, magnets, train, finetune):
     app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)
+app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 for verb in (predict, orderings, convert, report):
     app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)

@@ -90,7 +90,7 @@ def design(
         {
             "model": model,
             "n": n,
-            "where": _texts(where),
+            "where": texts(where),
             "allow_subsystems": allow_subsystems,
             "guidance": tuple(guidance),
             "sampler": sampler,
@@ -148,7 +148,7 @@ def phase_diagram(
         n,
         Path(out),
         screen_settings(screening),
-        where=_texts(where),
+        where=texts(where),
         allow_subsystems=allow_subsystems,
         guidance=tuple(guidance),
         sampler=sampler,
@@ -205,5 +205,6 @@ def wyckoff(
     return crystals, table
 
 
-def _texts(where: Where) -> tuple[str, ...]:
+def texts(where: Where) -> tuple[str, ...]:
+    """Conditions as the command line takes them."""
     return tuple(f"{k}={v}" for k, v in where.items()) if isinstance(where, Mapping) else tuple(where)
