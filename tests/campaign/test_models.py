@@ -63,3 +63,10 @@ def test_other_files_in_place_of_weights_are_refused(weights):
     weights.write_bytes((10).to_bytes(8, "little") + b"not json!!" + b"\0" * 50)
     with pytest.raises(UserError, match="another format"):
         check_weights(weights)
+
+
+def test_a_predictor_is_listed_as_one_and_asked_for_no_crystals():
+    kinds = {entry.name: entry.kind for entry in list_models()}
+    predictor = next(name for name, kind in kinds.items() if kind == "predictor")
+    with pytest.raises(UserError, match="nucleate predict"):
+        load_generator(predictor)

@@ -1,4 +1,4 @@
-"""Generators by name: models that ship with the package, model folders, and the searchers."""
+"""Models by name: those that ship with the package, model folders, and the searchers."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ SEARCHERS = {
     "random": "random cells, positions and symmetric crystals with plausible distances and density",
     "substitution": "ionic and elemental substitution into the known structures of the bundled reference",
 }
+PREDICTORS = {"gemnet_property": "gemnet", "property_cnn": "property_cnn"}
+"""Package of ``nucleate.predictors`` behind each kind of predictor, as its configuration names it."""
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -72,11 +74,11 @@ def shipped_models() -> list[ModelEntry]:
     """The models that came with the package, by name."""
     root = Path(str(resources.files("nucleate"))) / "weights"
     folders = sorted(path.parent for path in root.glob(f"*/{CONFIG}"))
-    return [ModelEntry(folder.name, "model", _summary(folder), folder) for folder in folders]
+    return [_entry(folder, folder.name) for folder in folders]
 
 
 def list_models() -> list[ModelEntry]:
-    """Everything that ``load_generator`` knows by name: models first, then searchers."""
+    """Everything that has a name: models and predictors first, then searchers."""
     return [*shipped_models(), *(ModelEntry(name, "searcher", text) for name, text in SEARCHERS.items())]
 
 
@@ -91,7 +93,7 @@ def find_model(name: str) -> ModelEntry:
         return entries[name]
     folder = Path(name)
     if (folder / CONFIG).exists():
-        return ModelEntry(name, "model", _summary(folder), folder)
+        return _entry(folder, name)
     if folder.is_dir():
         raise UserError(str(folder), f"no {CONFIG} in it", f"a model folder with {WEIGHTS} and {CONFIG}")
     raise UserError("model", repr(name), f"one of {', '.join(entries)}, or the folder of a model")
@@ -131,6 +133,8 @@ def load_generator(name: str, device: str = "cpu", sampler: str = "default", gui
     config = read_config(entry.folder)
     check_weights(entry.folder / WEIGHTS, config.get("sha256"))
     family = config.get("family")
+    if family in PREDICTORS:
+        raise UserError("model", f"{name!r}, a predictor", "a generator; `nucleate predict` asks a predictor")
     try:
         module = importlib.import_module(f"nucleate.families.{family}")
     except ModuleNotFoundError:
@@ -190,6 +194,8 @@ def check_weights(path: Path, sha256: str | None = None) -> str:
     return found
 
 
-def _summary(folder: Path) -> str:
+def _entry(folder: Path, name: str) -> ModelEntry:
     config = read_config(folder)
-    return str(config.get("summary", f"{config.get('family', 'unknown')} model"))
+    family = config.get("family", "unknown")
+    kind = "predictor" if family in PREDICTORS else "model"
+    return ModelEntry(name, kind, str(config.get("summary", f"{family} model")), folder)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from nucleate.campaign.models import WEIGHTS, check_weights, find_model, read_config
+from nucleate.campaign.models import PREDICTORS, WEIGHTS, check_weights, find_model, read_config
 from nucleate.campaign.progress import Progress, silent
 from nucleate.campaign.training import (
     FEWEST_TO_SPLIT,
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from nucleate.crystal.crystals import Crystals
     from nucleate.crystal.structure_file import StructureFile
     from nucleate.data.dataset import Dataset
-
-PREDICTORS = {"gemnet_property": "gemnet", "property_cnn": "property_cnn"}
-"""Package of ``nucleate.predictors`` behind each kind of predictor, as its configuration names it."""
 
 
 class Predictor(Protocol):

@@ -10,11 +10,11 @@ import typer
 from nucleate.cli import options
 
 NAME = "predict"
-EXAMPLE = "Example: nucleate predict models/bulk structures.csv -o predicted.csv"
+EXAMPLE = "Example: nucleate predict property-cnn-mp structures.csv -o predicted.csv"
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="The folder of a predictor, as `nucleate train predictor` makes.")],
+    model: Annotated[str, typer.Argument(help="A predictor, by name or folder.")],
     structures: options.Structures,
     out: Annotated[
         Path | None,

@@ -32,6 +32,7 @@ def command(
 ) -> None:
     """Train a family from structures; a training that was killed goes on with --resume."""
     from nucleate import verbs
+    from nucleate.campaign.training import PREDICTORS
     from nucleate.cli.outcome import note, print_json, resumable
     from nucleate.cli.progress import shown_progress
     from nucleate.errors import UserError
@@ -58,5 +59,6 @@ def command(
     if as_json:
         print_json({"model": str(folder)})
     else:
-        use = f"nucleate predict {folder} STRUCTURES" if predicts else f"nucleate design {folder} -n 16 -o RUN"
+        answers = predicts or family in PREDICTORS
+        use = f"nucleate predict {folder} STRUCTURES" if answers else f"nucleate design {folder} -n 16 -o RUN"
         note(f"the model is in {folder}; use it with: {use}")
