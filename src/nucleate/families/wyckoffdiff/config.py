@@ -50,10 +50,12 @@ class WyckoffDiffConfig(Settings):
         schedule: Of the noise, see :data:`nucleate.diffusion.categorical.ALPHA_BARS`.
         loss: "cross_entropy" of the clean occupations, or "kl" of single steps.
         weighting: What the loss of a crystal is divided by: its occupied "orbits", so that the thousands of empty
-            counts of a group with many positions do not drown them, or all its "variables", as published.
+            counts of a group with many positions do not drown them; those that noise has "hidden", so that every stage
+            of a walk counts alike (as the bound on the likelihood has it); or all its "variables", as published.
         hidden, layers, side, head, max_count, attention, heads, factored, time_steps: Shape of the network, see
             :class:`nucleate.networks.wyckoff_gnn.WyckoffGNNConfig`.
         augment: Train on every equivalent setting of a protostructure.
+        replaced: Share of the training crystals in which an element is replaced by one much like it, each time anew.
         symprec: Distance in Å within which sites of training crystals count as equivalent.
         conditions: What the model can be asked for, beyond what its walk fixes by itself; where ``n_atoms`` is among
             them, the network is told of each crystal how many atoms its primitive cell should have.
@@ -68,7 +70,7 @@ class WyckoffDiffConfig(Settings):
     prior: Literal["empty", "marginal", "uniform"] = "empty"
     schedule: Schedule = "linear"
     loss: Literal["cross_entropy", "kl"] = "cross_entropy"
-    weighting: Literal["orbits", "variables"] = "orbits"
+    weighting: Literal["orbits", "hidden", "variables"] = "orbits"
     hidden: int = Field(default=128, ge=8)
     layers: int = Field(default=4, ge=1)
     side: int = Field(default=32, ge=1)
@@ -79,6 +81,7 @@ class WyckoffDiffConfig(Settings):
     factored: int = Field(default=32, ge=0)
     time_steps: int = Field(default=0, ge=0)
     augment: bool = True
+    replaced: float = Field(default=0.0, ge=0, le=1)
     symprec: float = Field(default=0.1, gt=0)
     conditions: NamedConditions = ()
     adapters: NamedConditions = ()

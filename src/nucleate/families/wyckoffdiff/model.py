@@ -21,6 +21,7 @@ from nucleate.errors import UserError
 from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.limits import Limits
 from nucleate.families.wyckoffdiff.plan import GroupSizes
+from nucleate.families.wyckoffdiff.substitutions import replaced
 from nucleate.guidance.adapters import Adapters, Mix
 from nucleate.guidance.classifier_free import Guided
 from nucleate.guidance.embedding import ConditionEmbedding
@@ -161,13 +162,16 @@ class WyckoffDiff(nn.Module):
             count = wyckoff_tables().n_settings.to(orbits.group.device)[orbits.group]
             pick = (noise.uniform("setting", (len(crystals),)) * count).long().clamp_max(count - 1)
             orbits = orbits.in_setting(pick)
+        if self.config.replaced:
+            orbits, labels = self._replaced(crystals, orbits, noise)
+        else:
+            labels = labels_of(crystals, self.config.asked)
         clean = orbits.occupations(N_ELEMENTS)
         t = EARLIEST + (1 - EARLIEST) * noise.uniform("time", (len(crystals),))
         of_fixed, of_counts = self.processes
         n_free = clean.n_free
         noisy_fixed = torch.where(n_free == 0, of_fixed.corrupt(clean.fixed, t, noise), 0)
         noisy_counts = torch.where((n_free > 0)[..., None], of_counts.corrupt(clean.counts, t, noise), 0)
-        labels = labels_of(crystals, self.config.asked)
         labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
         positions = Positions.of(n_free)
         logits = self.network.listed(
@@ -182,9 +186,29 @@ class WyckoffDiff(nn.Module):
                 row, place = positions.row[chosen], positions.place[chosen]
                 loss = self._loss(process, answer.float(), true[row, place], seen[row, place], t[row])
                 parts.append(t.new_zeros(len(t)).index_add(0, row, loss.flatten(1).sum(1) if loss.dim() > 1 else loss))
-            divisor = clean.n_orbits if self.config.weighting == "orbits" else _variables(n_free)
+            divisor = self._divisor(clean, noisy_fixed, noisy_counts)
             fixed, counts = (part / divisor for part in parts)
         return {"total": fixed + counts, "fixed": fixed, "counts": counts}
+
+    def _replaced(self, crystals: Crystals, orbits: Orbits, noise: Noise) -> tuple[Orbits, Labels]:
+        """With an element replaced in some crystals, of which nothing but size and elements is known then."""
+        share = self.config.replaced
+        numbers, sites, changed = replaced(orbits.numbers, crystals.numbers, self.element_seen, share, noise)
+        now = labels_of(replace(crystals, numbers=sites), self.config.asked)
+        known = ("n_atoms", "chemical_system")
+        given = {name: there if name in known else there & ~changed for name, there in now.given.items()}
+        return Orbits(orbits.group, orbits.place, numbers), Labels(now.values, given)
+
+    def _divisor(self, clean: Occupations, noisy_fixed: Tensor, noisy_counts: Tensor) -> Tensor:
+        """What the losses of crystals are divided by, shape (B,)."""
+        match self.config.weighting:
+            case "orbits":
+                return clean.n_orbits
+            case "hidden":
+                hidden = (noisy_fixed != clean.fixed).sum(1) + (noisy_counts != clean.counts).sum((1, 2))
+                return hidden.clamp_min(1)
+            case "variables":
+                return _variables(clean.n_free)
 
     def _loss(self, process: CategoricalProcess, logits: Tensor, clean: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
         if self.config.loss == "cross_entropy":

@@ -1,0 +1,63 @@
+"""Training crystals with an element replaced by one much like it: the same protostructures in other compositions.
+
+Nine thousand crystals are few to learn from which elements go together; that rubidium goes where potassium goes need
+not be learned from them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import exp
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nucleate.crystal.formula import ELECTRONEGATIVITIES
+from nucleate.diffusion.noise import Noise
+from nucleate.representations.element_properties import GROUP
+from nucleate.search.atomic_volumes import ATOMIC_VOLUMES
+from nucleate.search.similarity import likeness
+
+LEAST = exp(-2.0)
+"""Likeness below which an element does not replace another of its group; one of another group never does."""
+
+
+@lru_cache(maxsize=1)
+def replacements(n_elements: int) -> Tensor:
+    """Weight of element b in place of a at [a, b], zero for a itself and for unlike ones, shape (E + 1, E + 1)."""
+    known = [z for z in range(1, min(n_elements + 1, len(GROUP))) if ATOMIC_VOLUMES[z] > 0]
+    known = [z for z in known if np.isfinite(ELECTRONEGATIVITIES[z]) and ELECTRONEGATIVITIES[z] > 0]
+    table = torch.zeros(n_elements + 1, n_elements + 1, dtype=torch.float64)
+    for a in known:
+        for b in known:
+            weight = likeness(a, b) if a != b and GROUP[a] == GROUP[b] else 0.0
+            table[a, b] = weight if weight >= LEAST else 0.0
+    return table
+
+
+def replaced(numbers: Tensor, sites: Tensor, seen: Tensor, share: float, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
+    """Atomic numbers with one element of a share of the crystals replaced by another that the crystal does not hold.
+
+    Arguments:
+        numbers: Of orbits, 0 at padding, shape (B, S).
+        sites: Of sites, 0 at padding, shape (B, N).
+        seen: 1 for elements that may come in at index z - 1, shape (E,).
+        share: Of the crystals.
+        noise: Of the batch.
+
+    Returns:
+        Both replaced in the same way, and which crystals are no longer what they were, shape (B,).
+    """
+    size, n = len(numbers), len(seen)
+    holds = torch.zeros(size, n + 1, dtype=torch.bool, device=numbers.device).scatter(1, numbers, True)
+    holds[:, 0] = False
+    u = noise.uniform("replace", (size, 3)).double()
+    old = torch.where(holds, noise.uniform("replace/which", (size, n + 1)).double(), -1.0).argmax(1)
+    may = torch.cat([seen.new_zeros(1), seen]).double() * ~holds
+    weights = replacements(n).to(numbers.device)[old] * may
+    cumulative = weights.cumsum(1)
+    new = torch.searchsorted(cumulative, u[:, :1] * cumulative[:, -1:], right=True)[:, 0].clamp_max(n)
+    changed = (u[:, 1] < share) & (cumulative[:, -1] > 0)
+    take = [(one == old[:, None]) & changed[:, None] for one in (numbers, sites)]
+    return torch.where(take[0], new[:, None], numbers), torch.where(take[1], new[:, None], sites), changed
