@@ -12,6 +12,7 @@ _PUBLIC = {
     "generate": "nucleate.verbs",
     "screen": "nucleate.verbs",
     "evaluate": "nucleate.verbs",
+    "compare": "nucleate.verbs",
     "phase_diagram": "nucleate.verbs",
     "wyckoff": "nucleate.verbs",
     "self_check": "nucleate.verbs",

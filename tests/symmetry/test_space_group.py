@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.symmetry.space_group import space_groups, symmetries, symmetrized
+from nucleate.symmetry.space_group import crystal_system, space_groups, symmetries, symmetrized
 
 seeds = st.integers(0, 2**31 - 1)
 
@@ -120,3 +120,10 @@ def test_real_crystals_agree_with_their_label(real_crystals, shared_data):
     assert (space_groups(real_crystals) == labels).double().mean() > 0.98
     snapped = symmetrized(real_crystals)
     assert torch.equal(space_groups(snapped, 1e-4), space_groups(real_crystals))
+
+
+def test_crystal_systems_are_those_of_moyopy():
+    import moyopy
+
+    for number in range(1, 231):
+        assert crystal_system(number) == str(moyopy.SpaceGroupType(number).crystal_system).lower()

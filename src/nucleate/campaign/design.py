@@ -13,7 +13,7 @@ from nucleate.campaign.progress import Progress, counted, silent
 from nucleate.campaign.provenance import versions
 from nucleate.campaign.rows import structure_rows
 from nucleate.campaign.run_store import Run, locked, write_shard
-from nucleate.campaign.screening import add_timing, screen_run, screening_record
+from nucleate.campaign.screening import add_timing, processor_seconds, screen_run, screening_record
 from nucleate.config import DesignSettings, resolve_device
 from nucleate.crystal.conditions import Conditions
 from nucleate.errors import UserError
@@ -90,14 +90,16 @@ def _generate(
     for group in (chunks[k : k + width] for k in range(0, len(chunks), width)):
         (_, (first, _)), (_, (_, last)) = group[0], group[-1]
         if not all(run.generated_path(k).exists() for k, _ in group):
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), processor_seconds()
             told = counted(progress, "generate", first, settings.n)
             crystals = generator.sample(last - first, request, settings.screen.seed, first, told)
+            # Before the shards: a kill between the two then counts crystals with their time twice, and loses neither.
+            spent = time.perf_counter() - began
+            add_timing(run, "generate", spent, last - first, processor_seconds() - worked)
             for k, (start, stop) in group:
                 ids = [candidate_id(i) for i in range(start, stop)]
                 rows = structure_rows(crystals[start - first : stop - first], ids, generator.name)
                 write_shard(run.generated_path(k), rows, input_schema())
-            add_timing(run, "generate", time.perf_counter() - began, last - first)
         progress("generate", last, settings.n)
 
 
@@ -120,7 +122,16 @@ def open_or_create(folder: Path, resume: bool, record: dict[str, Any]) -> Run:
     if not (resume and (folder / "run.json").exists()):
         return Run.create(folder, record)
     run = Run.open(folder)
-    for name in ("command", "settings", "input_sha256", "model_sha256", "reference_sha256", "potential", "funnel"):
+    for name in (
+        "command",
+        "settings",
+        "input_sha256",
+        "limit",
+        "model_sha256",
+        "reference_sha256",
+        "potential",
+        "funnel",
+    ):
         found, asked = run.record.get(name), record.get(name)
         if found != asked:
             difference = _first_difference(name, found, asked)

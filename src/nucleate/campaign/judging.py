@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 HAS_GEOMETRY = frozenset({Status.OK, Status.UNCONVERGED, Status.TIME_LIMIT, Status.NO_REFERENCE})
 """Outcomes of a relaxation that leave a structure worth comparing."""
 
+OF_THE_REFERENCE = (
+    "formation_energy",
+    "energy_above_hull",
+    "n_competing_phases",
+    "is_novel",
+    "formula_known",
+    "is_stable",
+)
+"""Columns that another reference fills otherwise."""
+
 
 class Judge:
     """Judges chunks of candidates in order; remembers the unique crystals among those it has seen.
@@ -78,6 +88,34 @@ class Judge:
         if self.funnel is not None:
             stop_rows(self.funnel, merged)
         return merged
+
+    def rejudged(self, rows: Sequence[Row]) -> list[Row]:
+        """Rows that another reference has judged, with all that depends on a reference as this one has it.
+
+        Relaxations, symmetry, descriptors and uniqueness do not, and are kept.
+        """
+        import pandas as pd
+
+        from nucleate.evaluation.novelty import novelty
+        from nucleate.evaluation.stability import is_stable
+
+        fresh: list[Row] = []
+        for row in rows:
+            placed = row["status"] != Status.NO_REFERENCE
+            said = {} if placed else {"status": str(Status.OK), "reason": ""}
+            fresh.append({**row, **dict.fromkeys(OF_THE_REFERENCE), **said})
+        for row in fresh:
+            self._place_on_hull(row)
+        compared = [row for row in fresh if row["numbers"] and row["status"] != Status.NOT_FINITE]
+        if compared:
+            news = novelty(final_crystals(compared), self._known, self.reference.phases["formula"])
+            for i, row in enumerate(compared):
+                row["is_novel"] = _flag(news["is_novel"].iloc[i])
+                row["formula_known"] = _flag(news["formula_known"].iloc[i])
+        stable = is_stable(pd.DataFrame(fresh), self.settings.stable_within)
+        for i, row in enumerate(fresh):
+            row["is_stable"] = _flag(stable.iloc[i])
+        return fresh
 
     def _as_generated(self, rows: list[Row]) -> None:
         from nucleate.descriptors.validity import validity

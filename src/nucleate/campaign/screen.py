@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from nucleate.campaign.columns import input_schema
 from nucleate.campaign.design import candidate_id, chunk_plan, open_or_create
 from nucleate.campaign.finishing import hand_over
@@ -34,8 +36,18 @@ def screen(
     resume: bool = False,
     workers: int | None = None,
     progress: Progress = silent,
+    limit: int | None = None,
 ) -> Run:
     """Screen a file of structures, or a batch of them; row i of every table is structure i.
+
+    Arguments:
+        structures: What is screened.
+        settings: How.
+        folder: The run's folder: new, or one to go on with if ``resume``.
+        resume: Go on with a run that the same settings began.
+        workers: Worker processes for relaxation.
+        progress: Told how far each stage is.
+        limit: At most so many; of more, a sample is drawn by the seed and stays in the file's order.
 
     Raises:
         UserError: The file cannot be read at all, holds nothing, or the folder is not usable.
@@ -46,13 +58,15 @@ def screen(
     rows = _batch_rows(structures) if isinstance(structures, Crystals) else _file_rows(structures)
     if not rows:
         raise UserError(str(structures), "no structures", "at least one")
-    rows = [_bounded(row) for row in rows]
+    held = len(rows)
+    rows = [_bounded(row) for row in _drawn(rows, limit, settings.seed)]
     reference = Reference.load(settings.reference)
     record = {
         "command": "screen",
         "structures": None if isinstance(structures, Crystals) else str(structures),
         "input_sha256": _batch_hash(structures) if isinstance(structures, Crystals) else path_hash(structures),
         "n": len(rows),
+        **({} if limit is None else {"limit": limit, "drawn_from": held}),
         "seed": settings.seed,
         "settings": settings.model_dump(mode="json"),
         "chunk_plan": chunk_plan(len(rows), settings.chunk_size),
@@ -93,6 +107,14 @@ def _file_rows(path: Path) -> list[Row]:
     good = structure_rows(found.crystals, [names[row] for row in found.rows], SOURCE)
     rows |= dict(zip(found.rows, good, strict=True))
     return [rows[row] for row in range(found.n_rows)]
+
+
+def _drawn(rows: list[Row], limit: int | None, seed: int) -> list[Row]:
+    """All rows, or a sample of them in their order."""
+    if limit is None or len(rows) <= limit:
+        return rows
+    chosen = np.random.default_rng(seed).choice(len(rows), limit, replace=False)
+    return [rows[i] for i in sorted(chosen.tolist())]
 
 
 def _bounded(row: Row) -> Row:

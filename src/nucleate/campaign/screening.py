@@ -7,6 +7,7 @@ a crystal is unique depends on those before it alone, so that an interrupted run
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -78,21 +79,18 @@ def screen_run(
         done += sum(len(chunk.rows) - len(chunk.todo) for chunk in waiting)
         progress("relax", done, total)
         began = time.perf_counter()
-        busy = judging = 0.0
-        finished = 0
+        judging = 0.0
         try:
             for chunk, entry in _relaxations(run, waiting, settings, workers):
                 chunk.journal.append(entry)
                 chunk.relaxed[entry["row"]] = entry
-                busy += entry["seconds"]
-                finished += 1
                 done += 1
                 progress("relax", done, total)
                 judging += _finish(run, judge, waiting)
         finally:
             for chunk in waiting:
                 chunk.journal.close()
-            add_timing(run, "relax", time.perf_counter() - began - judging, finished, busy)
+            add_timing(run, "relax", time.perf_counter() - began - judging, 0, 0.0)
         _finish(run, judge, waiting)
     progress("relax", total, total)
 
@@ -132,11 +130,13 @@ def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> float:
     total = 0.0
     while waiting and not waiting[0].todo:
         chunk = waiting.pop(0)
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), processor_seconds()
+        # The journal knows what each relaxation took, those of sessions that were killed included.
+        add_timing(run, "relax", 0.0, len(chunk.relaxed), sum(entry["seconds"] for entry in chunk.relaxed.values()))
         rows = judge.judged(chunk.rows, chunk.relaxed)
         write_shard(run.candidates_path(chunk.number), rows, candidate_schema(judge.descriptors, judge.extra_columns))
         chunk.journal.remove()
-        add_timing(run, "judge", time.perf_counter() - began, len(rows))
+        add_timing(run, "judge", time.perf_counter() - began, len(rows), processor_seconds() - worked)
         total += time.perf_counter() - began
     return total
 
@@ -149,6 +149,12 @@ def add_timing(run: Run, stage: str, seconds: float, crystals: int, core_seconds
     entry["core_seconds"] += seconds if core_seconds is None else core_seconds
     entry["crystals"] += crystals
     run.save_record()
+
+
+def processor_seconds() -> float:
+    """Processor time of this process, all its threads, and its children that have ended."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def screening_record(settings: ScreenSettings, reference: Reference, works: list[str], n: int) -> dict[str, object]:

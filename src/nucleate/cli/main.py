@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nucleate.cli import (
+    compare,
     convert,
     data,
     design,
@@ -41,7 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: nucleate design pigen-mp -n 16 --where chemical_system=Li-Mn-O -o runs/li-mn-o",
 )
-for verb in (design, generate, wyckoff, screen, evaluate, phase_diagram, magnets, train, finetune):
+for verb in (design, generate, wyckoff, screen, evaluate, compare, phase_diagram, magnets, train, finetune):
     app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")

@@ -7,15 +7,14 @@ import pandas as pd
 from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
 from nucleate.report.elements_figure import element_counts, periodic_table
-from nucleate.report.markup import compact, crystal_system, percent, space_group_name, space_group_symbol, text
+from nucleate.report.markup import compact, percent, space_group_name, space_group_symbol, text
 from nucleate.report.run_data import RunData
 from nucleate.report.screening_figures import beside_reference
 from nucleate.report.svg import histogram, paired_bars
+from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system
 
 MAX_WHOLE = 30
 """Whole numbers up to here get a bar each."""
-
-_SYSTEMS = ("cubic", "hexagonal", "trigonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic")
 
 
 def distributions(run: RunData) -> str:
@@ -110,7 +109,7 @@ def _crystal_systems(table: pd.DataFrame) -> str:
         return '<p class="note">No relaxed crystal has a space group.</p>'
     before = before[before.between(1, 230)]
     first, last = before.map(crystal_system).value_counts(), after.map(crystal_system).value_counts()
-    rows = [(name, name, int(first.get(name, 0)), int(last.get(name, 0))) for name in _SYSTEMS]
+    rows = [(name, name, int(first.get(name, 0)), int(last.get(name, 0))) for name in reversed(CRYSTAL_SYSTEMS)]
     first_p1 = percent((before == 1).mean()) if len(before) else "unknown"
     note = f"P1 among relaxed crystals: {first_p1} as generated, {percent((after == 1).mean())} after relaxation"
     note = note.replace(" %", "\N{NO-BREAK SPACE}%")

@@ -104,13 +104,6 @@ def space_group_name(group: int) -> str:
     return _short_symbol(group).replace(" ", "")
 
 
-def crystal_system(group: int) -> str:
-    """Crystal system of a space group, 1 to 230."""
-    bounds = (2, 15, 74, 142, 167, 194, 230)
-    names = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
-    return next(name for bound, name in zip(bounds, names, strict=True) if group <= bound)
-
-
 def timestamp(value: Any) -> str:
     """An ISO time to the minute, escaped; any other text as it is."""
     found = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)[:.\d]*(Z|\+00:00)?", str(value))

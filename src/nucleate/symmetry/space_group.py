@@ -11,6 +11,9 @@ from torch import Tensor
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.symmetry_search import SYMPREC, search
 
+CRYSTAL_SYSTEMS = ("triclinic", "monoclinic", "orthorhombic", "tetragonal", "trigonal", "hexagonal", "cubic")
+_LAST_GROUPS = (2, 15, 74, 142, 167, 194, 230)
+
 
 @dataclass(frozen=True)
 class Symmetry:
@@ -39,6 +42,11 @@ def space_groups(crystals: Crystals, symprec: float = SYMPREC) -> Tensor:
         symprec: Distance in Å within which sites count as equivalent.
     """
     return torch.tensor([0 if found is None else found.number for found in search(_exact(crystals), symprec)])
+
+
+def crystal_system(group: int) -> str:
+    """Crystal system of a space group, 1 to 230."""
+    return next(name for last, name in zip(_LAST_GROUPS, CRYSTAL_SYSTEMS, strict=True) if group <= last)
 
 
 def symmetries(crystals: Crystals, symprec: float = SYMPREC) -> list[Symmetry | None]:

@@ -1,5 +1,6 @@
 """The verbs of the command line, for Python: ``nucleate.design(...)``, ``nucleate.load("pigen-mp")``."""
 
+from nucleate.verbs.comparing import compare
 from nucleate.verbs.files import as_crystals, convert, import_model, write_report
 from nucleate.verbs.generation import design, generate, load, phase_diagram, wyckoff
 from nucleate.verbs.hunting import magnets
@@ -8,6 +9,7 @@ from nucleate.verbs.learning import finetune, predict, train, train_predictor
 
 __all__ = [
     "as_crystals",
+    "compare",
     "convert",
     "design",
     "evaluate",

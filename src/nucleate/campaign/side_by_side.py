@@ -1,0 +1,288 @@
+"""Models, searchers and files of structures side by side: one protocol, a run each, one table of what was measured.
+
+```
+OUT/LABEL/                        the run of a source, as `design` or `screen` leaves it
+OUT/LABEL/judged/                 the same relaxations as another reference judges them
+OUT/requests/LABEL/CONDITION/     the run of a request
+OUT/comparison.csv, comparison.json
+```
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from nucleate.campaign.design import design
+from nucleate.campaign.filtering import asked_funnel
+from nucleate.campaign.progress import Progress, silent
+from nucleate.campaign.provenance import versions
+from nucleate.campaign.rejudging import judged_by
+from nucleate.campaign.run_store import Run, locked
+from nucleate.campaign.screen import screen
+from nucleate.campaign.sources import REQUESTS, Source, asked_sources
+from nucleate.campaign.targets import TARGETS, Target, targets_of, unjudged
+from nucleate.config import DesignSettings, ScreenSettings
+from nucleate.crystal.writing import write_whole
+from nucleate.errors import UserError
+from nucleate.evaluation.intervals import Rate, wilson
+from nucleate.evaluation.side_by_side import (
+    ALL,
+    COLUMNS,
+    COMMON,
+    MOST_ATOMS,
+    MOST_ELEMENTS,
+    common_subset,
+    excluded_symbols,
+    group_counts,
+    measures,
+    measures_of_reference,
+)
+
+if TYPE_CHECKING:
+    from nucleate.data.reference import Reference
+
+RECORD, TABLE = "comparison.json", "comparison.csv"
+GENERATION, ALL_STAGES = "S.U.N. per core-hour of generation", "S.U.N. per core-hour, relaxation included"
+ON_TARGET, NOT_ASKED = "on target", "on target, not asked"
+_JUDGING = ("relax", "judge")
+
+
+def side_by_side(
+    models: Sequence[str],
+    n: int,
+    folder: Path,
+    screening: ScreenSettings,
+    *,
+    files: Mapping[str, Path] | None = None,
+    references: Sequence[str] = (),
+    per_request: int = 0,
+    data: Path | None = None,
+    sampler: str = "default",
+    device: str = "auto",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> pd.DataFrame:
+    """Draw ``n`` crystals from each source, screen all alike, and measure.
+
+    Arguments:
+        models: Names or folders of models, and searchers; without any, all that ship and the baselines.
+        n: Crystals of each source; a larger file is sampled.
+        folder: Holds a run for each source, ``comparison.csv`` and ``comparison.json``.
+        screening: How all are screened; its reference is the first.
+        files: Structures from elsewhere by the name they go by.
+        references: Further references, which judge the same relaxations.
+        per_request: Crystals of each of the fixed requests; 0 leaves them out.
+        data: Structures whose space groups are compared with; the known structures of the first reference if None.
+        sampler: For models that walk.
+        device: Where to generate.
+        resume: Go on with what lies in the folder.
+        workers: Worker processes for relaxation.
+        progress: Told how far each stage of each run is.
+
+    Returns:
+        What was measured: ``source`` and the columns of :data:`nucleate.evaluation.side_by_side.COLUMNS`.
+
+    Raises:
+        UserError: A source, a reference or the data cannot be used, or the folder holds other runs.
+    """
+    from nucleate.data.reference import Reference
+
+    sources, warnings = asked_sources(models, files or {})
+    others = [name for name in dict.fromkeys(references) if name != screening.reference]
+    loaded = {name: Reference.load(name) for name in (screening.reference, *others)}
+    labels = _reference_labels(loaded)
+    groups, data_name = _data_groups(loaded[screening.reference], data)
+    if (folder / RECORD).exists() and not resume:
+        raise UserError(str(folder), "a comparison that is already there", "a new folder, or --resume to go on with it")
+    job = _Job(folder, screening, sampler, device, workers, progress)
+    parts: list[pd.DataFrame] = []
+    about: list[dict[str, Any]] = []
+    protocol: dict[str, Any] = {}
+    cited: set[str] = set()
+    with locked(folder):
+        for source in sources:
+            run = job.run(source, n, resume)
+            costs = _costs(run)
+            table = run.candidates()
+            first = labels[screening.reference]
+            own = [measures(table, first, groups, asked_funnel(screening)), _per_core_hour(table, costs, first)]
+            for name in others:
+                again = judged_by(run, name)
+                own += [measures_of_reference(again, labels[name]), _per_core_hour(again, costs, labels[name])]
+            rates, refused = job.asked(source, per_request, table) if per_request else ([], {})
+            own.append(pd.DataFrame([_row(rate, ALL) for rate in rates], columns=list(COLUMNS)))
+            parts += [part.assign(source=source.label) for part in own if len(part)]
+            protocol = run.record["protocol"]
+            cited |= set(run.record["citations"])
+            about.append(
+                source.about()
+                | {"run": source.label, "n": run.record["n"], "drawn_from": run.record.get("drawn_from")}
+                | {"costs": costs, "not_offered": refused}
+                | {"unjudged": unjudged(source.entry.conditions) if source.entry and per_request else []}
+            )
+    found = pd.concat(parts, ignore_index=True)[["source", *COLUMNS]]
+    write_whole(folder / TABLE, found.to_csv(index=False, float_format="%.6g").encode())
+    record = {
+        "command": "compare",
+        "n": n,
+        "seed": screening.seed,
+        "sampler": sampler,
+        "sources": about,
+        "references": [labels[name] for name in loaded],
+        "protocol": protocol,
+        "data": data_name,
+        "data_groups": groups,
+        "subset": f"at most {MOST_ELEMENTS} elements and {MOST_ATOMS} atoms, without {excluded_symbols()}",
+        "requests": [{"where": t.where, "counts_if": t.counts_if} for t in TARGETS] if per_request else [],
+        "per_request": per_request,
+        "versions": versions(),
+        "citations": sorted(cited),
+        "warnings": warnings,
+    }
+    write_whole(folder / RECORD, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    return found
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all runs of a comparison share."""
+
+    folder: Path
+    screening: ScreenSettings
+    sampler: str
+    device: str
+    workers: int | None
+    progress: Progress
+
+    def run(self, source: Source, n: int, resume: bool) -> Run:
+        """The run of a source: new, gone on with, or found finished."""
+        place, told = self.folder / source.label, self._told(source.label)
+        if source.file is not None:
+            return screen(source.file, self.screening, place, resume, self.workers, told, n)
+        return design(self._settings(source, n, self.screening), place, resume, self.workers, told)
+
+    def asked(self, source: Source, n: int, free: pd.DataFrame) -> tuple[list[Rate], dict[str, str]]:
+        """Shares on target of each request that a source takes, beside its free crystals; and what it refuses."""
+        rates, refused = [], {}
+        for target in targets_of(source.entry) if source.entry is not None else ():
+            plain = {"funnel": "none", "thresholds": (), "descriptors": _described(target)}
+            screening = self.screening.model_copy(update=plain)
+            if not target.relaxed:
+                screening = screening.without_relaxation()
+            settings = self._settings(source, n, screening, (target.where,))
+            place = self.folder / REQUESTS / source.label / target.condition
+            told = self._told(f"{source.label}, {target.condition}")
+            try:
+                run = design(settings, place, True, self.workers, told)
+            except UserError as error:
+                if error.where != "--where":
+                    raise
+                refused[target.where] = f"found {error.found}; expected {error.expected}"
+                continue
+            rates.append(target.rate(run.candidates(), ON_TARGET))
+            if target.column in free and target.column != "meets_request":
+                rates.append(target.rate(free, NOT_ASKED))
+        return rates, refused
+
+    def _settings(
+        self, source: Source, n: int, screening: ScreenSettings, where: tuple[str, ...] = ()
+    ) -> DesignSettings:
+        walks = source.kind == "model"
+        return DesignSettings.checked(
+            {
+                "model": source.entry.name if source.entry else "",
+                "n": n,
+                "where": where,
+                "sampler": self.sampler if walks else "default",
+                "device": self.device,
+                "screen": screening,
+            }
+        )
+
+    def _told(self, label: str) -> Progress:
+        """Progress whose stages name the source."""
+
+        def told(stage: str, done: int, total: int) -> None:
+            self.progress(f"{label}: {stage}", done, total)
+
+        return told
+
+
+def _row(rate: Rate, subset: str) -> dict[str, Any]:
+    low, high = rate.interval
+    shares = {"value": rate.value, "low": low, "high": high, "count": rate.count, "total": rate.total}
+    return {"subset": subset, "metric": rate.name, "group": rate.group, **shares}
+
+
+def _described(target: Target) -> str:
+    from nucleate.descriptors.registry import DESCRIPTORS
+
+    return target.column if target.column in DESCRIPTORS else "none"
+
+
+def _costs(run: Run) -> dict[str, float | None]:
+    """Core-seconds a crystal, over all sessions of the run: generation; relaxation and judging."""
+    timings = run.record.get("timings", {})
+
+    def each(stage: str) -> float | None:
+        entry = timings.get(stage, {})
+        return entry["core_seconds"] / entry["crystals"] if entry.get("crystals") else None
+
+    later = [each(stage) for stage in _JUDGING]
+    known = [value for value in later if value is not None]
+    return {"generation": each("generate"), "relaxation and judging": sum(known) if known else None}
+
+
+def _per_core_hour(candidates: pd.DataFrame, costs: Mapping[str, float | None], reference: str) -> pd.DataFrame:
+    """S.U.N. crystals per core-hour; those of the subset per core-hour spent on all, which is what they cost."""
+    made, judged = costs["generation"], costs["relaxation and judging"]
+    sun = candidates["is_stable"].eq(True) & candidates["is_unique"].eq(True) & candidates["is_novel"].eq(True)
+    n = len(candidates)
+    rows = []
+    for subset, mask in ((ALL, sun), (COMMON, sun & common_subset(candidates).astype(bool))):
+        low, high = wilson(int(mask.sum()), n)
+        for metric, seconds in ((GENERATION, made), (ALL_STAGES, _sum(made, judged))):
+            if seconds and n:
+                scale = 3600 / seconds
+                share = int(mask.sum()) / n
+                rows.append((subset, reference, metric, "all", share * scale, low * scale, high * scale))
+    return pd.DataFrame(rows, columns=list(COLUMNS[:7])).reindex(columns=list(COLUMNS))
+
+
+def _sum(made: float | None, judged: float | None) -> float | None:
+    return None if made is None or judged is None else made + judged
+
+
+def _reference_labels(loaded: Mapping[str, Reference]) -> dict[str, str]:
+    """What each reference is called in tables: its own name, or how it was asked for where two share one."""
+    names = [reference.name for reference in loaded.values()]
+    return {key: ref.name if names.count(ref.name) == 1 else key for key, ref in loaded.items()}
+
+
+def _data_groups(reference: Reference, data: Path | None) -> tuple[dict[str, dict[str, int]], str]:
+    """Counts of the space groups of the data, all and of the subset, and what the data are called."""
+    from nucleate.crystal.files import read_structures
+    from nucleate.evaluation.comparison import sampled
+    from nucleate.symmetry.space_group import space_groups
+
+    crystals = reference.structures if data is None else read_structures(data).crystals
+    name = f"the known structures of {reference.name}" if data is None else data.name
+    if not len(crystals):
+        return {ALL: {}, COMMON: {}}, name
+    chosen = sampled(crystals)
+    found = space_groups(chosen).numpy()
+    held = pd.DataFrame(
+        {
+            "numbers": [chosen.sites(i)[0].tolist() for i in range(len(chosen))],
+            "n_atoms": chosen.n_atoms.tolist(),
+        }
+    )
+    inside = common_subset(held).to_numpy(bool)
+    return {ALL: group_counts(found), COMMON: group_counts(found[inside])}, name
