@@ -53,6 +53,8 @@ class GemNetConfig(Settings):
         basis, n_radial: Radial functions and their number.
         cutoff: Length of the longest edge in Å.
         neighbours: Most edges at a site.
+        edges: Which of them stay where a site has more: whole "shells" that both ends keep, or the "mirrored" half of
+            a directed list, MatterGen's public code; see :mod:`nucleate.networks.gemnet_graph`.
         row_angles: Whether edges know their cosines with the rows of the cell, and with them which cell was chosen.
         time_features: Width of the embedding of the time; 0 for a network without time.
         condition_features: Width of the context; 0 for none.
@@ -78,6 +80,7 @@ class GemNetConfig(Settings):
     n_radial: int = Field(default=128, ge=2)
     cutoff: float = Field(default=7.0, gt=0)
     neighbours: int = Field(default=50, ge=1)
+    edges: Literal["shells", "mirrored"] = "shells"
     row_angles: bool = True
     time_features: int = Field(default=512, ge=0)
     condition_features: int = Field(default=0, ge=0)
@@ -164,7 +167,8 @@ class GemNetEncoder(nn.Module):
         """What is known after the embedding and after each block; the arguments are those of :meth:`GemNet.forward`."""
         b, n = mask.shape
         with torch.autocast(frac.device.type, enabled=False):
-            graph = periodic_graph(frac, lattice, mask, self.config.cutoff, self.config.neighbours)
+            mirrored = self.config.edges == "mirrored"
+            graph = periodic_graph(frac, lattice, mask, self.config.cutoff, self.config.neighbours, mirrored)
             basis = self.basis(graph.distance)
             bases = self._bases(graph, basis)
         per_crystal = ([] if time is None else [self.embed_time(time)]) + ([] if context is None else [context])

@@ -4,8 +4,10 @@ Each site keeps its ``neighbours`` nearest within the cutoff, and an edge stays 
 the last one to keep and the first one to leave are equally far, the whole shell goes: which of equal
 neighbours stays may not hang on the order of sites or on the orientation. So the graph is the same for any
 order, translation and rotation, no site has more than ``neighbours`` edges, and every edge has its mirror image.
-(The published network keeps one direction of a directed list and mirrors it, so that its graph follows the
-order of the sites and may exceed the limit.)
+
+MatterGen's public code keeps one direction of a directed list and mirrors it: of two sites the later one decides, by
+its own ``neighbours`` nearest. That graph hangs on the order of sites and may exceed the limit; ``mirrored`` makes
+it, for weights that were trained on it.
 """
 
 from __future__ import annotations
@@ -68,7 +70,9 @@ class Graph(NamedTuple):
 
 
 @torch.no_grad()
-def periodic_graph(frac: Tensor, lattice: Tensor, mask: Tensor, cutoff: float, neighbours: int) -> Graph:
+def periodic_graph(
+    frac: Tensor, lattice: Tensor, mask: Tensor, cutoff: float, neighbours: int, mirrored: bool = False
+) -> Graph:
     """The graph of a batch; cells flatter than the cutoff over five images lose their farthest images.
 
     Arguments:
@@ -76,12 +80,16 @@ def periodic_graph(frac: Tensor, lattice: Tensor, mask: Tensor, cutoff: float, n
         lattice: Cells as rows in Å, shape (B, 3, 3).
         mask: True on real sites, shape (B, N).
         cutoff: In Å.
-        neighbours: Most edges at a site.
+        neighbours: Most edges at a site, or that the later of two sites keeps.
+        mirrored: Make the graph of MatterGen's public code; see the module.
     """
     b, n = mask.shape
     i, j, vector, distance = _candidates(frac, lattice, mask, cutoff)
-    limit = _reach(torch.cat([i, j]), torch.cat([distance, distance]), b * n, neighbours)
-    keep = distance < torch.minimum(limit[i], limit[j]) * (1 - SHELL)
+    if mirrored:
+        keep = _kept_by_later(i, j, distance, b * n, neighbours)
+    else:
+        limit = _reach(torch.cat([i, j]), torch.cat([distance, distance]), b * n, neighbours)
+        keep = distance < torch.minimum(limit[i], limit[j]) * (1 - SHELL)
     i, j, vector, distance = i[keep], j[keep], vector[keep], distance[keep]
     half = len(i)
     target, source = torch.cat([i, j]), torch.cat([j, i])
@@ -155,3 +163,18 @@ def _reach(site: Tensor, distance: Tensor, n_sites: int, neighbours: int) -> Ten
     limit = distance.new_full((n_sites,), torch.inf)
     limit[over] = distance[order[place[over]]]
     return limit
+
+
+def _kept_by_later(i: Tensor, j: Tensor, distance: Tensor, n_sites: int, neighbours: int) -> Tensor:
+    """Which pairs are among the ``neighbours`` nearest of the later of their two sites, shape (H,).
+
+    A site and its own image come twice in its list, once in each direction; the first of the two decides.
+    """
+    site, both = torch.cat([i, j]), torch.cat([distance, distance])
+    order = torch.argsort(both, stable=True)
+    order = order[torch.argsort(site[order], stable=True)]
+    count = torch.bincount(site, minlength=n_sites)
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=order.device) - (count.cumsum(0) - count)[site[order]]
+    of_first, of_second = rank.tensor_split(2)
+    return torch.where(j > i, of_second, of_first) < neighbours

@@ -37,6 +37,17 @@ def convert(source: str | Path, target: str | Path) -> int:
     return len(found.ids)
 
 
+def import_model(source: str | Path, out: str | Path, name: str | None = None) -> Path:
+    """Make a model folder of a public MatterGen checkpoint; returns the folder.
+
+    Raises:
+        UserError: The file cannot be read as tensors alone, or is not a MatterGen; the folder is taken.
+    """
+    from nucleate.campaign.importing import import_model as imported
+
+    return imported(Path(source), Path(out), name)
+
+
 def as_crystals(structures: Crystals | Sequence[Structure | Atoms]) -> Crystals:
     """A batch from pymatgen structures or ASE atoms.
 

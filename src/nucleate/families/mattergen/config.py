@@ -28,6 +28,7 @@ class MatterGenConfig(JointConfig):
         sigma: Smallest and largest noise of the fractional coordinates of one atom; n atoms have n^(-1/3) of it.
         centre: Take the mean over a crystal's sites out of answer, target and noise of coordinates.
         time_scale: Time as the network is told it is t times this.
+        published_labels: Adapters read labels as the public code does, which its weights need.
 
     The rest is :class:`nucleate.families.joint_config.JointConfig`'s.
     """
@@ -42,6 +43,7 @@ class MatterGenConfig(JointConfig):
     centre: bool = True
     bounded_above: float | None = Field(default=5.0, gt=0)
     time_scale: float = Field(default=1000.0, gt=0)
+    published_labels: bool = False
 
     @classmethod
     def paper(cls) -> MatterGenConfig:

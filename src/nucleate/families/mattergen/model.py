@@ -23,7 +23,7 @@ from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 from nucleate.families.joint_model import N_SPECIES, JointModel
 from nucleate.families.mattergen.config import MatterGenConfig
-from nucleate.guidance.adapters import Mix
+from nucleate.guidance.adapters import Adapters, Mix
 from nucleate.networks.cspnet import CSPNet
 from nucleate.networks.gemnet import GemNet
 from nucleate.representations.cells import CellVectors, DensityScaledCells, LogShapeCells
@@ -62,6 +62,8 @@ class MatterGen(JointModel):
             network = CSPNet(config.cspnet.model_copy(update=inputs))
             hidden, blocks = config.cspnet.hidden, config.cspnet.layers
         super().__init__(config, name, process, cells, network, hidden, blocks)
+        if config.published_labels:
+            self.adapters = Adapters(config.adapters, hidden, blocks, published=True)
 
     def fit(self, crystals: Crystals) -> Crystals:
         """Take statistics from training crystals, and fit the network's scale factors to them."""
