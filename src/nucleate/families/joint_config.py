@@ -40,8 +40,9 @@ class SamplerConfig(Settings):
     draws: int = Field(default=1, ge=1, le=100)
 
 
-FAST_SAMPLER = SamplerConfig(corrector_steps=0, symmetry="templates", draws=4)
-"""A tenth of the published steps, no corrector; symmetry and stoichiometry of known crystals."""
+FAST_SAMPLER = SamplerConfig(steps=25, corrector_steps=0, symmetry="templates", draws=4)
+"""A fortieth of the published steps, no corrector; symmetry and stoichiometry of known crystals. As good as 50 or 100
+steps (``docs/pigen.md``); without noise, or below 10 steps, crystals get worse."""
 
 
 class JointConfig(Settings):
