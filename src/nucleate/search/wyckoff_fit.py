@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import product
 
 from nucleate.symmetry.wyckoff import centring, wyckoff_positions
 
@@ -46,3 +47,46 @@ def _sums(parts: set[int], limit: int) -> list[bool]:
     for total in range(1, limit + 1):
         reachable[total] = any(part <= total and reachable[total - part] for part in parts)
     return reachable
+
+
+@lru_cache(maxsize=65536)
+def most_orbits(fixed: tuple[int, ...], free: tuple[int, ...], total: int) -> int:
+    """Most orbits that ``total`` atoms can be made of, -1 where they cannot be made of any.
+
+    Arguments:
+        fixed: Multiplicities of positions that hold atoms once.
+        free: Multiplicities of those that hold atoms any number of times.
+        total: Atoms.
+    """
+    most = [0] + [-1] * total
+    for size in fixed:
+        for n in range(total, size - 1, -1):
+            if most[n - size] >= 0:
+                most[n] = max(most[n], most[n - size] + 1)
+    for size in free:
+        for n in range(size, total + 1):
+            if most[n - size] >= 0:
+                most[n] = max(most[n], most[n - size] + 1)
+    return most[total]
+
+
+@lru_cache(maxsize=65536)
+def shared_out(fixed: tuple[int, ...], needs: tuple[tuple[int, tuple[int, ...]], ...]) -> bool:
+    """True if every need can be met at once.
+
+    Arguments:
+        fixed: Multiplicities of positions that hold atoms of one element once, sorted.
+        needs: Atoms of an element, and multiplicities of positions that hold any number of them.
+    """
+    if not needs:
+        return True
+    (count, free), *others = needs
+    reachable = _sums(set(free), count)
+    sizes = sorted(set(fixed))
+    for taken in product(*(range(min(fixed.count(size), count // size) + 1) for size in sizes)):
+        total = sum(n * size for n, size in zip(taken, sizes, strict=True))
+        if total <= count and reachable[count - total]:
+            kept = (size for n, size in zip(taken, sizes, strict=True) for _ in range(fixed.count(size) - n))
+            if shared_out(tuple(kept), tuple(others)):
+                return True
+    return False

@@ -21,21 +21,27 @@ class SamplerConfig(Settings):
     """A walk back over occupations, and how its protostructure becomes a crystal.
 
     Attributes:
-        steps: Of the walk.
+        order: What a step of the walk is: "orbits", the next orbit of each crystal, so that sizes, elements and
+            compositions come out as drawn or asked for; or "time", as published, where any number of orbits may come
+            and go. Noise with another prior than "empty" knows the second alone.
+        steps: Of the walk by time.
         temperature: Of the distributions that are drawn from.
-        draws: Most walks for a crystal; one that is empty, too large, lacks a requested element, or has more symmetry
-            than its space group is drawn again, and the best is kept.
+        draws: Most walks for a crystal; one that is empty, too large, lacks a requested element, has more symmetry
+            than its space group, or whose charges cannot balance, is drawn again, and the best is kept.
+        balanced: Whether charges that cannot balance count; never where a composition is asked for.
         fill_draws, fill_steps: Crystals of a protostructure that are drawn and improved together, and steps of each.
     """
 
+    order: Literal["orbits", "time"] = "orbits"
     steps: int = Field(default=50, ge=1)
     temperature: float = Field(default=1.0, gt=0)
     draws: int = Field(default=8, ge=1, le=100)
+    balanced: bool = True
     fill_draws: int = Field(default=16, ge=1, le=1000)
     fill_steps: int = Field(default=30, ge=1, le=1000)
 
 
-PAPER_SAMPLER = SamplerConfig(steps=1000, draws=1)
+PAPER_SAMPLER = SamplerConfig(order="time", steps=1000, draws=1, balanced=False)
 """T = 1000 (T. Ishii et al., section 2.1)."""
 
 
@@ -54,6 +60,8 @@ class WyckoffDiffConfig(Settings):
             of a walk counts alike (as the bound on the likelihood has it); or all its "variables", as published.
         hidden, layers, side, head, max_count, attention, heads, factored, time_steps: Shape of the network, see
             :class:`nucleate.networks.wyckoff_gnn.WyckoffGNNConfig`.
+        stoichiometry: Draw the numbers of atoms of a crystal's elements together with its space group, from those of
+            training crystals, and tell the network; else its size alone.
         augment: Train on every equivalent setting of a protostructure.
         replaced: Share of the training crystals in which an element is replaced by one much like it, each time anew.
         symprec: Distance in Å within which sites of training crystals count as equivalent.
@@ -80,6 +88,7 @@ class WyckoffDiffConfig(Settings):
     heads: int = Field(default=8, ge=1)
     factored: int = Field(default=32, ge=0)
     time_steps: int = Field(default=0, ge=0)
+    stoichiometry: bool = False
     augment: bool = True
     replaced: float = Field(default=0.0, ge=0, le=1)
     symprec: float = Field(default=0.1, gt=0)

@@ -13,14 +13,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.conditions import Conditions, reduced
 from nucleate.crystal.crystals import Crystals
+from nucleate.descriptors.charge_balance import is_charge_balanced
 from nucleate.diffusion.categorical import CategoricalProcess, marginal_prior, single_prior, uniform_prior
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.errors import UserError
 from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.limits import Limits
+from nucleate.families.wyckoffdiff.orbit_walk import Demand, place_orbits
 from nucleate.families.wyckoffdiff.plan import GroupSizes
+from nucleate.families.wyckoffdiff.stoichiometry import Stoichiometries, element_counts
 from nucleate.families.wyckoffdiff.substitutions import replaced
 from nucleate.guidance.adapters import Adapters, Mix
 from nucleate.guidance.classifier_free import Guided
@@ -40,6 +43,8 @@ GROUP, PLACE, NUMBERS = "orbits/group", "orbits/place", "orbits/numbers"
 """Crystal fields of training crystals."""
 EARLIEST = 1e-3
 """Smallest training time."""
+UNTOLD = 0.1
+"""Share of training crystals whose numbers of atoms of each element are not told."""
 BATCH = 64
 """Crystals walked together; what is drawn does not depend on it."""
 
@@ -66,6 +71,7 @@ class WyckoffDiff(nn.Module):
         self.network = WyckoffGNN(config.network)
         self.embed = ConditionEmbedding(config.conditions, config.hidden)
         self.adapters = Adapters(config.adapters, config.hidden, config.layers)
+        self.stoichiometries = Stoichiometries(config.max_atoms, config.hidden) if config.stoichiometry else None
         self.register_buffer("group_sizes", torch.zeros(N_GROUPS + 1, config.max_atoms + 1))
         self.register_buffer("element_seen", torch.zeros(N_ELEMENTS))
         prior = uniform_prior if config.prior == "uniform" else single_prior
@@ -101,6 +107,8 @@ class WyckoffDiff(nn.Module):
         self.group_sizes.copy_(counted)
         seen = torch.bincount(orbits.numbers.flatten(), minlength=N_ELEMENTS + 1)[1:]
         self.element_seen.copy_((seen > 0).float())
+        if self.stoichiometries is not None:
+            self.stoichiometries.fit(orbits.group, element_counts(_composition(orbits)))
         if self.config.prior == "marginal":
             self._take_marginals(orbits)
         conditions = fitted_conditions(self.config.conditions, ready)
@@ -145,14 +153,26 @@ class WyckoffDiff(nn.Module):
         most = max(protostructure.sites.count(site) for site in set(protostructure.sites))
         return protostructure.n_primitive <= self.config.max_atoms and most <= self.config.max_count
 
-    def denoise(self, state: Occupations, t: Tensor, labels: Labels) -> Logits:
-        """Logits of the clean occupations of noisy ones at times t (B,)."""
-        arguments = (state.fixed, state.counts, state.group, state.multiplicity, state.n_free, t, *self._told(labels))
-        answer: Logits = self.network(*arguments)
+    def denoise(self, state: Occupations, t: Tensor, labels: Labels, counts: Tensor | None = None) -> Logits:
+        """Logits of the clean occupations of noisy ones at times t (B,).
+
+        Arguments:
+            state: Noisy occupations.
+            t: Their times, shape (B,).
+            labels: What they should be.
+            counts: Atoms of each element in falling order, zeros where not told, shape (B, MOST_ELEMENTS).
+        """
+        told = self._told(labels, counts)
+        answer: Logits = self.network(
+            state.fixed, state.counts, state.group, state.multiplicity, state.n_free, t, *told
+        )
         return answer
 
-    def _told(self, labels: Labels) -> tuple[Tensor | None, Mix | None]:
+    def _told(self, labels: Labels, counts: Tensor | None) -> tuple[Tensor | None, Mix | None]:
         context = self.embed(labels) if self.config.conditions else None
+        if self.stoichiometries is not None and counts is not None:
+            further = self.stoichiometries.told(counts)
+            context = further if context is None else context + further
         return context, self.adapters(labels) if self.config.adapters else None
 
     def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
@@ -173,9 +193,12 @@ class WyckoffDiff(nn.Module):
         noisy_fixed = torch.where(n_free == 0, of_fixed.corrupt(clean.fixed, t, noise), 0)
         noisy_counts = torch.where((n_free > 0)[..., None], of_counts.corrupt(clean.counts, t, noise), 0)
         labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
+        told = element_counts(clean.composition) if self.config.stoichiometry else None
+        if told is not None:
+            told = told * (noise.uniform("stoichiometry", (len(crystals),)) >= UNTOLD)[:, None]
         positions = Positions.of(n_free)
         logits = self.network.listed(
-            positions, noisy_fixed, noisy_counts, clean.group, clean.multiplicity, n_free, t, *self._told(labels)
+            positions, noisy_fixed, noisy_counts, clean.group, clean.multiplicity, n_free, t, *self._told(labels, told)
         )
         with torch.autocast(t.device.type, enabled=False):
             parts = []
@@ -286,9 +309,13 @@ class WyckoffDiff(nn.Module):
                 labels = Labels(
                     {k: v[part].float() for k, v in asked.values.items()}, {k: v[part] for k, v in asked.given.items()}
                 )
-                state = self._walk(settings, limits, group[part], labels, strengths, noise)
+                if settings.order == "orbits" and self.config.prior == "empty":
+                    demand = self._demand(where, limits, n_atoms[part])
+                    state = self._by_orbits(settings, demand, group[part], labels, strengths, noise)
+                else:
+                    state = self._walk(settings, limits, group[part], labels, strengths, noise)
                 found = [_given(one) for one in state.protostructures()]
-                merit = _merits(state, found, where, n_atoms[part] if told else None)
+                merit = _merits(state, found, where, n_atoms[part] if told else None, settings.balanced)
                 best.update({i: found[k] for k, i in enumerate(part.tolist()) if merit[k] > merits[i]})
                 merits[part] = torch.maximum(merits[part], merit)
             rows = (merits < _BEST).nonzero().flatten()
@@ -307,6 +334,29 @@ class WyckoffDiff(nn.Module):
         for z, count in where.composition.items():
             elements[:, z - 1] = count * (n_atoms // unit)
         return Limits(n_atoms, elements)
+
+    def _demand(self, where: Conditions, limits: Limits, n_atoms: Tensor) -> Demand:
+        needed = torch.zeros(N_ELEMENTS, dtype=torch.bool)
+        if where.chemical_system and not where.allow_subsystems:
+            needed[torch.tensor(where.chemical_system) - 1] = True
+        return Demand(n_atoms, limits.elements.clamp_max(n_atoms.max()), needed, where.composition is not None)
+
+    @torch.inference_mode()
+    def _by_orbits(
+        self,
+        settings: SamplerConfig,
+        demand: Demand,
+        group: Tensor,
+        labels: Labels,
+        strengths: Mapping[str, float],
+        noise: KeyedNoise,
+    ) -> Occupations:
+        def denoiser(state: Occupations, t: Tensor, rows: Tensor) -> Logits:
+            told = Labels({k: v[rows] for k, v in labels.values.items()}, {k: v[rows] for k, v in labels.given.items()})
+            answer: Logits = Guided(self.denoise, told, strengths)(state, t)
+            return answer
+
+        return place_orbits(denoiser, demand, group, noise, settings.temperature)
 
     @torch.inference_mode()
     def _walk(
@@ -348,11 +398,16 @@ class WyckoffDiff(nn.Module):
         return limits.occupied(state, fixed, counts, noise.uniform("rescue", (len(group),)))
 
 
-_BEST = 4
+_BEST = 8
 
 
-def _merits(state: Occupations, found: list[Protostructure], where: Conditions, n_atoms: Tensor | None) -> Tensor:
-    """0 for crystals outside the request; else 1, 2 more for no more symmetry than asked for, 1 more for the size."""
+def _merits(
+    state: Occupations, found: list[Protostructure], where: Conditions, n_atoms: Tensor | None, balanced: bool
+) -> Tensor:
+    """0 for crystals outside the request; else 1, and more the better they are.
+
+    4 for no more symmetry than asked for, 2 for charges that can balance, 1 for the size.
+    """
     composition = state.composition
     meets = torch.tensor([where.allows_size(n) for n in composition.sum(1).tolist()])
     if where.chemical_system and not where.allow_subsystems:
@@ -363,7 +418,9 @@ def _merits(state: Occupations, found: list[Protostructure], where: Conditions, 
             meets &= composition[:, z - 1] == count * units
     right = torch.ones_like(meets) if n_atoms is None else composition.sum(1) == n_atoms
     generic = torch.tensor([is_generic(one) for one in found])
-    return meets.long() * (1 + 2 * generic.long() + right.long())
+    asked = not balanced or where.composition is not None
+    neutral = torch.tensor([asked or is_charge_balanced(reduced(one.counts)) for one in found])
+    return meets.long() * (1 + 4 * generic.long() + 2 * neutral.long() + right.long())
 
 
 def _given(found: Protostructure | None) -> Protostructure:
@@ -375,6 +432,13 @@ def _given(found: Protostructure | None) -> Protostructure:
 def _orbits(crystals: Crystals) -> Orbits:
     fields = crystals.crystal_fields
     return Orbits(fields[GROUP], fields[PLACE], fields[NUMBERS])
+
+
+def _composition(orbits: Orbits) -> Tensor:
+    """Atoms of each element in the primitive cell, shape (B, E)."""
+    rows = torch.arange(len(orbits.group)).split(1024)
+    parts = (Orbits(orbits.group[k], orbits.place[k], orbits.numbers[k]).occupations(N_ELEMENTS) for k in rows)
+    return torch.cat([part.composition for part in parts])
 
 
 def _variables(n_free: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from nucleate.crystal.conditions import Conditions
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
-from nucleate.search.wyckoff_fit import fits
+from nucleate.search.wyckoff_fit import fits, most_orbits, site_multiplicities
 from nucleate.symmetry.wyckoff import N_GROUPS
 
 
@@ -67,8 +67,12 @@ class GroupSizes:
 
 
 def _possible(where: Conditions, group: int, n: int) -> bool:
-    """Whether positions of a group can hold n atoms, of the composition if there is one."""
+    """Whether positions of a group can hold n atoms, of the composition or of all elements asked for."""
     if where.composition is None:
-        return fits(group, {0: n})
+        sites = site_multiplicities(group)
+        fixed = tuple(sorted(size for size, is_free in sites if not is_free))
+        free = tuple(sorted({size for size, is_free in sites if is_free}))
+        needed = len(where.chemical_system or ()) if not where.allow_subsystems else 1
+        return most_orbits(fixed, free, n) >= max(needed, 1)
     unit = sum(where.composition.values())
     return fits(group, {z: count * (n // unit) for z, count in where.composition.items()})
