@@ -13,7 +13,7 @@ JOBS := $(shell $(PYTHON) -c 'import os; print(min(2, os.cpu_count() or 1))' 2>/
 # Two worker processes that each open a thread per core would fight for the cores.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: design test slow lint types layers bench format clean
+.PHONY: design test slow lint types layers docs docs-serve bench format clean
 
 design: $(VENV)/.installed
 	$(BIN)/nucleate design pigen-mp -n 16 --where chemical_system=$(SYSTEM) -o $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
@@ -38,6 +38,15 @@ types: $(VENV)/.installed-dev
 layers: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
+# The site lies in build/site and opens without a server: build/site/index.html.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+
+docs: $(VENV)/.installed-docs
+	$(MKDOCS) build --strict
+
+docs-serve: $(VENV)/.installed-docs
+	$(MKDOCS) serve
+
 # Those that compare with a peer and need no data; the others say with --help what they want.
 BENCHMARKS := cspnet descriptors local_environment_diversity other_interpreter relaxation sampling
 
@@ -56,6 +65,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
 	$(PIP) install -e ".[dev,fast-match]"
+	@touch $@
+
+$(VENV)/.installed-docs: pyproject.toml $(VENV)/.installed
+	$(PIP) install -e ".[docs]"
 	@touch $@
 
 clean:
