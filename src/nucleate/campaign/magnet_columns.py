@@ -15,10 +15,14 @@ from nucleate.errors import Status
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from torch import Tensor
 
     from nucleate.campaign.predicting import Predictor
     from nucleate.crystal.crystals import Crystals
+    from nucleate.evaluation.funnel import Funnel
 
+SAME_ENERGY = 0.002
+"""eV/atom by which two relaxations to one minimum may differ, at their largest force of 0.05 eV/Å."""
 EVALUATED_TOGETHER = 32
 """Crystals whose moments are asked for at once."""
 
@@ -38,6 +42,7 @@ _SCALARS = {
     "predicted_saturation_magnetization": "double",
     "min_distance": "double",
     "space_group": "int64",
+    "is_symmetrized": "bool",
 }
 _FROM_SCREEN = (
     "status", "reason", "energy_per_atom", "formation_energy", "energy_above_hull", "n_competing_phases",
@@ -82,12 +87,17 @@ class CheapScreen:
         known: Reduced formulas that are not new.
         oracle: What predicts.
         symprec: Tolerance of the space groups in Å.
+        symmetrize: Crystals that nothing but their low symmetry stops are moved onto the symmetry that they have
+            within this tolerance in Å, where the structure matcher still calls them the same; 0 for none.
+        before: The filters before relaxation; needed to symmetrize.
     """
 
     allowed: Collection[int]
     known: Collection[str]
     oracle: Oracle = field(default_factory=Oracle)
     symprec: float = 0.1
+    symmetrize: float = 0.0
+    before: Funnel | None = None
 
     def rows(self, generated: Sequence[Row]) -> list[Row]:
         """A row of scalars for each row of structures; one that is no crystal keeps its status and knows nothing."""
@@ -98,7 +108,25 @@ class CheapScreen:
             for k, i in enumerate(good):
                 rows[i].update({name: values[k] for name, values in columns.items()})
                 rows[i]["formula_known"] = rows[i]["formula"] in self.known
+            if self.symmetrize > 0 and self.before is not None:
+                self._move(rows, generated, self.before)
         return rows
+
+    def _move(self, rows: Sequence[Row], generated: Sequence[Row], before: Funnel) -> None:
+        """Write into rows which crystals pass once they are moved, and the space group that they have then."""
+        import pandas as pd
+
+        from nucleate.evaluation.funnel import stopped_by
+        from nucleate.symmetry.space_group import space_groups
+
+        stopped = [i for i, name in enumerate(stopped_by(before, pd.DataFrame(rows))) if name == "space_group"]
+        if not stopped:
+            return
+        moved, accepted = symmetric(crystals_of(generated[i] for i in stopped), self.symmetrize)
+        groups = space_groups(moved, self.symprec).tolist()
+        for i, group, good in zip(stopped, groups, accepted.tolist(), strict=True):
+            if good and group > (rows[i]["space_group"] or 0):
+                rows[i]["space_group"], rows[i]["is_symmetrized"] = group, True
 
     def columns(self, crystals: Crystals) -> dict[str, list[Any]]:
         """The columns of B crystals that follow from the structures alone."""
@@ -118,6 +146,35 @@ class CheapScreen:
             "space_group": [group or None for group in space_groups(crystals, self.symprec).tolist()],
         }
         return found | {f"predicted_{name}": list(values) for name, values in self.oracle.ask(crystals).items()}
+
+
+def symmetric(crystals: Crystals, tolerance: float) -> tuple[Crystals, Tensor]:
+    """Crystals moved onto the symmetry they have within a tolerance in Å, and which were, (B,), bool."""
+    from nucleate.families.diffcrysgen.rejection import onto_symmetry
+
+    moved = onto_symmetry(crystals, tolerance)
+    return moved, moved.crystal_fields["symmetrized"]
+
+
+def with_symmetry_held(table: pd.DataFrame, plain: pd.DataFrame | None) -> pd.DataFrame:
+    """The table with ``symmetry_holds``: whether symmetry costs a relaxed crystal nothing; empty where unknown.
+
+    Arguments:
+        table: A row a crystal, relaxed as far as it was; those that were moved onto symmetry say so.
+        plain: The candidates of the run that relaxed these as they were generated; None where there are none.
+    """
+    import pandas as pd
+
+    holds = pd.Series(pd.NA, index=table.index, dtype="boolean")
+    relaxed = table["energy_per_atom"].notna()
+    moved = table["is_symmetrized"].eq(True)
+    holds[relaxed & ~moved] = True
+    if plain is not None:
+        done = plain[plain["status"].isin([Status.OK, Status.NO_REFERENCE])]
+        ends = table["id"].map(dict(zip(done["id"], done["energy_per_atom"], strict=True)))
+        known = relaxed & moved & ends.notna()
+        holds[known] = (table["energy_per_atom"] <= ends + SAME_ENERGY)[known]
+    return table.assign(symmetry_holds=holds)
 
 
 def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, source: str, potential: str,

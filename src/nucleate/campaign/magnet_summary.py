@@ -28,7 +28,7 @@ _COLUMNS = (
     "id", "model", "formula", "chemistry_class", "n_atoms", "stopped_by", "status", "space_group",
     "relaxed_space_group", "predicted_formation_energy", "formation_energy", "energy_above_hull",
     "n_competing_phases", "predicted_saturation_magnetization", "saturation_magnetization", *MAGNETIZATIONS,
-    "rmsd_to_relaxed", "is_novel", "duplicate_of", "reason",
+    "rmsd_to_relaxed", "is_symmetrized", "symmetry_holds", "is_novel", "duplicate_of", "reason",
 )  # fmt: skip
 
 
@@ -118,6 +118,9 @@ def symmetry(table: pd.DataFrame, funnel: Funnel) -> dict[str, Any]:
         "lowered": int((both & (after < before)).sum()),
         "fell_to_low": int((both & (before > LAST_MONOCLINIC) & (after <= LAST_MONOCLINIC)).sum()),
         "kept": int((both & (after == before)).sum()),
+        "moved": int(_flags(table, "is_symmetrized").sum()),
+        "moved_relaxed": int((_flags(table, "is_symmetrized") & _there(table, "symmetry_holds")).sum()),
+        "moved_hold": int((_flags(table, "is_symmetrized") & _flags(table, "symmetry_holds")).sum()),
     }
 
 
@@ -191,6 +194,10 @@ def _groups(table: pd.DataFrame, name: str) -> pd.Series:
     if name not in table:
         return pd.Series(0, index=table.index)
     return pd.to_numeric(table[name], errors="coerce").fillna(0).astype(int)
+
+
+def _flags(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name].eq(True).fillna(False).astype(bool) if name in table else pd.Series(False, index=table.index)
 
 
 def _there(table: pd.DataFrame, name: str) -> pd.Series:

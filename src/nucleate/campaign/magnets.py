@@ -17,7 +17,14 @@ from pydantic import Field
 
 from nucleate.campaign.columns import input_schema
 from nucleate.campaign.design import FAMILY_CITATIONS, SAMPLED_TOGETHER, candidate_id, chunk_plan, open_or_create
-from nucleate.campaign.magnet_columns import CheapScreen, Oracle, scalar_schema, with_relaxed
+from nucleate.campaign.magnet_columns import (
+    CheapScreen,
+    Oracle,
+    scalar_schema,
+    symmetric,
+    with_relaxed,
+    with_symmetry_held,
+)
 from nucleate.campaign.magnet_summary import base_rate, write_summary
 from nucleate.campaign.models import (
     CONFIG,
@@ -52,7 +59,8 @@ if TYPE_CHECKING:
     from nucleate.data.reference import Reference
     from nucleate.evaluation.funnel import Funnel
 
-SURVIVORS, RELAXED, ORDERINGS, FINALISTS = "survivors.parquet", "relaxed", "orderings", "finalists"
+SURVIVORS, RELAXED, PLAIN = "survivors.parquet", "relaxed", "relaxed-as-generated"
+ORDERINGS, FINALISTS = "orderings", "finalists"
 MAGNET_FAMILIES = ("diffcrysgen", "maggen")
 MAX_ORDERED = 50
 """Finalists whose orderings are written: the nearest to the hull."""
@@ -71,6 +79,8 @@ class HuntSettings(Settings):
         magnetization: What counts after relaxation: the network's answer or the sum of the potential's moments;
             "auto" is the network where there is one.
         thresholds: ``NAME=VALUE`` for filters of the funnel.
+        symmetrize: Å within which crystals that nothing but low symmetry stops are moved onto higher symmetry. They
+            count only where the structure matcher calls them the same and they relax to no higher energy; 0: none are.
         cells: Primitive cells in the largest supercell of the orderings.
         screen: How survivors are relaxed and placed on the hull.
     """
@@ -88,6 +98,7 @@ class HuntSettings(Settings):
     data: str | None = None
     magnetization: Literal["auto", "network", "moments"] = "auto"
     thresholds: tuple[str, ...] = ()
+    symmetrize: float = Field(default=0.0, ge=0, le=1)
     cells: int = Field(default=2, ge=1, le=8)
     screen: ScreenSettings = ScreenSettings()
 
@@ -142,11 +153,15 @@ def hunt(
         _sieve(run, plan, progress)
         table = _scalars(run)
         survivors = _survivors(run, plan.funnel, table)
-        screened = _relaxed(run, survivors, settings, workers, progress)
+        moved = set(table.loc[table["is_symmetrized"].eq(True), "id"])
+        screened = _relaxed(run, RELAXED, _moved(survivors, moved, settings.symmetrize), settings, workers, progress)
         if screened is not None:
             began = time.process_time()
             potential = settings.screen.potential, settings.screen.python
             table = with_relaxed(table, screened, plan.oracle, plan.magnetization, *potential)
+            if settings.symmetrize > 0:
+                twins = [row for row in survivors if row["id"] in moved]
+                table = with_symmetry_held(table, _relaxed(run, PLAIN, twins, settings, workers, progress))
             add_timing(run, "magnetisation", time.process_time() - began, len(screened))
         content, finalists = write_summary(run, plan.funnel, table, screened, plan.base)
         _write_orderings(run, finalists, settings, progress)
@@ -195,13 +210,14 @@ class _Plan:
             raise UserError("--magnetization", "'network'", f"a --predictor that answers {PREDICTED[1]}, or moments")
         request = Conditions.parse(settings.where, settings.allow_subsystems)
         resolve_device(settings.device)
-        funnel = magnet_funnel(oracle.columns).with_thresholds(settings.thresholds)
+        funnel = magnet_funnel(oracle.columns, settings.symmetrize > 0).with_thresholds(settings.thresholds)
         reference = Reference.load(settings.screen.reference)
         data = None if settings.data is None else load_dataset(settings.data)
         known = {reduced_formula(counts) for counts in reference.compositions}
         if data is not None:
             known |= set(reduced_formulas(data.crystals))
-        cheap = CheapScreen(allowed, known, oracle, settings.screen.symprec)
+        before = before_relaxation(funnel)
+        cheap = CheapScreen(allowed, known, oracle, settings.screen.symprec, settings.symmetrize, before)
         source = settings.magnetization
         if source == "auto":
             source = "network" if PREDICTED[1] in oracle.columns else "moments"
@@ -340,20 +356,33 @@ def _survivors(run: Run, funnel: Funnel, table: pd.DataFrame) -> list[Row]:
     return found
 
 
+def _moved(survivors: list[Row], moved: set[str], tolerance: float) -> list[Row]:
+    """The survivors with those of some names moved onto their symmetry, as the sieve saw them."""
+    chosen = [i for i, row in enumerate(survivors) if row["id"] in moved]
+    if not chosen:
+        return survivors
+    crystals, _ = symmetric(crystals_of(survivors[i] for i in chosen), tolerance)
+    rows = list(survivors)
+    for k, i in enumerate(chosen):
+        _, frac, lattice = crystals.sites(k)
+        rows[i] = {**rows[i], "frac": frac.tolist(), "lattice": lattice.tolist()}
+    return rows
+
+
 def _relaxed(
-    run: Run, survivors: list[Row], settings: HuntSettings, workers: int | None, progress: Progress
+    run: Run, name: str, survivors: list[Row], settings: HuntSettings, workers: int | None, progress: Progress
 ) -> pd.DataFrame | None:
-    """The survivors relaxed and judged in a run of their own; None where there are none."""
+    """Survivors relaxed and judged in a run of their own; None where there are none."""
     from nucleate.campaign.screen import screen
     from nucleate.crystal.files import write_structures
 
     if not survivors:
         return None
-    path = run.folder / SURVIVORS
+    path = run.folder / (SURVIVORS if name == RELAXED else f"{name}.parquet")
     ids = [str(row["id"]) for row in survivors]
     if not path.exists():
         write_structures(crystals_of(survivors), path, ids=ids)
-    inner = run.folder / RELAXED
+    inner = run.folder / name
     resume = (inner / "run.json").exists()
     relaxed = screen(path, settings.screen, inner, resume=resume, workers=workers, progress=progress)
     return relaxed.candidates().assign(id=ids)

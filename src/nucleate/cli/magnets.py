@@ -61,6 +61,14 @@ def command(
             metavar="NAME=VALUE",
         ),
     ] = None,
+    symmetrize: Annotated[
+        float,
+        typer.Option(
+            help="Move crystals that only low symmetry stops onto the one they have within so many Å. They count where "
+            "the matcher calls them the same and they relax no higher.",
+            min=0,
+        ),
+    ] = 0.0,
     cells: Annotated[
         int, typer.Option(help="Primitive cells in the largest supercell of the orderings.", min=1, max=8)
     ] = 2,
@@ -99,6 +107,7 @@ def command(
             data=data,
             magnetization=magnetization,
             thresholds=threshold or (),
+            symmetrize=symmetrize,
             cells=cells,
             resume=resume,
             workers=workers,

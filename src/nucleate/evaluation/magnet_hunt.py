@@ -117,11 +117,12 @@ PUBLISHED = (
 "greater than 16" and "excluding triclinic and monoclinic", which is greater than 15."""
 
 
-def magnet_funnel(predicted: Collection[str] = PREDICTED) -> Funnel:
+def magnet_funnel(predicted: Collection[str] = PREDICTED, symmetrized: bool = False) -> Funnel:
     """The hunt's filters in their order.
 
     Arguments:
         predicted: Which of :data:`PREDICTED` a network tells before relaxation; filters on the others are left out.
+        symmetrized: Some crystals are moved onto symmetry: those must relax to no higher energy than they would have.
     """
     paper = "DiffCrysGen, section III"
     filters = [
@@ -150,6 +151,13 @@ def magnet_funnel(predicted: Collection[str] = PREDICTED) -> Funnel:
                 levels=(0.5,),
             )
         )
+    holds = Filter.parse(
+        "symmetry_holds",
+        "symmetry_holds = true",
+        title="symmetry costs nothing",
+        stage="relaxed",
+        source="a crystal that was moved onto its symmetry ends no higher than the one that was not",
+    )
     filters += [
         Filter.parse("min_distance", "min_distance >= 1", title="closest atoms", unit="Å", source=f"{paper} C"),
         Filter.parse(
@@ -159,6 +167,7 @@ def magnet_funnel(predicted: Collection[str] = PREDICTED) -> Funnel:
             source=f"{paper} C: it says 16, where the monoclinic groups end at 15",
         ),
         Filter.parse("relaxed", "energy_per_atom is known", title="relaxed", source=f"{paper} D: validity rate"),
+        *([holds] if symmetrized else []),
         Filter.parse(
             "formation_energy",
             "formation_energy <= -0.2",
@@ -209,7 +218,7 @@ def before_relaxation(funnel: Funnel) -> Funnel:
 
 def for_known(funnel: Funnel) -> Funnel:
     """Its filters that say something of crystals that are known and relaxed already."""
-    meaningless = {"new_composition", "relaxed", "unique"}
+    meaningless = {"new_composition", "relaxed", "symmetry_holds", "unique"}
     return replace(funnel, filters=tuple(rule for rule in funnel.filters if rule.name not in meaningless))
 
 
@@ -235,6 +244,7 @@ class DeadEnd:
 _ADVICE = {
     "elements": "allow more elements with --elements, or ask the model for a chemical system",
     "new_composition": "every composition is known: generate more crystals, or ask for other elements",
+    "symmetry_holds": "all relax to less without the symmetry: lower the tolerance of --symmetrize",
     "relaxed": "none converged: give them longer with --max-seconds or --max-steps",
     "unique": "only copies are left, which cannot happen in one run",
 }

@@ -119,7 +119,7 @@ def _steps(record: Mapping[str, Any]) -> str:
         "generation and validation by DFT. The last column is the base rate: what share of known crystals meets the "
         f"condition by itself ({base['source']}; {base['said']})."
     )
-    return plain_table(heads, rows) + f'<p class="note">{text(note)}</p>'
+    return f'<div class="whole">{plain_table(heads, rows)}</div><p class="note">{text(note)}</p>'
 
 
 def _share(count: int, total: int) -> str:
@@ -194,34 +194,32 @@ def _improvement(rate: float | None, chance: float | None) -> str:
 def _symmetry(record: Mapping[str, Any]) -> str:
     found, base = record["symmetry"], record["base"].get("low_symmetry")
     made, kept = found["generated"], found["allowed_and_new"]
+    nothing = [MISSING for _ in PUBLISHED]
+    tolerance = float(record["settings"]["symmetrize"])
+    in_p1, low = (f"{hunt.in_p1:g} %" for hunt in PUBLISHED), (f"{h.low_symmetry:g} %" for h in PUBLISHED)
+    data = (MISSING if h.low_symmetry_data is None else f"{h.low_symmetry_data:g} %" for h in PUBLISHED)
     rows = [
-        ["P1, as generated", _of(made["p1"], made["total"]), *(f"{h.in_p1:g} %" for h in PUBLISHED)],
+        ["P1, as generated", _of(made["p1"], made["total"]), *nothing],
+        ["triclinic or monoclinic, as generated", _of(made["low"], made["total"]), *nothing],
+        ["P1, of those of allowed elements and new", _of(kept["p1"], kept["total"]), *in_p1],
+        ["triclinic or monoclinic, of the same", _of(kept["low"], kept["total"]), *low],
+        ["triclinic or monoclinic, known crystals", _of(base["low"], base["total"]) if base else MISSING, *data],
+        ["lowered by relaxation", _of(found["lowered"], found["relaxed"]), *nothing],
         [
-            "triclinic or monoclinic, as generated",
-            _of(made["low"], made["total"]),
-            *(f"{h.low_symmetry:g} %" for h in PUBLISHED),
-        ],
-        [
-            "triclinic or monoclinic, of allowed elements and new",
-            _of(kept["low"], kept["total"]),
-            "71.81 %" if PUBLISHED else MISSING,
-            MISSING,
-        ],
-        [
-            "triclinic or monoclinic among known crystals",
-            _of(base["low"], base["total"]) if base else MISSING,
-            *(MISSING if h.low_symmetry_data is None else f"{h.low_symmetry_data:g} %" for h in PUBLISHED),
-        ],
-        ["lowered by relaxation", _of(found["lowered"], found["relaxed"]), MISSING, MISSING],
-        [
-            "fell to triclinic or monoclinic in relaxation",
+            "of these to triclinic or monoclinic",
             _of(found["fell_to_low"], found["relaxed"]),
             "46 of 121, 38 %",
             MISSING,
         ],
     ]
+    if tolerance:
+        moved = f"moved onto symmetry within {tolerance:g} Å, where nothing else stopped them"
+        rows.append([moved, f"{found['moved']:,}", *nothing])
+        held = _of(found["moved_hold"], found["moved_relaxed"])
+        rows.append(["of these relaxed: no higher in energy than as generated", held, *nothing])
     heads = ["symmetry", "this hunt", *(hunt.title for hunt in PUBLISHED)]
-    return plain_table(heads, rows)
+    note = "MagGen's shares are of all that it generated; DiffCrysGen's of allowed elements and new compositions."
+    return plain_table(heads, rows) + f'<p class="note">{text(note)}</p>'
 
 
 def _classes(record: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ def magnets(
     data: str | Path | None = None,
     magnetization: str | None = None,
     thresholds: Iterable[str] = (),
+    symmetrize: float = 0.0,
     cells: int = 2,
     resume: bool = False,
     workers: int | None = None,
@@ -54,6 +55,7 @@ def magnets(
         data: Table of known crystals with labels: not new, and the base rate is counted on it.
         magnetization: "network" or "moments": which one counts after relaxation; the network where there is one.
         thresholds: Such as ``["predicted_magnetization=0.8"]``.
+        symmetrize: Å within which crystals that nothing but low symmetry stops are moved onto higher symmetry.
         cells: Primitive cells in the largest supercell of the orderings.
         resume: Go on with an interrupted hunt.
         workers: Worker processes for relaxation.
@@ -85,6 +87,7 @@ def magnets(
         "magnetization": magnetization,
         "elements": tuple(elements) or None,
         "thresholds": tuple(thresholds),
+        "symmetrize": symmetrize,
         "cells": cells,
         "screen": screen_settings(screening),
     }
