@@ -14,9 +14,11 @@ a free relaxation from a rattled start.
 from __future__ import annotations
 
 import argparse
+import signal
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -121,28 +123,52 @@ def labelled(path: str, count: int, seed: int) -> list[tuple[Protostructure, Cry
     return found
 
 
-def bonds(path: str, count: int, seed: int) -> None:
+class _OutOfTime(BaseException):
+    """No exception, so that what retries on exceptions is ended by it too."""
+
+
+@contextmanager
+def core_seconds_at_most(seconds: float) -> Iterator[None]:
+    """End what runs inside with `_OutOfTime` after so much processor time."""
+
+    def end(*_: object) -> None:
+        raise _OutOfTime
+
+    before = signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def bonds(path: str, count: int, seed: int, limit: float) -> None:
     """Print how many fillings have usual distances."""
     asked = [protostructure for protostructure, _ in labelled(path, count, seed)]
     threshold = shipped_table().thresholds["all"]
-    print(f"{len(asked)} labels; proxy potential passes at {threshold:.3f} kT and less")
-    heads = ("label kept", "SPP passes", "pair < 0.7", "pair < 0.5", "core-s each")
-    print(f"{'':10}" + "".join(f"{head:>13}" for head in heads), flush=True)
+    print(f"{len(asked)} labels, {limit:g} core-seconds each at most; SPP passes at {threshold:.3f} kT and less\n")
+    print("| filling | in time | label kept | SPP passes | pair < 0.7 | pair < 0.5 | core-s each |", flush=True)
+    print("|---|---|---|---|---|---|---|", flush=True)
     for method in ("proxy", "pyxtal"):
         settings = FillSettings(method=method, keep=1, rounds=3 if method == "proxy" else 1)
         parts, carries, start = [], [], time.process_time()
         for i, protostructure in enumerate(asked):
-            found = candidates(protostructure, crystal_stream(seed, i), settings)
+            try:
+                with core_seconds_at_most(limit):
+                    found = candidates(protostructure, crystal_stream(seed, i), settings)
+            except _OutOfTime:
+                continue
             parts.append(found.crystals[0])
             carries.append(bool(found.carries_label[0]))
         seconds = (time.process_time() - start) / len(asked)
         crystals = Crystals.concatenate(parts)
         score, closest = proxy_potential(crystals).score, validity(crystals).min_radii_fraction
-        print(
-            f"{method:10}{np.mean(carries):13.1%}{(score <= threshold).double().mean():13.1%}"
-            f"{(closest < 0.7).double().mean():13.1%}{(closest < 0.5).double().mean():13.1%}{seconds:13.3f}",
-            flush=True,
-        )
+        # What did not end in time has no good distances either.
+        rates = (len(parts), sum(carries), int((score <= threshold).sum()))
+        close = [f"{(closest < bound).double().mean():.1%}" for bound in (0.7, 0.5)]
+        cells = [f"{rate / len(asked):.1%}" for rate in rates] + close + [f"{seconds:.3f}"]
+        print(f"| {method} | " + " | ".join(cells) + " |", flush=True)
 
 
 def relaxed(path: str, count: int, seed: int, with_potential: bool) -> None:
@@ -185,6 +211,7 @@ def main() -> None:
     parser.add_argument("--data", default="train.csv.gz", help="structures whose labels are filled")
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=float, default=2.0, help="bonds: core-seconds for one label")
     parser.add_argument("--no-potential", action="store_true", help="relaxed: start from the cheap energy's best")
     choice = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -193,7 +220,7 @@ def main() -> None:
         case "known":
             known(choice.seed)
         case "bonds":
-            bonds(choice.data, choice.count, choice.seed)
+            bonds(choice.data, choice.count, choice.seed, choice.limit)
         case "relaxed":
             relaxed(choice.data, choice.count, choice.seed, not choice.no_potential)
 

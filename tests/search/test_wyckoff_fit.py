@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 from pyxtal.symmetry import Group
 
-from nucleate.search.wyckoff_fit import fits, site_multiplicities
+from nucleate.search.wyckoff_fit import fits, most_orbits, shared_out, site_multiplicities
 
 
 def fillings(sites: tuple[tuple[int, bool], ...], count: int) -> list[tuple[int, ...]]:
@@ -46,3 +46,36 @@ def test_known_crystals_fit_their_groups() -> None:
     assert fits(227, {12: 2, 13: 4, 8: 8})  # spinel
     assert fits(62, {20: 4, 22: 4, 8: 12})  # perovskite, orthorhombic
     assert not fits(230, {11: 1, 17: 1})
+
+
+def _brute(fixed, free, total):
+    """Most orbits by trying every set."""
+    best = -1
+    for chosen in product((0, 1), repeat=len(fixed)):
+        rest = total - sum(m for m, c in zip(fixed, chosen, strict=True) if c)
+        if rest < 0:
+            continue
+        for counts in product(range(total + 1), repeat=len(free)):
+            if sum(m * c for m, c in zip(free, counts, strict=True)) == rest:
+                best = max(best, sum(chosen) + sum(counts))
+    return best
+
+
+@pytest.mark.parametrize("total", range(9))
+@pytest.mark.parametrize(("fixed", "free"), [((1, 1, 3), (2,)), ((), (2, 3)), ((2, 4), ()), ((1, 2, 2), (4, 6))])
+def test_most_orbits(fixed, free, total):
+    assert most_orbits(fixed, free, total) == _brute(fixed, free, total)
+
+
+@pytest.mark.parametrize("fixed", [(1, 1, 2), (1, 3), (), (2, 2, 4)])
+@pytest.mark.parametrize(
+    "needs", [((1, ()), (1, ())), ((3, (2,)), (2, ())), ((4, (2,)), (3, (3,))), ((5, ()), (2, ()))]
+)
+def test_shared_out(fixed, needs):
+    possible = False
+    for owner in product(range(len(needs) + 1), repeat=len(fixed)):
+        rest = [
+            count - sum(m for m, o in zip(fixed, owner, strict=True) if o == k) for k, (count, _) in enumerate(needs)
+        ]
+        possible |= all(r >= 0 and _brute((), free, r) >= 0 for r, (_, free) in zip(rest, needs, strict=True))
+    assert shared_out(fixed, needs) == possible

@@ -18,7 +18,7 @@ LABELS = [
     "AB_hP4_186_b_b:{}-{}", "AB2_oP12_62_c_2c:{}-{}", "AB_aP4_2_i_i:{}-{}", "A2B_cP6_224_b_a:{}-{}",
 ]  # fmt: skip
 PAIRS = ["Ca-O", "Mg-O", "Fe-O", "Li-S", "Na-S"]
-TINY = {"hidden": 16, "layers": 2, "side": 8, "head": 16, "heads": 4, "factored": 4, "max_atoms": 12, "max_count": 6,
+TINY = {"hidden": 16, "layers": 2, "side": 8, "head": 16, "heads": 4, "factored": 4, "max_atoms": 12, "max_count": 12,
         "sampler.steps": 6, "sampler.draws": 3, "sampler.fill_draws": 2, "sampler.fill_steps": 3}  # fmt: skip
 MODELS = {
     "empty": TINY,

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.conditions import Conditions, reduced
+from nucleate.descriptors.charge_balance import is_charge_balanced
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
 from nucleate.families.wyckoffdiff import build
@@ -107,12 +108,60 @@ def test_elements_that_make_a_fixed_position_full_stay_single(data):
         assert found.space_group == 221  # a position occupied twice would have been refused
 
 
-def test_compositions(default_model):
-    found = default_model.sample_protostructures(6, Conditions.parse({"composition": "CaO"}), seed=2)
-    for one in found:
-        assert one.counts.keys() <= {20, 8}
-        assert one.counts.get(20, 0) <= one.n_atoms >= one.counts.get(8, 0)
+@pytest.mark.parametrize("composition", ["CaO", "Ca2FeO4", "Na3FeO2", "FeS"])
+def test_compositions_are_met_exactly(default_model, composition):
+    asked = Conditions.parse({"composition": composition})
+    for one in default_model.sample_protostructures(12, asked, seed=2):
+        assert reduced(one.counts) == asked.composition
         assert one.n_primitive <= 12
+
+
+@pytest.mark.parametrize("system", ["Ca-O", "Ca-Fe-O", "Li-Na-Mg-S"])
+@pytest.mark.parametrize("subsystems", [False, True])
+def test_chemical_systems_are_met_exactly(default_model, system, subsystems):
+    asked = Conditions.parse({"chemical_system": system}, allow_subsystems=subsystems)
+    for one in default_model.sample_protostructures(12, asked, seed=2):
+        assert set(one.counts) <= set(asked.chemical_system)
+        assert subsystems or set(one.counts) == set(asked.chemical_system)
+
+
+@pytest.mark.parametrize("group", [1, 2, 12, 62, 139, 194, 221, 225])
+def test_elements_asked_for_fit_in_every_group(default_model, group):
+    asked = Conditions.parse({"chemical_system": "Ca-Fe-O", "space_group": group})
+    for one in default_model.sample_protostructures(4, asked, seed=3):
+        assert one.space_group == group
+        assert set(one.counts) == {8, 20, 26}
+
+
+def test_numbers_of_atoms_come_from_training_crystals(data):
+    model, ready = fitted({**TINY, "stoichiometry": True}, data)
+    kinds = model.stoichiometries
+    orbits = _orbits(ready).occupations(100)
+    known = {(int(g), tuple(sorted(row[row > 0].tolist()))) for g, row in zip(orbits.group, orbits.composition)}  # noqa: B905
+    assert int(kinds.weight.sum()) == len(ready)
+    assert len(kinds.group) == len(known)
+    for one in model.sample_protostructures(20, seed=4):
+        cells = one.n_atoms // one.n_primitive
+        assert (one.space_group, tuple(sorted(n // cells for n in one.counts.values()))) in known
+    met = model.sample_protostructures(6, Conditions.parse({"chemical_system": "Na-S", "space_group": 62}), seed=1)
+    assert all(set(one.counts) == {11, 16} for one in met)
+    unseen = model.sample_protostructures(3, Conditions.parse({"space_group": 139, "composition": "CaFe2S2"}))
+    assert all(reduced(one.counts) == {20: 1, 26: 2, 16: 2} for one in unseen)
+    again = build(model.config.model_dump(), "again").eval()
+    again.load_state_dict(model.state_dict())
+    assert again.sample_protostructures(5, seed=4) == model.sample_protostructures(5, seed=4)
+    with torch.no_grad():
+        kinds.embed.weight.normal_(std=5.0)
+    assert again.sample_protostructures(9, seed=4) != model.sample_protostructures(9, seed=4)
+
+
+def test_charges_that_cannot_balance_are_drawn_again(default_model):
+    shares = []
+    for balanced in (False, True):
+        walk = SamplerConfig(draws=20, balanced=balanced)
+        found = default_model.sample_protostructures(40, sampler=walk, seed=6)
+        shares.append(sum(is_charge_balanced(reduced(one.counts)) for one in found))
+    assert shares[1] > shares[0]
 
 
 def test_crystals_have_their_protostructures_group(default_model):
@@ -179,5 +228,7 @@ def test_groups_that_training_never_saw(default_model):
 
 
 def test_more_steps_and_draws_are_other_walks(default_model):
-    walk = SamplerConfig(steps=9, draws=1)
-    assert default_model.sample_protostructures(8, sampler=walk) != default_model.sample_protostructures(8)
+    plain = SamplerConfig(order="time", steps=6, draws=1)
+    found = default_model.sample_protostructures(8, sampler=plain)
+    assert found != default_model.sample_protostructures(8, sampler=plain.model_copy(update={"steps": 9}))
+    assert found != default_model.sample_protostructures(8, sampler=plain.model_copy(update={"draws": 3}))

@@ -23,7 +23,7 @@ from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, Wyck
 from nucleate.families.wyckoffdiff.limits import Limits
 from nucleate.families.wyckoffdiff.orbit_walk import Demand, place_orbits
 from nucleate.families.wyckoffdiff.plan import GroupSizes
-from nucleate.families.wyckoffdiff.stoichiometry import Stoichiometries, element_counts
+from nucleate.families.wyckoffdiff.stoichiometry import MOST_ELEMENTS, Stoichiometries, element_counts
 from nucleate.families.wyckoffdiff.substitutions import replaced
 from nucleate.guidance.adapters import Adapters, Mix
 from nucleate.guidance.classifier_free import Guided
@@ -291,7 +291,7 @@ class WyckoffDiff(nn.Module):
         sizes = GroupSizes.of(where, self.group_sizes.cpu())
         asked = request.plan(seed, start, n).asked
         indices = torch.arange(start, start + n)
-        group, n_atoms = sizes.draw(KeyedNoise(seed, indices, dtype=torch.float64), n)
+        group, n_atoms, counts = self._planned(where, sizes, KeyedNoise(seed, indices, dtype=torch.float64), n)
         told = any(condition.name == "n_atoms" for condition in self.config.asked)
         if told:
             asked.values["n_atoms"].copy_(n_atoms)
@@ -310,10 +310,11 @@ class WyckoffDiff(nn.Module):
                     {k: v[part].float() for k, v in asked.values.items()}, {k: v[part] for k, v in asked.given.items()}
                 )
                 if settings.order == "orbits" and self.config.prior == "empty":
-                    demand = self._demand(where, limits, n_atoms[part])
+                    demand = self._demand(where, limits, n_atoms[part], counts[part])
                     state = self._by_orbits(settings, demand, group[part], labels, strengths, noise)
                 else:
-                    state = self._walk(settings, limits, group[part], labels, strengths, noise)
+                    guided = self._guided(labels, strengths, counts[part])
+                    state = self._walk(settings, limits, group[part], guided, noise)
                 found = [_given(one) for one in state.protostructures()]
                 merit = _merits(state, found, where, n_atoms[part] if told else None, settings.balanced)
                 best.update({i: found[k] for k, i in enumerate(part.tolist()) if merit[k] > merits[i]})
@@ -335,11 +336,37 @@ class WyckoffDiff(nn.Module):
             elements[:, z - 1] = count * (n_atoms // unit)
         return Limits(n_atoms, elements)
 
-    def _demand(self, where: Conditions, limits: Limits, n_atoms: Tensor) -> Demand:
+    def _planned(
+        self, where: Conditions, sizes: GroupSizes, noise: KeyedNoise, n: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Space groups (n,), atoms (n,), and atoms of each element (n, MOST_ELEMENTS), zeros where those are free."""
+        if self.stoichiometries is not None:
+            weights = self.stoichiometries.allowed(where)
+            if weights.sum() > 0:
+                group, counts = self.stoichiometries.draw(weights, noise.uniform("group", (n,)))
+                return group, counts.sum(1), counts
+        group, n_atoms = sizes.draw(noise, n)
+        counts = torch.zeros(n, MOST_ELEMENTS, dtype=torch.int64)
+        if where.composition is not None:
+            unit = torch.tensor(sorted(where.composition.values(), reverse=True)[:MOST_ELEMENTS])
+            counts[:, : len(unit)] = unit * (n_atoms // sum(where.composition.values()))[:, None]
+        return group, n_atoms, counts
+
+    def _demand(self, where: Conditions, limits: Limits, n_atoms: Tensor, counts: Tensor) -> Demand:
         needed = torch.zeros(N_ELEMENTS, dtype=torch.bool)
         if where.chemical_system and not where.allow_subsystems:
             needed[torch.tensor(where.chemical_system) - 1] = True
-        return Demand(n_atoms, limits.elements.clamp_max(n_atoms.max()), needed, where.composition is not None)
+        exact = where.composition is not None
+        elements = limits.elements if exact else limits.elements.clamp_max(int(n_atoms.max()))
+        return Demand(n_atoms, elements, needed, exact, counts)
+
+    def _guided(self, labels: Labels, strengths: Mapping[str, float], counts: Tensor) -> Guided[Occupations, Logits]:
+        """The denoiser of a batch, also where the batch comes several times over."""
+
+        def denoiser(state: Occupations, t: Tensor, told: Labels) -> Logits:
+            return self.denoise(state, t, told, counts.repeat(len(t) // len(counts), 1))
+
+        return Guided(denoiser, labels, strengths)
 
     @torch.inference_mode()
     def _by_orbits(
@@ -353,8 +380,7 @@ class WyckoffDiff(nn.Module):
     ) -> Occupations:
         def denoiser(state: Occupations, t: Tensor, rows: Tensor) -> Logits:
             told = Labels({k: v[rows] for k, v in labels.values.items()}, {k: v[rows] for k, v in labels.given.items()})
-            answer: Logits = Guided(self.denoise, told, strengths)(state, t)
-            return answer
+            return self._guided(told, strengths, demand.counts[rows])(state, t)
 
         return place_orbits(denoiser, demand, group, noise, settings.temperature)
 
@@ -364,8 +390,7 @@ class WyckoffDiff(nn.Module):
         settings: SamplerConfig,
         limits: Limits,
         group: Tensor,
-        labels: Labels,
-        strengths: Mapping[str, float],
+        denoiser: Guided[Occupations, Logits],
         noise: KeyedNoise,
     ) -> Occupations:
         none = Orbits(group, torch.zeros(len(group), 1).long(), torch.zeros(len(group), 1).long())
@@ -377,7 +402,6 @@ class WyckoffDiff(nn.Module):
             torch.where(tied, of_fixed.draw_prior(noise, tuple(empty.fixed.shape)), 0),
             torch.where(free, of_counts.draw_prior(noise, tuple(empty.counts.shape)), 0),
         )
-        denoiser = Guided(self.denoise, labels, strengths)
         grid = torch.linspace(1.0, 0.0, settings.steps + 1)
         for i in range(settings.steps):
             t, s = grid[i].expand(len(group)), grid[i + 1].expand(len(group))

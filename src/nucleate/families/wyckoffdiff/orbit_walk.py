@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -22,6 +23,7 @@ from nucleate.search.wyckoff_fit import most_orbits, shared_out
 
 RowDenoiser = Callable[[Occupations, Tensor, Tensor], Logits]
 """Logits from occupations and times of some rows (R,) of a batch, and the numbers of those rows."""
+_Need = tuple[int, tuple[int, ...]]
 _LEAST = 1e-30
 
 
@@ -34,12 +36,26 @@ class Demand:
         elements: Most atoms of each element, shape (B, E); with ``exact`` that many.
         needed: Elements that each crystal has to hold, bool, shape (E,).
         exact: Whether the composition is given.
+        counts: Atoms of each element, whichever, in falling order, all zero where they are free, shape (B, C).
     """
 
     n_atoms: Tensor
     elements: Tensor
     needed: Tensor
     exact: bool
+    counts: Tensor
+
+    def room(self, rows: Tensor, held: Tensor) -> Tensor:
+        """Most atoms of each element that may still come to rows (R,) of composition (R, E), shape (R, E)."""
+        elements, counts = self.elements[rows], self.counts[rows]
+        rest = (self.n_atoms[rows] - held.sum(1))[:, None]
+        if self.exact:
+            return torch.minimum(elements - held, rest)
+        room = torch.where(elements > 0, rest, 0)
+        given = (counts.sum(1) > 0)[:, None]
+        full = ((held > 0).sum(1) >= (counts > 0).sum(1))[:, None]
+        within = torch.where(full & (held == 0), 0, counts[:, :1] - held)
+        return torch.where(given, torch.minimum(room, within), room)
 
     def completes(self, row: int, state: Occupations) -> bool:
         """Whether what crystal ``row`` still lacks fits on the positions that its state (of one crystal) leaves."""
@@ -58,9 +74,49 @@ class Demand:
             return shared_out(left, tuple(sorted(needs)))
         missing = int((self.needed & (held == 0)).sum())
         allowed = self.elements[row] > 0
+        classes = [n for n in self.counts[row].tolist() if n]
+        if classes:
+            new = len(classes) - int((held > 0).sum())
+            if not missing <= new <= int((allowed & (held == 0)).sum()) or (bool(self.needed.any()) and new > missing):
+                return False
+            every = tuple(sorted({place[p] for p in loose}))
+            some = [
+                (int(held[e]), tuple(sorted({place[p] for p in loose if int(counts[p, e]) == 0})))
+                for e in held.nonzero().flatten().tolist()
+            ]
+            return _dealt(left, tuple(sorted(some, reverse=True)), tuple(classes), every)
         free = {place[p] for p in loose if missing or bool((allowed & (counts[p] == 0)).any())}
         total = int(self.n_atoms[row] - held.sum())
         return total >= 0 and most_orbits(left, tuple(sorted(free)), total) >= missing
+
+
+@lru_cache(maxsize=65536)
+def _dealt(
+    left: tuple[int, ...],
+    held: tuple[tuple[int, tuple[int, ...]], ...],
+    classes: tuple[int, ...],
+    free: tuple[int, ...],
+) -> bool:
+    """Whether elements that hold atoms can each grow to one of the classes, and others fill the rest.
+
+    Arguments:
+        left: Multiplicities of fixed positions that are empty, sorted.
+        held: Atoms of each element, and multiplicities of the free positions that can take more of it.
+        classes: Atoms that each element of the crystal shall have in the end.
+        free: Multiplicities of all free positions.
+    """
+
+    def deal(some: tuple[_Need, ...], rest: tuple[int, ...], needs: tuple[_Need, ...]) -> bool:
+        if not some:
+            return shared_out(left, tuple(sorted(need for need in (*needs, *((n, free) for n in rest)) if need[0])))
+        (atoms, where), *others = some
+        for n in sorted({n for n in rest if n >= atoms}):
+            at = rest.index(n)
+            if deal(tuple(others), rest[:at] + rest[at + 1 :], (*needs, (n - atoms, where))):
+                return True
+        return False
+
+    return deal(held, classes, ())
 
 
 def place_orbits(
@@ -121,9 +177,7 @@ def _weights(logits: Logits, state: Occupations, demand: Demand, rows: Tensor, t
     What has no room gets none.
     """
     size, n_free = state.multiplicity, state.n_free
-    held, elements = state.composition, demand.elements[rows]
-    rest = demand.n_atoms[rows] - held.sum(1)
-    room = torch.minimum(elements - held if demand.exact else elements, rest[:, None])
+    room = demand.room(rows, state.composition)
     number = torch.arange(1, logits.counts.shape[-1])
     on_fixed = ((n_free == 0) & (state.fixed == 0))[..., None] & (size[..., None] <= room[:, None])
     on_free = ((n_free > 0)[..., None] & (state.counts == 0))[..., None]
