@@ -55,15 +55,15 @@ def read(source: str, size: int) -> tuple[dict[str, torch.Tensor], object]:
     return {name: value.detach().clone().contiguous() for name, value in state.items()}, config
 
 
-def main(source: str, folder: str, seconds: str, size: str) -> Any:
-    """Read, write, and say what went wrong."""
-    torch.set_num_threads(1)
-    limit(int(seconds), int(size))
+def answer(source: str, folder: str, size: int) -> dict[str, Any]:
+    """Read and write; what went wrong, in one line, or how many tensors there are."""
     try:
-        state, config = read(source, int(size))
-        save_file(state, Path(folder) / "tensors.safetensors")
+        state, config = read(source, size)
         text = json.dumps(config, default=str)
-        Path(folder, "config.json").write_text(text if len(text) <= MOST_CONFIG else "null")
+        if len(text) > MOST_CONFIG:
+            raise RefusedError(f"a configuration of {len(text):,} characters")
+        Path(folder, "config.json").write_text(text)
+        save_file(state, Path(folder) / "tensors.safetensors")
     except RefusedError as error:
         return {"error": str(error)}
     except MemoryError:
@@ -76,4 +76,6 @@ def main(source: str, folder: str, seconds: str, size: str) -> Any:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(*sys.argv[1:5])))
+    torch.set_num_threads(1)
+    limit(int(sys.argv[3]), int(sys.argv[4]))
+    sys.stdout.write(json.dumps(answer(sys.argv[1], sys.argv[2], int(sys.argv[4]))))

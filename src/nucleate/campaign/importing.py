@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nucleate.errors import UserError
 PREFIX = "diffusion_module.model."
 """What the public training code puts before the names of the network's tensors."""
 SECONDS = 300
+"""Of processor time; a busy machine gets five times that by the clock."""
 LARGEST = 2 * 2**30
 """Bytes of a checkpoint; a public one has 0.2 GB, and three times that with the state of its optimiser."""
 EXPECTED = "a PyTorch checkpoint of MatterGen that holds tensors, numbers and text alone"
@@ -100,7 +102,7 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Path:
     return folder
 
 
-def read_checkpoint(source: Path, seconds: int = SECONDS) -> tuple[dict[str, Tensor], object]:
+def read_checkpoint(source: Path, seconds: float = SECONDS) -> tuple[dict[str, Tensor], object]:
     """Tensors of a checkpoint by name, without the prefix of the training code, and its configuration if it has one.
 
     Raises:
@@ -143,7 +145,7 @@ def settings_of(config: object, where: str) -> tuple[dict[str, float], dict[str,
     return network, logarithmic
 
 
-def _read_apart(source: Path, scratch: Path, seconds: int, size: int) -> None:
+def _read_apart(source: Path, scratch: Path, seconds: float, size: int) -> None:
     """Run the reader in a process of its own, so that neither its memory nor its end are ours."""
     command = [
         sys.executable,
@@ -151,15 +153,21 @@ def _read_apart(source: Path, scratch: Path, seconds: int, size: int) -> None:
         str(checkpoint_reader.__file__),
         str(source),
         str(scratch),
-        str(seconds),
+        str(ceil(seconds)),
         str(size),
     ]
     try:
         done = subprocess.run(
-            command, cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds, check=False
+            command,
+            cwd=scratch,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=5 * seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        raise UserError(str(source), f"a file that takes more than {seconds} s to read", EXPECTED) from None
+        raise UserError(str(source), f"a file that takes more than {5 * seconds:g} s to read", EXPECTED) from None
     try:
         answer = json.loads(done.stdout)
     except ValueError:
