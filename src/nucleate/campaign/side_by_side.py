@@ -20,13 +20,14 @@ import pandas as pd
 
 from nucleate.campaign.design import design
 from nucleate.campaign.filtering import asked_funnel
+from nucleate.campaign.moments import magnetization
 from nucleate.campaign.progress import Progress, silent
 from nucleate.campaign.provenance import versions
 from nucleate.campaign.rejudging import judged_by
 from nucleate.campaign.run_store import Run, locked
 from nucleate.campaign.screen import screen
 from nucleate.campaign.sources import REQUESTS, Source, asked_sources
-from nucleate.campaign.targets import TARGETS, Target, targets_of, unjudged
+from nucleate.campaign.targets import OF_THE_MOMENTS, TARGETS, Target, targets_of, unjudged
 from nucleate.config import DesignSettings, ScreenSettings
 from nucleate.crystal.writing import write_whole
 from nucleate.errors import UserError
@@ -116,7 +117,7 @@ def side_by_side(
             for name in others:
                 again = judged_by(run, name)
                 own += [measures_of_reference(again, labels[name]), _per_core_hour(again, costs, labels[name])]
-            rates, refused = job.asked(source, per_request, table) if per_request else ([], {})
+            rates, refused = job.asked(source, per_request, run) if per_request else ([], {})
             own.append(pd.DataFrame([_row(rate, ALL) for rate in rates], columns=list(COLUMNS)))
             parts += [part.assign(source=source.label) for part in own if len(part)]
             protocol = run.record["protocol"]
@@ -127,7 +128,8 @@ def side_by_side(
                 | {"costs": costs, "not_offered": refused}
                 | {"unjudged": unjudged(source.entry.conditions) if source.entry and per_request else []}
             )
-    found = pd.concat(parts, ignore_index=True)[["source", *COLUMNS]]
+    rows = [row for part in parts for row in part.to_dict("records")]
+    found = pd.DataFrame(rows, columns=["source", *COLUMNS])
     write_whole(folder / TABLE, found.to_csv(index=False, float_format="%.6g").encode())
     record = {
         "command": "compare",
@@ -168,7 +170,7 @@ class _Job:
             return screen(source.file, self.screening, place, resume, self.workers, told, n)
         return design(self._settings(source, n, self.screening), place, resume, self.workers, told)
 
-    def asked(self, source: Source, n: int, free: pd.DataFrame) -> tuple[list[Rate], dict[str, str]]:
+    def asked(self, source: Source, n: int, free: Run) -> tuple[list[Rate], dict[str, str]]:
         """Shares on target of each request that a source takes, beside its free crystals; and what it refuses."""
         rates, refused = [], {}
         for target in targets_of(source.entry) if source.entry is not None else ():
@@ -186,10 +188,10 @@ class _Job:
                     raise
                 refused[target.where] = f"found {error.found}; expected {error.expected}"
                 continue
-            rates.append(target.rate(run.candidates(), ON_TARGET))
-            if target.column in free and target.column != "meets_request":
-                rates.append(target.rate(free, NOT_ASKED))
-        return rates, refused
+            rates.append(target.rate(_measured(run, target), ON_TARGET))
+            if target.column != "meets_request":
+                rates.append(target.rate(_measured(free, target), NOT_ASKED))
+        return [rate for rate in rates if rate is not None], refused
 
     def _settings(
         self, source: Source, n: int, screening: ScreenSettings, where: tuple[str, ...] = ()
@@ -219,6 +221,15 @@ def _row(rate: Rate, subset: str) -> dict[str, Any]:
     low, high = rate.interval
     shares = {"value": rate.value, "low": low, "high": high, "count": rate.count, "total": rate.total}
     return {"subset": subset, "metric": rate.name, "group": rate.group, **shares}
+
+
+def _measured(run: Run, target: Target) -> pd.DataFrame:
+    """The candidates with the column of a target."""
+    table = run.candidates()
+    if target.column in OF_THE_MOMENTS:
+        found = magnetization(run)
+        return table.assign(**{name: found[name].to_numpy() for name in OF_THE_MOMENTS})
+    return table
 
 
 def _described(target: Target) -> str:

@@ -50,8 +50,10 @@ class Target:
         window = f"at most {self.high:g}" if self.low == -inf else f"{self.low:g} to {self.high:g}"
         return f"{window}{' ' + self.unit if self.unit else ''}{', relaxed' if self.relaxed else ''}"
 
-    def rate(self, candidates: pd.DataFrame, name: str) -> Rate:
-        """Share of all candidates that are on target; unknown is off."""
+    def rate(self, candidates: pd.DataFrame, name: str) -> Rate | None:
+        """Share of all candidates that are on target; unknown is off. None where the column is known of none."""
+        if self.column not in candidates or candidates[self.column].isna().all():
+            return None
         if self.column == "meets_request":
             hit = candidates["meets_request"].eq(True).fillna(False)
         else:
@@ -71,9 +73,14 @@ TARGETS = (
     Target("complexity", "1.5", "complexity", 1.4, 1.6, unit="bits/atom"),
     Target("hhi_score", "2000", "hhi_score", 1500.0, 2500.0),
     Target("energy_above_hull", "0", "energy_above_hull", high=0.025, relaxed=True, unit="eV/atom"),
+    Target("saturation_magnetization", "1", "saturation_magnetization", 0.75, 1.25, relaxed=True, unit="T"),
+    Target("magnetic_density", "0.08", "magnetic_density", 0.06, 0.1, relaxed=True, unit="µB/Å³"),
     Target("formation_energy", "-2", "formation_energy", -2.25, -1.75, relaxed=True, unit="eV/atom"),
 )
 """Each is judged by the crystal, a descriptor or the potential. What needs a trained predictor is not here."""
+
+OF_THE_MOMENTS = ("saturation_magnetization", "magnetic_density")
+"""Columns that the potential's moments give."""
 
 OF_THE_CRYSTAL = ("chemical_system", "composition", "n_atoms", "space_group")
 """What any generator may take; whether it does shows when it is asked."""

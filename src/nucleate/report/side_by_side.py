@@ -10,11 +10,11 @@ from nucleate.evaluation.side_by_side import ALL, COMMON
 from nucleate.report.document import document
 from nucleate.report.markup import MISSING, plain_table, plural, text
 from nucleate.report.sections import citations_section, warnings_box
-from nucleate.report.side_by_side_figures import size_figure, speed_figure, sun_figure, systems_figure
+from nucleate.report.side_by_side_figures import size_figure, speed_figure, standalone, sun_figure, systems_figure
 from nucleate.report.side_by_side_tables import Compared, Table, costs, requests, tables_of
 from nucleate.report.side_by_side_tables import headline as _headline
 
-PAGE, MARKDOWN = "comparison.html", "comparison.md"
+PAGE, MARKDOWN, FIGURES = "comparison.html", "comparison.md", "figures"
 _TITLES = {
     "Summary": "Summary",
     "Rates": "Rates and distances",
@@ -27,15 +27,21 @@ _TITLES = {
     "Runs": "Runs",
     "Cite": "What to cite",
 }
+_ALT = {
+    "sun.svg": "S.U.N. of each source with its interval",
+    "speed.svg": "S.U.N. against S.U.N. crystals a core-hour",
+}
 
 
 def build_comparison(folder: Path) -> Path:
-    """Write ``comparison.html`` and ``comparison.md`` into the folder of ``nucleate compare``; returns the page.
+    """Write ``comparison.html``, ``comparison.md`` and ``figures/`` into a comparison's folder; returns the page.
 
     Raises:
         UserError: The folder holds no comparison.
     """
     found = Compared.read(folder)
+    for name, drawn in _figures(found).items():
+        write_whole(folder / FIGURES / name, standalone(drawn).encode())
     write_whole(folder / MARKDOWN, markdown(found).encode())
     write_whole(folder / PAGE, page(found).encode())
     return folder / PAGE
@@ -82,12 +88,14 @@ def page(found: Compared) -> str:
 
 
 def markdown(found: Compared) -> str:
-    """The comparison as Markdown, without figures."""
+    """The comparison as Markdown, with the two figures beside it."""
     parts = [f"# {_title(found)}", f"{_subtitle(found)}.", _protocol(found)]
     parts += [f"> {warning}" for warning in found.record.get("warnings", [])]
     for name, tables in tables_of(found, ALL).items():
         if tables:
             parts += [f"## {_TITLES[name]}", *(_plain(table) for table in tables)]
+        if name == "Summary":
+            parts += [f"![{_ALT[figure]}]({FIGURES}/{figure})" for figure in _figures(found)]
     asked = requests(found)
     if asked:
         parts += [f"## {_TITLES['Requests']}", *(_plain(table) for table in asked)]
@@ -97,6 +105,12 @@ def markdown(found: Compared) -> str:
         if tables:
             parts += [f"### {_TITLES[name]}", *(_plain(table) for table in tables)]
     return "\n\n".join(parts) + "\n"
+
+
+def _figures(found: Compared) -> dict[str, str]:
+    """Figures for documents, by the names of their files."""
+    drawn = {"sun.svg": sun_figure(found), "speed.svg": speed_figure(found)}
+    return {name: figure for name, figure in drawn.items() if figure}
 
 
 def _title(found: Compared) -> str:

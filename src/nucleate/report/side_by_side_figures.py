@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from nucleate.evaluation.side_by_side import ALL
 from nucleate.evaluation.summary import ATOM_BINS
+from nucleate.report.document import asset
 from nucleate.report.markup import compact, percent, text
 from nucleate.report.plots import N_COLOURS, Series, curves, stacked_bars
 from nucleate.report.side_by_side_tables import ALL_STAGES, GENERATION, SIZES, Compared
@@ -40,8 +41,8 @@ def sun_figure(found: Compared, subset: str = ALL) -> str:
             ends = f'x1="{x(100 * row["low"]):.1f}" y1="{y:.1f}" x2="{x(100 * row["high"]):.1f}" y2="{y:.1f}"'
             body += f'<line {ends} class="curve"/>'
             body += mark(f'<circle class="end" cx="{x(100 * row["value"]):.1f}" cy="{y:.1f}" r="4"', tip) + "</g>"
-    legend = _legend([(f"c{k % N_COLOURS}", name) for k, name in enumerate(names)])
-    return figure(body, 560, bottom + 40, "S.U.N. of each source with its 95 % interval") + legend
+    body += _keys([(f"c{k % N_COLOURS}", name) for k, name in enumerate(names)], bottom + 54)
+    return figure(body, 560, bottom + 64, "S.U.N. of each source with its 95 % interval")
 
 
 def speed_figure(found: Compared, subset: str = ALL) -> str:
@@ -69,8 +70,8 @@ def speed_figure(found: Compared, subset: str = ALL) -> str:
         body += mark(f'<circle class="end" cx="{at:.1f}" cy="{level:.1f}" r="4"', tip) + "</g>"
         anchor, shift = ("start", 7) if at < 430 else ("end", -7)
         body += words(at + shift, level - 5, text(source), "note halo", anchor)
-    legend = _legend([("c0", "generation"), ("c1", "relaxation and judging included")])
-    return figure(body, 560, 296, "S.U.N. against S.U.N. crystals a core-hour") + legend
+    body += _keys([("c0", "generation alone"), ("c1", "relaxation and judging included")], 310)
+    return figure(body, 560, 320, "S.U.N. against S.U.N. crystals a core-hour")
 
 
 def size_figure(found: Compared, metric: str, subset: str = ALL) -> str:
@@ -112,6 +113,18 @@ def _short(label: str) -> str:
     return label if len(label) <= 12 else label[:11] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def _legend(keys: Sequence[tuple[str, str]]) -> str:
-    items = " ".join(f'<span class="nowrap"><span class="key {css}"></span>{text(name)}</span>' for css, name in keys)
-    return f'<p class="legend">{items}</p>'
+def standalone(drawn: str) -> str:
+    """A figure as a file of its own, with the colours of the page."""
+    return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(
+        ">", f"><style>{asset('page.css')}</style>", 1
+    )
+
+
+def _keys(keys: Sequence[tuple[str, str]], y: float) -> str:
+    """What the colours are, in the figure itself."""
+    parts, x = [], 130.0
+    for css, name in keys:
+        parts.append(f'<g class="{css}"><circle class="end" cx="{x:.1f}" cy="{y - 4:.1f}" r="4"/></g>')
+        parts.append(words(x + 9, y, text(name), "name"))
+        x += 30 + 6.2 * len(name)
+    return "".join(parts)

@@ -56,7 +56,6 @@ def compare(
     """
     from nucleate.campaign.side_by_side import side_by_side
     from nucleate.errors import UserError
-    from nucleate.report.side_by_side import build_comparison
 
     first, *others = tuple(references) or ("bundled",)
     if n < 1 or per_request < 0:
@@ -78,5 +77,5 @@ def compare(
     )
     for label in found["source"].unique():
         write_report(Path(out) / label)
-    build_comparison(Path(out))
+    write_report(out)
     return found

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 
 def write_report(run: str | Path) -> Path:
-    """Build ``report.html`` of a run again; returns where it lies."""
+    """Build ``report.html`` of a run again, or ``comparison.html`` of a comparison; returns where it lies."""
     from nucleate.report.page import build_report
+    from nucleate.report.side_by_side import build_comparison
 
-    return build_report(Path(run))
+    folder = Path(run)
+    compared = (folder / "comparison.json").exists() and not (folder / "run.json").exists()
+    return build_comparison(folder) if compared else build_report(folder)
 
 
 def convert(source: str | Path, target: str | Path) -> int:
