@@ -285,10 +285,10 @@ def _sources(settings: HuntSettings) -> tuple[_Source, ...]:
 
 def _rows_of(path: Path) -> list[Row]:
     """The crystals of a file as rows, or those that a run has generated."""
-    from nucleate.campaign.screen import _bounded, _file_rows
+    from nucleate.campaign.screen import bounded, file_rows
 
     if not (path / "run.json").exists():
-        return [_bounded(row) for row in _file_rows(path)]
+        return [bounded(row) for row in file_rows(path)]
     run = Run.open(path)
     shards = [run.generated_path(k) for k in range(len(run.chunks))]
     return [row for shard in shards if shard.exists() for row in read_rows(shard)]

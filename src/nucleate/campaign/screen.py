@@ -55,11 +55,11 @@ def screen(
     from nucleate.data.reference import Reference
 
     began = time.perf_counter()
-    rows = _batch_rows(structures) if isinstance(structures, Crystals) else _file_rows(structures)
+    rows = _batch_rows(structures) if isinstance(structures, Crystals) else file_rows(structures)
     if not rows:
         raise UserError(str(structures), "no structures", "at least one")
     held = len(rows)
-    rows = [_bounded(row) for row in _drawn(rows, limit, settings.seed)]
+    rows = [bounded(row) for row in _drawn(rows, limit, settings.seed)]
     reference = Reference.load(settings.reference)
     record = {
         "command": "screen",
@@ -96,7 +96,7 @@ def _batch_hash(crystals: Crystals) -> str:
     return digest.hexdigest()
 
 
-def _file_rows(path: Path) -> list[Row]:
+def file_rows(path: Path) -> list[Row]:
     """One row per structure of the file, in its order; one that cannot be read keeps its place and says why."""
     from nucleate.crystal.files import read_structures
 
@@ -117,7 +117,7 @@ def _drawn(rows: list[Row], limit: int | None, seed: int) -> list[Row]:
     return [rows[i] for i in sorted(chosen.tolist())]
 
 
-def _bounded(row: Row) -> Row:
+def bounded(row: Row) -> Row:
     """The row, or one that says that its crystal is too large: its pairs would hold up all the others."""
     if row["n_atoms"] <= MAX_SITES:
         return row
