@@ -23,8 +23,8 @@ class SamplerConfig(Settings):
     Attributes:
         order: What a step of the walk is: "orbits", the next orbit of each crystal, so that sizes, elements and
             compositions come out as drawn or asked for; or "time", as published, where any number of orbits may come
-            and go. Noise with another prior than "empty" knows the second alone. A crystal of more atoms of an element than
-            ``max_count`` allows on one position may come out too small by the first, and is drawn again.
+            and go. Noise with another prior than "empty" knows the second alone. By the first, a crystal of more atoms
+            than ``max_count`` may come out too small, and is drawn again.
         steps: Of the walk by time.
         temperature: Of the distributions that are drawn from.
         draws: Most walks for a crystal; one that is empty, too large, lacks a requested element, has more symmetry
