@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from nucleate.campaign.predicting import Predictor
     from nucleate.crystal.crystals import Crystals
+    from nucleate.energies.potential import Potential
     from nucleate.evaluation.funnel import Funnel
 
+MOMENTS = "chgnet"
+"""The potential whose moments count, whatever relaxes: few others know any."""
 SAME_ENERGY = 0.002
 """eV/atom by which two relaxations to one minimum may differ, at their largest force of 0.05 eV/Å."""
 EVALUATED_TOGETHER = 32
@@ -177,8 +180,7 @@ def with_symmetry_held(table: pd.DataFrame, plain: pd.DataFrame | None) -> pd.Da
     return table.assign(symmetry_holds=holds)
 
 
-def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, source: str, potential: str,
-                 python: str | None) -> pd.DataFrame:  # fmt: skip
+def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, source: str) -> pd.DataFrame:
     """The table of all crystals with what is known after relaxation; empty where one was not relaxed.
 
     Arguments:
@@ -186,8 +188,6 @@ def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, so
         screened: The candidates of the run that relaxed some of them.
         oracle: The network, whose magnetisation of the relaxed crystals is one column.
         source: "network" or "moments": which magnetisation counts.
-        potential: Whose moments are the other one.
-        python: Interpreter that runs the potential, where this environment cannot.
     """
     import pandas as pd
 
@@ -202,7 +202,7 @@ def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, so
         if wanted in oracle.columns:
             told = Oracle(oracle.predictor, (wanted,)).ask(crystals)[wanted]
             values["network_magnetization"][done] = np.array(told, dtype=float)
-        values["moments_magnetization"][done] = _moments(crystals, potential, python)
+        values["moments_magnetization"][done] = _moments(crystals)
     after = after.assign(**values)
     after[wanted] = after[f"{source}_magnetization"]
     left = table.set_index("id")
@@ -212,27 +212,27 @@ def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, so
     return left.join(after.drop(columns=[name for name in after if name in left])).reset_index()
 
 
-def _moments(crystals: Crystals, potential: str, python: str | None) -> list[float]:
-    """µ₀M in T from a potential's moments; NaN for a crystal that it fails on."""
+def _moments(crystals: Crystals) -> list[float]:
+    """µ₀M in T from the moments that CHGNet gives; NaN for a crystal that it fails on."""
     from nucleate.energies.magnetism import potential_magnetization
-    from nucleate.energies.potential import CalculatorFaultError, load_potential
+    from nucleate.energies.potential import load_potential
 
-    source = load_potential(potential, python)
+    source = load_potential(MOMENTS)
     found: list[float] = []
     for start in range(0, len(crystals), EVALUATED_TOGETHER):
         some = crystals[start : start + EVALUATED_TOGETHER]
         try:
             found += potential_magnetization(some, source).tolist()
-        except (CalculatorFaultError, RuntimeError):
+        except RuntimeError:
             found += [_moment_alone(some[i : i + 1], source) for i in range(len(some))]
     return found
 
 
-def _moment_alone(crystal: Crystals, source: object) -> float:
+def _moment_alone(crystal: Crystals, source: Potential) -> float:
     from nucleate.energies.magnetism import potential_magnetization
 
     try:
-        return float(potential_magnetization(crystal, source))  # type: ignore[arg-type]
+        return float(potential_magnetization(crystal, source))
     except RuntimeError:  # one bad crystal never ends a hunt
         return float("nan")
 

@@ -175,12 +175,13 @@ def base_rate(funnel: Funnel, cheap: CheapScreen, reference: Reference, data: Da
     if not len(crystals):
         return {"source": source, "said": said, "total": 0}
     table = labelled(columns, labels).assign(tried=True, energy_per_atom=0.0)
+    both = _there(table, "formation_energy") & _there(table, "saturation_magnetization")
     return {
         "source": source,
         "said": said,
         "total": len(table),
         "counts": apply_funnel(for_known(funnel), table).to_dict(),
-        "targets": success(table, funnel),
+        "targets": success(table[both], funnel),
         "low_symmetry": _low(_groups(table, "space_group")),
     }
 

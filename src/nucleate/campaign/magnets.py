@@ -18,6 +18,7 @@ from pydantic import Field
 from nucleate.campaign.columns import input_schema
 from nucleate.campaign.design import FAMILY_CITATIONS, SAMPLED_TOGETHER, candidate_id, chunk_plan, open_or_create
 from nucleate.campaign.magnet_columns import (
+    MOMENTS,
     CheapScreen,
     Oracle,
     scalar_schema,
@@ -76,7 +77,7 @@ class HuntSettings(Settings):
         elements: Symbols that a crystal may hold.
         predictor: Property network by name or folder; "none" for none.
         data: Table of known crystals with labels: its compositions are not new, and the base rate is its.
-        magnetization: What counts after relaxation: the network's answer or the sum of the potential's moments;
+        magnetization: What counts after relaxation: the network's answer or the sum of CHGNet's moments;
             "auto" is the network where there is one.
         thresholds: ``NAME=VALUE`` for filters of the funnel.
         symmetrize: Å within which crystals that nothing but low symmetry stops are moved onto higher symmetry. They
@@ -157,8 +158,7 @@ def hunt(
         screened = _relaxed(run, RELAXED, _moved(survivors, moved, settings.symmetrize), settings, workers, progress)
         if screened is not None:
             began = time.process_time()
-            potential = settings.screen.potential, settings.screen.python
-            table = with_relaxed(table, screened, plan.oracle, plan.magnetization, *potential)
+            table = with_relaxed(table, screened, plan.oracle, plan.magnetization)
             if settings.symmetrize > 0:
                 twins = [row for row in survivors if row["id"] in moved]
                 table = with_symmetry_held(table, _relaxed(run, PLAIN, twins, settings, workers, progress))
@@ -404,9 +404,7 @@ def _write_orderings(run: Run, finalists: pd.DataFrame, settings: HuntSettings, 
     write_structures(crystals, run.folder / FINALISTS, ids=names, symprec=settings.screen.symprec)
     first = min(len(names), MAX_ORDERED)
     nearest = StructureFile(crystals[:first], names[:first], list(range(first)))
-    orderings_to(
-        nearest, run.folder / ORDERINGS, cells=settings.cells, potential=settings.screen.potential, progress=progress
-    )
+    orderings_to(nearest, run.folder / ORDERINGS, cells=settings.cells, potential=MOMENTS, progress=progress)
 
 
 def _family(folder: Path | None) -> str:

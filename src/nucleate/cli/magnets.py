@@ -49,7 +49,7 @@ def command(
     magnetization: Annotated[
         str | None,
         typer.Option(
-            help="What counts after relaxation: the network's answer, or the sum of the potential's moments.",
+            help="What counts after relaxation: the network's answer, or the sum of CHGNet's moments.",
             metavar="network|moments",
             show_default="network where there is one",
         ),

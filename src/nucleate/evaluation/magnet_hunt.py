@@ -248,6 +248,7 @@ _ADVICE = {
     "relaxed": "none converged: give them longer with --max-seconds or --max-steps",
     "unique": "only copies are left, which cannot happen in one run",
 }
+_BESIDES = {"space_group": "--symmetrize 0.2 moves crystals onto the symmetry that they nearly have"}
 
 
 def dead_end(result: FunnelResult, table: pd.DataFrame) -> DeadEnd | None:
@@ -270,7 +271,8 @@ def dead_end(result: FunnelResult, table: pd.DataFrame) -> DeadEnd | None:
         if value is None:
             return DeadEnd(rule.name, rule.label, entered, "none of them has a value here")
         threshold = f"{rule.name}={value}"
-        advice = f"--threshold {threshold} lets the nearest one through; more crystals may do so as well"
+        more = _BESIDES.get(rule.name, "more crystals may do so as well")
+        advice = f"--threshold {threshold} lets the nearest one through; {more}"
         return DeadEnd(rule.name, rule.label, entered, advice, threshold)
     return None
 

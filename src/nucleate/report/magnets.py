@@ -263,7 +263,7 @@ def _finalists(record: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     more = len(record["finalists"]) - len(rows)
     note = f'<p class="note">{more} more are in finalists.csv.</p>' if more else ""
-    counted = {"network": "the network's", "moments": "that of the potential's moments"}[record["magnetization"]]
+    counted = {"network": "the network's", "moments": "that of CHGNet's moments"}[record["magnetization"]]
     said = f"<p>{todo}</p><p class='note'>The magnetisation that counts is {counted}.</p>"
     return said + plain_table(heads, rows) + note
 
