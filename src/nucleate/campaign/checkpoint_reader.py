@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,19 @@ def answer(source: str, folder: str, size: int) -> dict[str, Any]:
     except MemoryError:
         return {"error": "more than the memory it may take"}
     except Exception as error:  # noqa: BLE001  (whatever a stranger's file does to the reader is a reason to refuse it)
-        reason = str(error)
-        _, _, named = reason.partition("WeightsUnpickler error: ")
-        return {"error": " ".join((named or reason).split())[:300] or type(error).__name__}
+        return {"error": reason(error)}
     return {"tensors": len(state)}
+
+
+def reason(error: Exception) -> str:
+    """In one line, and without PyTorch's advice to trust the file."""
+    text = " ".join(str(error).split())
+    named = re.search(r"GLOBAL ([\w.]+)", text)
+    if named:
+        return f"{named[1]}, which only code could make and which was not made"
+    if "weights only" in text.lower() or "weights_only" in text:
+        return "something that is not tensors, numbers and text"
+    return text[:200] or type(error).__name__
 
 
 if __name__ == "__main__":

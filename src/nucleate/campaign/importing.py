@@ -116,7 +116,7 @@ def read_checkpoint(source: Path, seconds: float = SECONDS) -> tuple[dict[str, T
     if size > LARGEST:
         raise UserError(str(source), f"{size / 1e9:.1f} GB", f"at most {LARGEST / 1e9:.1f} GB")
     with tempfile.TemporaryDirectory(prefix="nucleate-import-") as scratch:
-        _read_apart(source.resolve(), Path(scratch), seconds, 4 * size + 2**30)
+        _read_apart(source, Path(scratch), seconds, 4 * size + 2**30)
         tensors = load_file(Path(scratch) / "tensors.safetensors")
         config = json.loads((Path(scratch) / "config.json").read_text())
     prefixed = any(name.startswith(PREFIX) for name in tensors)
@@ -151,7 +151,7 @@ def _read_apart(source: Path, scratch: Path, seconds: float, size: int) -> None:
         sys.executable,
         "-P",
         str(checkpoint_reader.__file__),
-        str(source),
+        str(source.resolve()),
         str(scratch),
         str(ceil(seconds)),
         str(size),
