@@ -47,6 +47,14 @@ def test_tutorial_runs(path, tmp_path, monkeypatch, capsys):
     assert not missing
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "reference").glob("*.md")), ids=lambda path: path.stem)
+def test_python_of_the_reference_runs(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {}
+    for block in tutorials.blocks(path.read_text(encoding="utf-8")):
+        tutorials.printed_by(block.text, path.name, namespace)
+
+
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_options_in_the_text_exist(path):
     from typer.main import get_command
