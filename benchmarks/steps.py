@@ -80,7 +80,7 @@ def main() -> None:
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     figure, axes = plt.subplots(1, len(BINS), figsize=(11, 2.8), sharey=True, layout="constrained")
     for kind in options.kinds.split(","):
-        lines: list[list[float]] = [[] for _ in BINS]
+        lines: list[list[tuple[float, float, float]]] = [[] for _ in BINS]
         counts = [int(text) for text in options.steps.split(",")]
         for steps in counts:
             folder = options.out / f"{kind.replace(' ', '-')}-{steps}"
@@ -95,10 +95,13 @@ def main() -> None:
             for i, (low, high) in enumerate(BINS):
                 part = table[table["n_atoms"].between(low, high)]["sun"]
                 cells.append(share(part))
-                lines[i].append(100 * part.mean())
+                lines[i].append((part.mean(), *wilson(int(part.sum()), len(part))))
             print("| " + " | ".join(cells) + " |", flush=True)
         for axis, line in zip(axes, lines, strict=True):
-            axis.plot(counts, line, marker="o", markersize=3, label=kind)
+            middle, low, high = 100 * np.array(line).T
+            axis.errorbar(
+                counts, middle, (middle - low, high - middle), marker="o", markersize=3, capsize=2, label=kind
+            )
     for axis, size in zip(axes, sizes, strict=True):
         axis.set(title=f"{size} atoms", xlabel="steps", xscale="log")
         axis.set_xticks([int(text) for text in options.steps.split(",")], options.steps.split(","))

@@ -11,7 +11,8 @@ import torch
 
 import nucleate
 from nucleate.campaign.magnet_columns import CheapScreen, with_symmetry_held
-from nucleate.campaign.magnets import HuntSettings, hunt
+from nucleate.campaign.magnet_plan import HuntSettings
+from nucleate.campaign.magnets import hunt
 from nucleate.campaign.rows import structure_rows
 from nucleate.cli.main import run
 from nucleate.config import ScreenSettings

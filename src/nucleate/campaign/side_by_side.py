@@ -96,6 +96,7 @@ def side_by_side(
     from nucleate.data.reference import Reference
 
     sources, warnings = asked_sources(models, files or {})
+    funnel = asked_funnel(screening)
     others = [name for name in dict.fromkeys(references) if name != screening.reference]
     loaded = {name: Reference.load(name) for name in (screening.reference, *others)}
     labels = _reference_labels(loaded)
@@ -113,7 +114,7 @@ def side_by_side(
             costs = _costs(run)
             table = run.candidates()
             first = labels[screening.reference]
-            own = [measures(table, first, groups, asked_funnel(screening)), _per_core_hour(table, costs, first)]
+            own = [measures(table, first, groups, funnel), _per_core_hour(table, costs, first)]
             for name in others:
                 again = judged_by(run, name)
                 own += [measures_of_reference(again, labels[name]), _per_core_hour(again, costs, labels[name])]

@@ -68,7 +68,8 @@ def magnets(
     Raises:
         UserError: Something asked for does not exist or cannot be met, or the folder is not usable.
     """
-    from nucleate.campaign.magnets import RELAXED, HuntSettings, default_models, default_predictor, hunt
+    from nucleate.campaign.magnet_plan import HuntSettings, default_models, default_predictor
+    from nucleate.campaign.magnets import RELAXED, hunt
     from nucleate.report.magnets import build_magnets
     from nucleate.verbs.generation import texts
 
