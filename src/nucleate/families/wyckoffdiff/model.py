@@ -13,18 +13,19 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nucleate.crystal.conditions import Conditions, reduced
+from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.descriptors.charge_balance import is_charge_balanced
 from nucleate.diffusion.categorical import CategoricalProcess, marginal_prior, single_prior, uniform_prior
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.errors import UserError
 from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.limits import Limits
+from nucleate.families.wyckoffdiff.merits import BEST, merits_of
 from nucleate.families.wyckoffdiff.orbit_walk import Demand, place_orbits
-from nucleate.families.wyckoffdiff.plan import GroupSizes
-from nucleate.families.wyckoffdiff.stoichiometry import MOST_ELEMENTS, Stoichiometries, element_counts
+from nucleate.families.wyckoffdiff.plan import GroupSizes, planned
+from nucleate.families.wyckoffdiff.stoichiometry import Stoichiometries, element_counts
 from nucleate.families.wyckoffdiff.substitutions import replaced
+from nucleate.families.wyckoffdiff.time_walk import walk_by_time
 from nucleate.guidance.adapters import Adapters, Mix
 from nucleate.guidance.classifier_free import Guided
 from nucleate.guidance.embedding import ConditionEmbedding
@@ -33,7 +34,6 @@ from nucleate.guidance.request import Request
 from nucleate.guidance.training_labels import LABEL, fitted_conditions, labels_of
 from nucleate.networks.wyckoff_gnn import Logits, Positions, WyckoffGNN
 from nucleate.representations.wyckoff import Occupations, Orbits, wyckoff_tables
-from nucleate.search.generic_symmetry import is_generic
 from nucleate.search.protostructure_filling import FillSettings, fill
 from nucleate.symmetry.protostructure import Protostructure
 from nucleate.symmetry.prototype import protostructures
@@ -291,7 +291,8 @@ class WyckoffDiff(nn.Module):
         sizes = GroupSizes.of(where, self.group_sizes.cpu())
         asked = request.plan(seed, start, n).asked
         indices = torch.arange(start, start + n)
-        group, n_atoms, counts = self._planned(where, sizes, KeyedNoise(seed, indices, dtype=torch.float64), n)
+        drawn = KeyedNoise(seed, indices, dtype=torch.float64)
+        group, n_atoms, counts = planned(where, sizes, self.stoichiometries, drawn, n)
         told = any(condition.name == "n_atoms" for condition in self.config.asked)
         if told:
             asked.values["n_atoms"].copy_(n_atoms)
@@ -314,12 +315,13 @@ class WyckoffDiff(nn.Module):
                     state = self._by_orbits(settings, demand, group[part], labels, strengths, noise)
                 else:
                     guided = self._guided(labels, strengths, counts[part])
-                    state = self._walk(settings, limits, group[part], guided, noise)
+                    stays = self.config.prior == "empty"
+                    state = walk_by_time(self.processes, settings, limits, group[part], guided, noise, stays)
                 found = [_given(one) for one in state.protostructures()]
-                merit = _merits(state, found, where, n_atoms[part] if told else None, settings.balanced)
+                merit = merits_of(state, found, where, n_atoms[part] if told else None, settings.balanced)
                 best.update({i: found[k] for k, i in enumerate(part.tolist()) if merit[k] > merits[i]})
                 merits[part] = torch.maximum(merits[part], merit)
-            rows = (merits < _BEST).nonzero().flatten()
+            rows = (merits < BEST).nonzero().flatten()
             if not len(rows):
                 break
         return [best[i] for i in range(n)]
@@ -335,22 +337,6 @@ class WyckoffDiff(nn.Module):
         for z, count in where.composition.items():
             elements[:, z - 1] = count * (n_atoms // unit)
         return Limits(n_atoms, elements)
-
-    def _planned(
-        self, where: Conditions, sizes: GroupSizes, noise: KeyedNoise, n: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Space groups (n,), atoms (n,), and atoms of each element (n, MOST_ELEMENTS), zeros where those are free."""
-        if self.stoichiometries is not None:
-            weights = self.stoichiometries.allowed(where)
-            if weights.sum() > 0:
-                group, counts = self.stoichiometries.draw(weights, noise.uniform("group", (n,)))
-                return group, counts.sum(1), counts
-        group, n_atoms = sizes.draw(noise, n)
-        counts = torch.zeros(n, MOST_ELEMENTS, dtype=torch.int64)
-        if where.composition is not None:
-            unit = torch.tensor(sorted(where.composition.values(), reverse=True)[:MOST_ELEMENTS])
-            counts[:, : len(unit)] = unit * (n_atoms // sum(where.composition.values()))[:, None]
-        return group, n_atoms, counts
 
     def _demand(self, where: Conditions, limits: Limits, n_atoms: Tensor, counts: Tensor) -> Demand:
         needed = torch.zeros(N_ELEMENTS, dtype=torch.bool)
@@ -383,68 +369,6 @@ class WyckoffDiff(nn.Module):
             return self._guided(told, strengths, demand.counts[rows])(state, t)
 
         return place_orbits(denoiser, demand, group, noise, settings.temperature)
-
-    @torch.inference_mode()
-    def _walk(
-        self,
-        settings: SamplerConfig,
-        limits: Limits,
-        group: Tensor,
-        denoiser: Guided[Occupations, Logits],
-        noise: KeyedNoise,
-    ) -> Occupations:
-        none = Orbits(group, torch.zeros(len(group), 1).long(), torch.zeros(len(group), 1).long())
-        empty = none.occupations(N_ELEMENTS)
-        tied, free = empty.n_free == 0, (empty.n_free > 0)[..., None]
-        of_fixed, of_counts = self.processes
-        state = Occupations(
-            group,
-            torch.where(tied, of_fixed.draw_prior(noise, tuple(empty.fixed.shape)), 0),
-            torch.where(free, of_counts.draw_prior(noise, tuple(empty.counts.shape)), 0),
-        )
-        grid = torch.linspace(1.0, 0.0, settings.steps + 1)
-        for i in range(settings.steps):
-            t, s = grid[i].expand(len(group)), grid[i + 1].expand(len(group))
-            logits = limits.masked(denoiser(state, t), state)
-            fixed, counts = (torch.softmax(part / settings.temperature, -1) for part in logits)
-            drawn = noise.at(i)
-            new = Occupations(
-                group,
-                torch.where(tied, of_fixed.step(state.fixed, fixed, t, s, drawn), 0),
-                torch.where(free, of_counts.step(state.counts, counts, t, s, drawn), 0),
-            )
-            if self.config.prior == "empty":  # what is placed stays, so it has to fit at once
-                order = drawn.uniform("order", (*state.fixed.shape, N_ELEMENTS + 1))
-                new = limits.kept(state, new, order)
-            state = new
-        order = noise.uniform("order", (*state.fixed.shape, N_ELEMENTS + 1))
-        state = limits.kept(empty, state, order)
-        return limits.occupied(state, fixed, counts, noise.uniform("rescue", (len(group),)))
-
-
-_BEST = 8
-
-
-def _merits(
-    state: Occupations, found: list[Protostructure], where: Conditions, n_atoms: Tensor | None, balanced: bool
-) -> Tensor:
-    """0 for crystals outside the request; else 1, and more the better they are.
-
-    4 for no more symmetry than asked for, 2 for charges that can balance, 1 for the size.
-    """
-    composition = state.composition
-    meets = torch.tensor([where.allows_size(n) for n in composition.sum(1).tolist()])
-    if where.chemical_system and not where.allow_subsystems:
-        meets &= (composition[:, torch.tensor(where.chemical_system) - 1] > 0).all(1)
-    if where.composition is not None:
-        units = composition.sum(1) // sum(where.composition.values())
-        for z, count in where.composition.items():
-            meets &= composition[:, z - 1] == count * units
-    right = torch.ones_like(meets) if n_atoms is None else composition.sum(1) == n_atoms
-    generic = torch.tensor([is_generic(one) for one in found])
-    asked = not balanced or where.composition is not None
-    neutral = torch.tensor([asked or is_charge_balanced(reduced(one.counts)) for one in found])
-    return meets.long() * (1 + 4 * generic.long() + 2 * neutral.long() + right.long())
 
 
 def _given(found: Protostructure | None) -> Protostructure:

@@ -10,6 +10,7 @@ from torch import Tensor
 from nucleate.crystal.conditions import Conditions
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
+from nucleate.families.wyckoffdiff.stoichiometry import MOST_ELEMENTS, Stoichiometries
 from nucleate.search.wyckoff_fit import fits, most_orbits, site_multiplicities
 from nucleate.symmetry.wyckoff import N_GROUPS
 
@@ -76,3 +77,20 @@ def _possible(where: Conditions, group: int, n: int) -> bool:
         return most_orbits(fixed, free, n) >= max(needed, 1)
     unit = sum(where.composition.values())
     return fits(group, {z: count * (n // unit) for z, count in where.composition.items()})
+
+
+def planned(
+    where: Conditions, sizes: GroupSizes, stoichiometries: Stoichiometries | None, noise: KeyedNoise, n: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Space groups (n,), atoms (n,), and atoms of each element (n, MOST_ELEMENTS), zeros where those are free."""
+    if stoichiometries is not None:
+        weights = stoichiometries.allowed(where)
+        if weights.sum() > 0:
+            group, counts = stoichiometries.draw(weights, noise.uniform("group", (n,)))
+            return group, counts.sum(1), counts
+    group, n_atoms = sizes.draw(noise, n)
+    counts = torch.zeros(n, MOST_ELEMENTS, dtype=torch.int64)
+    if where.composition is not None:
+        unit = torch.tensor(sorted(where.composition.values(), reverse=True)[:MOST_ELEMENTS])
+        counts[:, : len(unit)] = unit * (n_atoms // sum(where.composition.values()))[:, None]
+    return group, n_atoms, counts
