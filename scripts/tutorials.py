@@ -43,7 +43,7 @@ WIDTH = 1100
 PICTURES = {
     "first_design_rates": Picture("first_design", "runs/first/report.html", 0, 690),
     "first_design_structures": Picture("first_design", "runs/first/report.html", 1030, 1220),
-    "magnets": Picture("magnets", "runs/magnets/magnets.html", 0, 1162),
+    "magnets": Picture("magnets", "runs/magnets/magnets.html", 0, 1176),
     "chemical_system": Picture("chemical_system", "runs/v-sr-o/phase_diagram.html", 0, 1015),
 }
 
