@@ -42,7 +42,7 @@ class Picture:
 WIDTH = 1100
 PICTURES = {
     "first_design_rates": Picture("first_design", "runs/first/report.html", 0, 690),
-    "first_design_structures": Picture("first_design", "runs/first/report.html", 1030, 1220),
+    "first_design_structures": Picture("first_design", "runs/first/report.html", 1030, 1290),
     "magnets": Picture("magnets", "runs/magnets/magnets.html", 0, 1176),
     "chemical_system": Picture("chemical_system", "runs/v-sr-o/phase_diagram.html", 0, 1015),
 }
@@ -168,7 +168,7 @@ def take_picture(name: str, folder: Path) -> Path:
             check=True, capture_output=True,
         )  # fmt: skip
         picture = Image.open(raw).convert("RGB").crop((0, shown.top, WIDTH, bottom))
-        picture.quantize(192, dither=Image.Dither.NONE).save(target, optimize=True)
+        picture.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(target, optimize=True)
     if target.stat().st_size > LARGEST_PICTURE:
         raise SystemExit(f"{target} has {target.stat().st_size} bytes; at most {LARGEST_PICTURE} are kept")
     return target
