@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 HAS_GEOMETRY = frozenset({Status.OK, Status.UNCONVERGED, Status.TIME_LIMIT, Status.NO_REFERENCE})
 """Outcomes of a relaxation that leave a structure worth comparing."""
 
+LOWEST_FORMATION_ENERGY = -8.0
+"""eV/atom; no compound comes near it (the lowest, fluorides and oxides of early transition metals, end at -4.5). What
+lies below is a hole of the potential, into which crystals far from its training data fall."""
+
 OF_THE_REFERENCE = (
     "formation_energy",
     "energy_above_hull",
@@ -159,6 +163,10 @@ class Judge:
         if row["formation_energy"] is None:
             unknown = ", ".join(SYMBOLS[z] for z in composition if z not in self.reference.element_energies)
             return _without_reference(row, f"the reference has no energy of {unknown or 'an element'}")
+        if formation < LOWEST_FORMATION_ENERGY:
+            row["status"] = Status.EXPLODED
+            row["reason"] = f"the potential fails: a formation energy of {formation:.3g} eV/atom"
+            return row.update(dict.fromkeys(("energy_per_atom", "formation_energy", "relaxed_frac", "relaxed_lattice")))
         place = self.reference.hull.distance(composition, formation)
         row["n_competing_phases"] = place.n_competing
         row["energy_above_hull"] = _known(place.energy_above_hull)
