@@ -44,6 +44,7 @@ PICTURES = {
     "first_design_rates": Picture("first_design", "runs/first/report.html", 0, 690),
     "first_design_structures": Picture("first_design", "runs/first/report.html", 1030, 1290),
     "magnets": Picture("magnets", "runs/magnets/magnets.html", 0, 1176),
+    "comparison": Picture("comparison", "runs/compared/comparison.html", 0, 1100),
     "chemical_system": Picture("chemical_system", "runs/v-sr-o/phase_diagram.html", 0, 1015),
 }
 
