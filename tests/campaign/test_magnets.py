@@ -97,6 +97,8 @@ def test_from_structures_to_orderings(hunted) -> None:
 def test_the_page_stands_beside_the_papers(hunted) -> None:
     _, folder, _ = hunted
     page = (folder / "hunt" / "magnets.html").read_text()
+    (folder / "hunt" / "magnets.html").unlink()
+    assert nucleate.write_report(folder / "hunt").read_text() == page
     for words in ("1,264,466", "228,009", "uniaxial lattice", "FeNi", "base rate"):
         assert words in page
     assert "http://" not in page

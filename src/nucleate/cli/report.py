@@ -17,7 +17,7 @@ def command(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
     as_json: options.Json = False,
 ) -> None:
-    """Build report.html of a run again; it opens without network."""
+    """Build the page of a run, a hunt or a comparison again; it opens without network."""
     from nucleate import verbs
     from nucleate.cli.outcome import print_json
 

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 
 def write_report(run: str | Path) -> Path:
-    """Build ``report.html`` of a run again, or ``comparison.html`` of a comparison; returns where it lies."""
+    """Build the page of a run, a hunt for magnets or a comparison again; returns where it lies."""
+    from nucleate.report.magnets import build_magnets
     from nucleate.report.page import build_report
     from nucleate.report.side_by_side import build_comparison
 
     folder = Path(run)
+    if (folder / "magnets.json").exists():
+        return build_magnets(folder)
     compared = (folder / "comparison.json").exists() and not (folder / "run.json").exists()
     return build_comparison(folder) if compared else build_report(folder)
 

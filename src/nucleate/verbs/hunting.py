@@ -70,7 +70,6 @@ def magnets(
     """
     from nucleate.campaign.magnet_plan import HuntSettings, default_models, default_predictor
     from nucleate.campaign.magnets import RELAXED, hunt
-    from nucleate.report.magnets import build_magnets
     from nucleate.verbs.generation import texts
 
     names = (models,) if isinstance(models, str) else tuple(models)
@@ -96,5 +95,5 @@ def magnets(
     content = hunt(settings, Path(out), resume, workers, progress)
     if (Path(out) / RELAXED / "run.json").exists():
         write_report(Path(out) / RELAXED)
-    build_magnets(Path(out))
+    write_report(out)
     return content
