@@ -103,8 +103,8 @@ class WyckoffDiffConfig(Settings):
 
     @classmethod
     def small(cls) -> WyckoffDiffConfig:
-        """The small configuration with the usual conditions."""
-        return cls(conditions=CONDITIONS)  # type: ignore[arg-type]
+        """The small configuration with the usual conditions, and what made compositions better."""
+        return cls(conditions=CONDITIONS, weighting="hidden", stoichiometry=True, replaced=0.5)  # type: ignore[arg-type]
 
     @classmethod
     def paper(cls) -> WyckoffDiffConfig:
