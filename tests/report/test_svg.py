@@ -3,6 +3,7 @@
 import re
 from xml.etree import ElementTree
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,3 +54,9 @@ def test_labels_are_escaped():
     figure = svg.histogram([1.0], "<b>", "crystals") + svg.paired_bars([("x", "<x>", 1, 2)], ("a", "b"), "crystals")
     assert "<b>" not in figure
     assert "<x>" not in figure
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, -2.0])
+def test_values_equal_but_for_rounding_can_be_drawn(value):
+    data = [value, value + 1e-17, value * (1 + 2e-16)]
+    assert sum(bar_counts(svg.histogram(data, "complexity", "crystals"))) == len(data)
