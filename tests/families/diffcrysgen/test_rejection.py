@@ -1,19 +1,18 @@
-"""Crystals drawn again, and crystals moved onto their symmetry."""
+"""Crystals drawn again."""
 
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.families.diffcrysgen.rejection import drawn, merit, onto_symmetry
-from nucleate.symmetry.space_group import space_groups
+from nucleate.families.diffcrysgen.rejection import drawn, merit
 
 
 def anything(crystals):
     return torch.ones(len(crystals), dtype=torch.bool)
 
 
-def salt(length, shift=0.0):
-    """Caesium chloride of an edge in Å, its second site moved by fractions of the cell."""
-    return Crystals.from_lists([[55, 17]], [[[0, 0, 0], [0.5 + shift, 0.5, 0.5]]], [length * torch.eye(3)])
+def salt(length):
+    """Caesium chloride of an edge in Å."""
+    return Crystals.from_lists([[55, 17]], [[[0, 0, 0], [0.5, 0.5, 0.5]]], [length * torch.eye(3)])
 
 
 GOOD, DENSE = salt(4.1), salt(1.0)
@@ -45,12 +44,3 @@ def test_poor_crystals_are_drawn_again_and_the_best_is_kept():
 def test_one_draw_takes_what_comes():
     found = drawn(lambda rows, _: Crystals.concatenate([DENSE] * len(rows)), 2, 1, anything)
     assert found.crystal_fields["draws"].tolist() == [1, 1]
-
-
-def test_near_symmetry_is_made_exact_where_the_crystal_stays_the_same():
-    crystals = Crystals.concatenate([salt(4.1, 0.01), salt(4.1, 0.2), BROKEN, EMPTY])
-    found = onto_symmetry(crystals, 0.1)
-    assert found.crystal_fields["symmetrized"].tolist() == [True, True, False, False]
-    assert space_groups(found[:2], 1e-4).tolist()[0] == 221
-    assert torch.allclose(found.frac[1], crystals.frac[1], atol=1e-6)
-    assert torch.equal(found.numbers, crystals.numbers)

@@ -18,7 +18,7 @@ from nucleate.diffusion.edm import EdmProcess, HeunSampler, TensorDenoiser
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.families.diffcrysgen.config import DiffCrysGenConfig, SamplerConfig
 from nucleate.families.diffcrysgen.known_entries import known_entries, meets
-from nucleate.families.diffcrysgen.rejection import drawn, onto_symmetry
+from nucleate.families.diffcrysgen.rejection import drawn
 from nucleate.families.matrix_crystals import usable
 from nucleate.guidance.classifier_free import Guided
 from nucleate.guidance.embedding import ConditionEmbedding
@@ -30,6 +30,7 @@ from nucleate.representations.element_properties import LARGEST_NUMBER
 from nucleate.representations.ircr import IRCR
 from nucleate.representations.scaling import MatrixScaling
 from nucleate.representations.site_order import shuffled
+from nucleate.search.onto_symmetry import onto_symmetry
 
 
 class Matrix(NamedTuple):

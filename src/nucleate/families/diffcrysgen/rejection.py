@@ -1,11 +1,10 @@
-"""What follows a walk: poor crystals are drawn again, good ones may be moved onto their symmetry."""
+"""What follows a walk: poor crystals are drawn again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
@@ -38,31 +37,3 @@ def merit(crystals: Crystals, meets: Callable[[Crystals], Tensor]) -> Tensor:
     finite = crystals.lattice.isfinite().flatten(1).all(1) & (crystals.n_atoms > 0)
     asked = finite & meets(crystals)
     return finite.long() + asked.long() + (asked & found.is_valid).long()
-
-
-def onto_symmetry(crystals: Crystals, tolerance: float) -> Crystals:
-    """Crystals moved onto the symmetry that they have within a tolerance in Å.
-
-    Only where the structure matcher calls the moved crystal the one that was drawn, and it is as valid; the crystal
-    field ``symmetrized`` marks these.
-    """
-    # Symmetry and matching alone need more than tensors; a walk without does without the libraries.
-    from pymatgen.analysis.structure_matcher import StructureMatcher
-
-    from nucleate.crystal.convert import to_pymatgen
-    from nucleate.descriptors.validity import validity
-    from nucleate.symmetry.space_group import space_groups, symmetrized
-
-    accepted = torch.zeros(len(crystals), dtype=torch.bool)
-    rows = validity(crystals).is_valid.nonzero().flatten()
-    rows = rows[space_groups(crystals[rows], tolerance) > 1]
-    moved = symmetrized(crystals[rows], tolerance)
-    matcher = StructureMatcher()
-    pairs = zip(to_pymatgen(crystals[rows]), to_pymatgen(moved), strict=True)
-    same = torch.tensor([matcher.fit(before, after) for before, after in pairs], dtype=torch.bool)
-    same &= validity(moved).is_valid
-    source = torch.arange(len(crystals))
-    source[rows[same]] = len(crystals) + same.nonzero().flatten()
-    accepted[rows[same]] = True
-    fields = {**crystals.crystal_fields, "symmetrized": accepted}
-    return replace(Crystals.concatenate([crystals, moved])[source], crystal_fields=fields)
