@@ -155,14 +155,18 @@ def _candidates(frac: Tensor, lattice: Tensor, mask: Tensor, cutoff: float) -> t
 
 def _reach(site: Tensor, distance: Tensor, n_sites: int, neighbours: int) -> Tensor:
     """Distance of the first neighbour that is one too many for each site, infinite where there is none."""
-    order = torch.argsort(distance)
-    order = order[torch.argsort(site[order], stable=True)]
-    count = torch.bincount(site, minlength=n_sites)
+    order, count = _sorted(site, distance, n_sites)
     place = count.cumsum(0) - count + neighbours
     over = count > neighbours
     limit = distance.new_full((n_sites,), torch.inf)
     limit[over] = distance[order[place[over]]]
     return limit
+
+
+def _sorted(site: Tensor, distance: Tensor, n_sites: int) -> tuple[Tensor, Tensor]:
+    """The order of edges by site, then by distance, then as they came; and how many each site has."""
+    order = torch.argsort(distance, stable=True)
+    return order[torch.argsort(site[order], stable=True)], torch.bincount(site, minlength=n_sites)
 
 
 def _kept_by_later(i: Tensor, j: Tensor, distance: Tensor, n_sites: int, neighbours: int) -> Tensor:
@@ -171,9 +175,7 @@ def _kept_by_later(i: Tensor, j: Tensor, distance: Tensor, n_sites: int, neighbo
     A site and its own image come twice in its list, once in each direction; the first of the two decides.
     """
     site, both = torch.cat([i, j]), torch.cat([distance, distance])
-    order = torch.argsort(both, stable=True)
-    order = order[torch.argsort(site[order], stable=True)]
-    count = torch.bincount(site, minlength=n_sites)
+    order, count = _sorted(site, both, n_sites)
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order), device=order.device) - (count.cumsum(0) - count)[site[order]]
     of_first, of_second = rank.tensor_split(2)
