@@ -36,5 +36,9 @@ class Status(StrEnum):
     ERROR = "error"
 
 
+RELAXED = frozenset({str(Status.OK), str(Status.NO_REFERENCE)})
+"""Outcomes of a relaxation that ended well, with or without a place on the hull."""
+
+
 class RequestWarning(UserWarning):
     """What a user asks for can be tried, but hardly be met."""

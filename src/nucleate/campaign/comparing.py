@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nucleate.campaign.reference_profile import kept
 from nucleate.campaign.run_store import Run
 from nucleate.crystal.writing import write_whole
-from nucleate.errors import Status
+from nucleate.errors import RELAXED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def _beside(table: pd.DataFrame, reference: Reference, name: str) -> dict[str, A
     from nucleate.evaluation.judgement import crystals_of
 
     readable = table[table["numbers"].map(len) > 0]
-    relaxed = table[table["status"].isin([str(Status.OK), str(Status.NO_REFERENCE)])]
+    relaxed = table[table["status"].isin(RELAXED)]
     sample = Sample.from_dict(kept(name, "sample", partial(_sample, reference)))
     found = compare(
         crystals_of(readable),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from nucleate.campaign.reference_profile import known_types
 from nucleate.campaign.rows import Row
 from nucleate.campaign.run_store import Run
 from nucleate.config import ScreenSettings
-from nucleate.crystal.writing import write_whole
+from nucleate.crystal.writing import write_json
 from nucleate.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,4 +96,4 @@ def write_funnel(run: Run) -> None:
         ids = run.candidates()["id"]
         for best in content["largest"]:
             best["id"] = None if best["row"] is None else ids.iloc[best["row"]]
-        write_whole(run.folder / "funnel.json", (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+        write_json(run.folder / "funnel.json", content)

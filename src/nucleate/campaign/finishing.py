@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,8 +12,8 @@ from nucleate.campaign.reference_profile import write_profile
 from nucleate.campaign.run_store import Run
 from nucleate.config import ScreenSettings
 from nucleate.crystal.elements import SYMBOLS, parse_formula
-from nucleate.crystal.writing import write_whole, writing
-from nucleate.errors import Status
+from nucleate.crystal.writing import write_json, write_whole, writing
+from nucleate.errors import RELAXED
 from nucleate.evaluation.ranking import ranked
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: 
     table = ranked(run.candidates())
     text = table.drop(columns=_MATRICES).to_csv(index=False, float_format="%.6g")
     write_whole(run.folder / "ranked.csv", text.encode())
-    survivors = table[table["status"].eq(Status.OK) | table["status"].eq(Status.NO_REFERENCE)].head(MAX_CIFS)
+    survivors = table[table["status"].isin(RELAXED)].head(MAX_CIFS)
     _write_cifs(run, survivors, run.record["protocol"]["symprec"])
     if system is None and len(survivors):
         system = sorted({int(z) for z in survivors.iloc[0]["numbers"]})
@@ -75,4 +74,4 @@ def _write_hull(run: Run, reference: Reference, system: Sequence[int]) -> None:
         "reference": reference.name,
         "phases": kept.to_dict("records"),
     }
-    write_whole(run.folder / "hull.json", (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(run.folder / "hull.json", content)

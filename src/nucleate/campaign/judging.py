@@ -72,10 +72,6 @@ class Judge:
 
     def judged(self, rows: Sequence[Row], relaxed: Mapping[int, Row]) -> list[Row]:
         """The rows of ``candidates`` for one chunk: ``rows`` as generated, ``relaxed`` by row number."""
-        import pandas as pd
-
-        from nucleate.evaluation.stability import is_stable
-
         merged = [_merge(row, relaxed.get(i)) for i, row in enumerate(rows)]
         self._as_generated([row for row in merged if row["numbers"]])
         for row in merged:
@@ -84,10 +80,9 @@ class Judge:
         self._symmetry_and_rmsd(final)
         comparable = [row for row in merged if row["numbers"] and row["status"] != Status.NOT_FINITE]
         self._compare(comparable)
-        stable = is_stable(pd.DataFrame(merged), self.settings.stable_within)
-        for i, row in enumerate(merged):
-            row["is_stable"] = _flag(stable.iloc[i])
-            if self.request is not None:
+        self._find_stable(merged)
+        if self.request is not None:
+            for row in merged:
                 row["meets_request"] = bool(row["numbers"]) and meets(self.request, row)
         if self.funnel is not None:
             stop_rows(self.funnel, merged)
@@ -98,11 +93,6 @@ class Judge:
 
         Relaxations, symmetry, descriptors and uniqueness do not, and are kept.
         """
-        import pandas as pd
-
-        from nucleate.evaluation.novelty import novelty
-        from nucleate.evaluation.stability import is_stable
-
         fresh: list[Row] = []
         for row in rows:
             placed = row["status"] != Status.NO_REFERENCE
@@ -112,13 +102,8 @@ class Judge:
             self._place_on_hull(row)
         compared = [row for row in fresh if row["numbers"] and row["status"] != Status.NOT_FINITE]
         if compared:
-            news = novelty(final_crystals(compared), self._known, self.reference.phases["formula"])
-            for i, row in enumerate(compared):
-                row["is_novel"] = _flag(news["is_novel"].iloc[i])
-                row["formula_known"] = _flag(news["formula_known"].iloc[i])
-        stable = is_stable(pd.DataFrame(fresh), self.settings.stable_within)
-        for i, row in enumerate(fresh):
-            row["is_stable"] = _flag(stable.iloc[i])
+            self._find_novel(compared, final_crystals(compared))
+        self._find_stable(fresh)
         return fresh
 
     def _as_generated(self, rows: list[Row]) -> None:
@@ -189,19 +174,32 @@ class Judge:
             row["rmsd_to_relaxed"] = _number(moved["rmsd_to_relaxed"].iloc[i])
             row["rmsd_matched"] = _flag(moved["rmsd_matched"].iloc[i])
 
-    def _compare(self, rows: list[Row]) -> None:
+    def _find_stable(self, rows: list[Row]) -> None:
+        import pandas as pd
+
+        from nucleate.evaluation.stability import is_stable
+
+        stable = is_stable(pd.DataFrame(rows), self.settings.stable_within)
+        for i, row in enumerate(rows):
+            row["is_stable"] = _flag(stable.iloc[i])
+
+    def _find_novel(self, rows: list[Row], crystals: Crystals) -> None:
         from nucleate.evaluation.novelty import novelty
 
+        news = novelty(crystals, self._known, self.reference.phases["formula"])
+        for i, row in enumerate(rows):
+            row["is_novel"] = _flag(news["is_novel"].iloc[i])
+            row["formula_known"] = _flag(news["formula_known"].iloc[i])
+
+    def _compare(self, rows: list[Row]) -> None:
         if not rows:
             return
         crystals = final_crystals(rows)
-        news = novelty(crystals, self._known, self.reference.phases["formula"])
+        self._find_novel(rows, crystals)
         first = len(self._seen_ids)
         twins = self._seen.take(crystals, [first + i for i in range(len(rows))])
         self._seen_ids.extend(row["id"] for row in rows)
-        for i, (row, twin) in enumerate(zip(rows, twins, strict=True)):
-            row["is_novel"] = _flag(news["is_novel"].iloc[i])
-            row["formula_known"] = _flag(news["formula_known"].iloc[i])
+        for row, twin in zip(rows, twins, strict=True):
             row["is_unique"] = None if twin.is_known is None else not twin.is_known
             if twin.index is not None:
                 row["duplicate_of"] = self._seen_ids[twin.index]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nucleate.campaign.moments import magnetizations
 from nucleate.campaign.rows import Row, crystals_of
-from nucleate.errors import Status
+from nucleate.errors import RELAXED, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,15 +20,12 @@ if TYPE_CHECKING:
 
     from nucleate.campaign.predicting import Predictor
     from nucleate.crystal.crystals import Crystals
-    from nucleate.energies.potential import Potential
     from nucleate.evaluation.funnel import Funnel
 
 MOMENTS = "chgnet"
 """The potential whose moments count, whatever relaxes: few others know any."""
 SAME_ENERGY = 0.002
 """eV/atom by which two relaxations to one minimum may differ, at their largest force of 0.05 eV/Å."""
-EVALUATED_TOGETHER = 32
-"""Crystals whose moments are asked for at once."""
 
 _SCALARS = {
     "id": "string",
@@ -153,7 +151,7 @@ class CheapScreen:
 
 def symmetric(crystals: Crystals, tolerance: float) -> tuple[Crystals, Tensor]:
     """Crystals moved onto the symmetry they have within a tolerance in Å, and which were, (B,), bool."""
-    from nucleate.families.diffcrysgen.rejection import onto_symmetry
+    from nucleate.search.onto_symmetry import onto_symmetry
 
     moved = onto_symmetry(crystals, tolerance)
     return moved, moved.crystal_fields["symmetrized"]
@@ -173,7 +171,7 @@ def with_symmetry_held(table: pd.DataFrame, plain: pd.DataFrame | None) -> pd.Da
     moved = table["is_symmetrized"].eq(True)
     holds[relaxed & ~moved] = True
     if plain is not None:
-        done = plain[plain["status"].isin([Status.OK, Status.NO_REFERENCE])]
+        done = plain[plain["status"].isin(RELAXED)]
         ends = table["id"].map(dict(zip(done["id"], done["energy_per_atom"], strict=True)))
         known = relaxed & moved & ends.notna()
         holds[known] = (table["energy_per_atom"] <= ends + SAME_ENERGY)[known]
@@ -191,10 +189,11 @@ def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, so
     """
     import pandas as pd
 
+    from nucleate.energies.potential import load_potential
     from nucleate.evaluation.judgement import crystals_of as table_crystals
 
     after = screened[["id", *_FROM_SCREEN]].set_index("id")
-    done = after["status"].isin([Status.OK, Status.NO_REFERENCE]).to_numpy()
+    done = after["status"].isin(RELAXED).to_numpy()
     crystals = table_crystals(screened[done], relaxed=True)
     values = {name: pd.Series(np.nan, index=after.index) for name in MAGNETIZATIONS}
     wanted = "saturation_magnetization"
@@ -202,7 +201,7 @@ def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, so
         if wanted in oracle.columns:
             told = Oracle(oracle.predictor, (wanted,)).ask(crystals)[wanted]
             values["network_magnetization"][done] = np.array(told, dtype=float)
-        values["moments_magnetization"][done] = _moments(crystals)
+        values["moments_magnetization"][done] = magnetizations(crystals, load_potential(MOMENTS))
     after = after.assign(**values)
     after[wanted] = after[f"{source}_magnetization"]
     left = table.set_index("id")
@@ -210,31 +209,6 @@ def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, so
         if name in left:
             left.loc[after.index, name] = after[name]
     return left.join(after.drop(columns=[name for name in after if name in left])).reset_index()
-
-
-def _moments(crystals: Crystals) -> list[float]:
-    """µ₀M in T from the moments that CHGNet gives; NaN for a crystal that it fails on."""
-    from nucleate.energies.magnetism import potential_magnetization
-    from nucleate.energies.potential import load_potential
-
-    source = load_potential(MOMENTS)
-    found: list[float] = []
-    for start in range(0, len(crystals), EVALUATED_TOGETHER):
-        some = crystals[start : start + EVALUATED_TOGETHER]
-        try:
-            found += potential_magnetization(some, source).tolist()
-        except RuntimeError:
-            found += [_moment_alone(some[i : i + 1], source) for i in range(len(some))]
-    return found
-
-
-def _moment_alone(crystal: Crystals, source: Potential) -> float:
-    from nucleate.energies.magnetism import potential_magnetization
-
-    try:
-        return float(potential_magnetization(crystal, source))
-    except RuntimeError:  # one bad crystal never ends a hunt
-        return float("nan")
 
 
 def labelled(columns: Mapping[str, list[Any]], labels: Mapping[str, Any]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pydantic import Field
 from nucleate.campaign.design import FAMILY_CITATIONS, SAMPLED_TOGETHER, chunk_plan
 from nucleate.campaign.magnet_columns import CheapScreen, Oracle
 from nucleate.campaign.magnet_summary import base_rate
-from nucleate.campaign.models import CONFIG, PREDICTORS, WEIGHTS, check_weights, find_model, read_config, shipped_models
+from nucleate.campaign.models import WEIGHTS, check_weights, find_model, shipped_models
 from nucleate.campaign.predicting import load_predictor
 from nucleate.campaign.provenance import path_hash, versions
 from nucleate.campaign.rows import Row, read_rows
@@ -70,7 +70,7 @@ class HuntSettings(Settings):
 
 def default_models() -> tuple[str, ...]:
     """The shipped models of the two magnet papers; of another family where there is none."""
-    families = {entry.name: _family(entry.folder) for entry in shipped_models()}
+    families = {entry.name: entry.family for entry in shipped_models()}
     found = tuple(name for name, family in families.items() if family in MAGNET_FAMILIES)
     return found or tuple(name for name, family in families.items() if family == "pigen")[-1:]
 
@@ -78,10 +78,8 @@ def default_models() -> tuple[str, ...]:
 def default_predictor() -> str:
     """The shipped network of formation energy and magnetisation; "none" where there is none."""
     for entry in shipped_models():
-        if _family(entry.folder) in PREDICTORS:
-            answers = {str(item["name"]) for item in read_config(entry.folder)["config"].get("conditions", ())}  # type: ignore[arg-type]
-            if answers >= set(PREDICTED):
-                return entry.name
+        if entry.kind == "predictor" and set(entry.conditions) >= set(PREDICTED):
+            return entry.name
     return "none"
 
 
@@ -147,7 +145,7 @@ class Plan:
             entry = None if name == "none" else find_model(name)
             if entry is not None and entry.folder is not None:
                 hashes[name] = check_weights(entry.folder / WEIGHTS)
-                works += FAMILY_CITATIONS.get(_family(entry.folder), [])
+                works += FAMILY_CITATIONS.get(entry.family, [])
         files = {"structures": settings.structures, "data": settings.data}
         total = self.sources[-1].stop
         chunks = [
@@ -214,7 +212,3 @@ def _rows_of(path: Path) -> list[Row]:
 def _is_input(path: str) -> bool:
     """Whether a path is hashed as a whole; a run that was read goes on changing, and has its own record."""
     return not (Path(path) / "run.json").exists()
-
-
-def _family(folder: Path | None) -> str:
-    return "" if folder is None or not (folder / CONFIG).exists() else str(read_config(folder).get("family"))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from nucleate.campaign.magnet_columns import MAGNETIZATIONS, CheapScreen, labelled
-from nucleate.crystal.writing import write_whole
+from nucleate.crystal.writing import write_json, write_whole
+from nucleate.errors import RELAXED
 from nucleate.evaluation.magnet_hunt import BEFORE_RELAXATION
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def write_summary(
         write_whole(run.folder / name, rows.to_csv(index=False, float_format="%.6g").encode())
     path = run.folder / BASE
     if not path.exists():
-        write_whole(path, _json(base()))
+        write_json(path, base())
     end = dead_end(result, table)
     content = {
         "command": "magnets",
@@ -85,7 +86,7 @@ def write_summary(
         "relaxed": json.loads(relaxed.to_json(orient="records")),
         "finalists": json.loads(final.to_json(orient="records")),
     }
-    write_whole(run.folder / RECORD, _json(content))
+    write_json(run.folder / RECORD, content)
     structures = pd.DataFrame() if screened is None else screened.set_index("id").loc[final["id"]].reset_index()
     return content, structures
 
@@ -96,7 +97,7 @@ def success(table: pd.DataFrame, funnel: Funnel) -> dict[str, int]:
     from nucleate.evaluation.magnet_hunt import TARGETS
 
     tried = table["tried"]
-    converged = tried & _there(table, "energy_per_atom") & table["status"].isin(["ok", "no_reference"])
+    converged = tried & _there(table, "energy_per_atom") & table["status"].isin(RELAXED)
     meets = {rule.name: converged & (rule.verdicts(table) == PASSES) for rule in funnel.filters if rule.name in TARGETS}
     counts = {"tried": tried, "converged": converged, **meets, "both": meets[TARGETS[0]] & meets[TARGETS[1]]}
     return {name: int(rows.sum()) for name, rows in counts.items()}
@@ -203,7 +204,3 @@ def _flags(table: pd.DataFrame, name: str) -> pd.Series:
 
 def _there(table: pd.DataFrame, name: str) -> pd.Series:
     return table[name].notna() if name in table else pd.Series(False, index=table.index)
-
-
-def _json(content: Any) -> bytes:
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()

@@ -14,27 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.columns import input_schema
 from nucleate.campaign.design import candidate_id, open_or_create
-from nucleate.campaign.magnet_columns import (
-    MOMENTS,
-    scalar_schema,
-    symmetric,
-    with_relaxed,
-    with_symmetry_held,
-)
+from nucleate.campaign.magnet_columns import MOMENTS, scalar_schema, symmetric, with_relaxed, with_symmetry_held
 from nucleate.campaign.magnet_plan import HuntSettings, Plan
 from nucleate.campaign.magnet_summary import write_summary
-from nucleate.campaign.models import (
-    load_generator,
-)
+from nucleate.campaign.models import load_generator
 from nucleate.campaign.progress import Progress, counted, silent
 from nucleate.campaign.rows import Row, crystals_of, read_rows, structure_rows
 from nucleate.campaign.run_store import Run, locked, read_shard, write_shard
-from nucleate.campaign.screening import add_timing
+from nucleate.campaign.screening import add_timing, processor_seconds
 from nucleate.config import resolve_device
 from nucleate.errors import UserError
-from nucleate.evaluation.magnet_hunt import (
-    before_relaxation,
-)
+from nucleate.evaluation.magnet_hunt import before_relaxation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,12 +73,12 @@ def hunt(
         moved = set(table.loc[table["is_symmetrized"].eq(True), "id"])
         screened = _relaxed(run, RELAXED, _moved(survivors, moved, settings.symmetrize), settings, workers, progress)
         if screened is not None:
-            began = time.process_time()
+            began = processor_seconds()
             table = with_relaxed(table, screened, plan.oracle, plan.magnetization)
             if settings.symmetrize > 0:
                 twins = [row for row in survivors if row["id"] in moved]
                 table = with_symmetry_held(table, _relaxed(run, PLAIN, twins, settings, workers, progress))
-            add_timing(run, "magnetisation", time.process_time() - began, len(screened))
+            add_timing(run, "magnetisation", processor_seconds() - began, len(screened))
         content, finalists = write_summary(run, plan.funnel, table, screened, plan.base)
         _write_orderings(run, finalists, settings, progress)
     return content
@@ -105,7 +95,7 @@ def _generate(run: Run, plan: Plan, settings: HuntSettings, progress: Progress) 
             device = resolve_device(settings.device)
             generator = load_generator(source.name, device, settings.sampler, settings.guidance)
         for k, start, stop in todo:
-            began, worked = time.perf_counter(), time.process_time()
+            began, worked = time.perf_counter(), processor_seconds()
             if source.rows:
                 rows = list(source.rows[start - source.start : stop - source.start])
             else:
@@ -114,7 +104,7 @@ def _generate(run: Run, plan: Plan, settings: HuntSettings, progress: Progress) 
                 crystals = generator.sample(stop - start, plan.request, seed, first, told)
                 rows = structure_rows(crystals, [candidate_id(i) for i in range(start, stop)], generator.name)
             write_shard(run.generated_path(k), rows, input_schema())
-            add_timing(run, "generate", time.perf_counter() - began, stop - start, time.process_time() - worked)
+            add_timing(run, "generate", time.perf_counter() - began, stop - start, processor_seconds() - worked)
             progress("generate", stop, total)
     progress("generate", total, total)
 
@@ -124,10 +114,10 @@ def _sieve(run: Run, plan: Plan, progress: Progress) -> None:
     total = run.chunks[-1][1]
     for k, (start, stop) in enumerate(run.chunks):
         if not run.candidates_path(k).exists():
-            began, worked = time.perf_counter(), time.process_time()
+            began, worked = time.perf_counter(), processor_seconds()
             rows = plan.cheap.rows(read_rows(run.generated_path(k)))
             write_shard(run.candidates_path(k), rows, scalar_schema())
-            add_timing(run, "sieve", time.perf_counter() - began, stop - start, time.process_time() - worked)
+            add_timing(run, "sieve", time.perf_counter() - began, stop - start, processor_seconds() - worked)
         progress("sieve", stop, total)
 
 

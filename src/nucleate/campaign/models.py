@@ -55,6 +55,11 @@ class ModelEntry:
     folder: Path | None = None
 
     @property
+    def family(self) -> str:
+        """Family of its weights; empty for a searcher."""
+        return "" if self.folder is None else str(read_config(self.folder).get("family"))
+
+    @property
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that it was trained or tuned for; a searcher has none."""
         if self.folder is None:

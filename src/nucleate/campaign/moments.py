@@ -1,4 +1,4 @@
-"""Magnetisation of a run's relaxed crystals, from the moments that its potential puts on their sites."""
+"""Magnetisation of relaxed crystals, from the moments that a potential puts on their sites."""
 
 from __future__ import annotations
 
@@ -6,13 +6,39 @@ from typing import TYPE_CHECKING
 
 from nucleate.campaign.rejudging import run_settings
 from nucleate.campaign.run_store import Run, read_shard, write_shard
-from nucleate.errors import Status
+from nucleate.errors import RELAXED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TOGETHER = 64
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.energies.potential import Potential
+
+TOGETHER = 32
 """Crystals in one call of the potential."""
+
+
+def magnetizations(crystals: Crystals, potential: Potential) -> list[float]:
+    """µ₀M in T of the ferromagnetic alignment of each crystal; NaN for one that the potential fails on."""
+    from nucleate.energies.magnetism import potential_magnetization
+
+    found: list[float] = []
+    for start in range(0, len(crystals), TOGETHER):
+        some = crystals[start : start + TOGETHER]
+        try:
+            found += potential_magnetization(some, potential).tolist()
+        except RuntimeError:
+            found += [_alone(some[i : i + 1], potential) for i in range(len(some))]
+    return found
+
+
+def _alone(crystal: Crystals, potential: Potential) -> float:
+    from nucleate.energies.magnetism import potential_magnetization
+
+    try:
+        return float(potential_magnetization(crystal, potential))
+    except RuntimeError:  # one bad crystal never ends a run
+        return float("nan")
 
 
 def magnetization(run: Run) -> pd.DataFrame:
@@ -24,20 +50,19 @@ def magnetization(run: Run) -> pd.DataFrame:
     import numpy as np
     import pyarrow as pa
 
-    from nucleate.energies.magnetism import TESLA, potential_magnetization
+    from nucleate.energies.magnetism import TESLA
     from nucleate.energies.potential import load_potential
     from nucleate.evaluation.judgement import crystals_of
 
     path = run.folder / "judged" / "magnetization.parquet"
     if not path.exists():
         table = run.candidates()
-        there = np.flatnonzero(table["status"].isin([str(Status.OK), str(Status.NO_REFERENCE)]))
+        there = np.flatnonzero(table["status"].isin(RELAXED))
         values = np.full(len(table), np.nan)
         settings = run_settings(run)
-        potential = load_potential(settings.potential, settings.python)
-        for rows in np.split(there, range(TOGETHER, len(there), TOGETHER)):
-            if len(rows):
-                values[rows] = potential_magnetization(crystals_of(table.iloc[rows], relaxed=True), potential).numpy()
+        if len(there):
+            potential = load_potential(settings.potential, settings.python)
+            values[there] = magnetizations(crystals_of(table.iloc[there], relaxed=True), potential)
         schema = pa.schema([("saturation_magnetization", pa.float64())])
         write_shard(path, [{"saturation_magnetization": value} for value in values.tolist()], schema)
     found = read_shard(path).to_pandas()

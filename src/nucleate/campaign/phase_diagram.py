@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from nucleate.campaign.run_store import Run
 from nucleate.config import DesignSettings, ScreenSettings
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import SYMBOLS, parse_formula
-from nucleate.crystal.writing import write_whole
+from nucleate.crystal.writing import write_json, write_whole
 from nucleate.errors import Status, UserError
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def phase_diagram(
         "reference_phases": phases[["formula", "formation_energy", "source"]].to_dict("records"),
         "warnings": _warnings(diagram, phases["formula"].tolist()),
     }
-    write_whole(folder / RECORD, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(folder / RECORD, record)
     return diagram
 
 

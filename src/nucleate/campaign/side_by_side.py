@@ -10,7 +10,6 @@ OUT/comparison.csv, comparison.json
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,28 +28,32 @@ from nucleate.campaign.screen import screen
 from nucleate.campaign.sources import REQUESTS, Source, asked_sources
 from nucleate.campaign.targets import OF_THE_MOMENTS, TARGETS, Target, targets_of, unjudged
 from nucleate.config import DesignSettings, ScreenSettings
-from nucleate.crystal.writing import write_whole
+from nucleate.crystal.writing import write_json, write_whole
 from nucleate.errors import UserError
 from nucleate.evaluation.intervals import Rate, wilson
 from nucleate.evaluation.side_by_side import (
     ALL,
+    ALL_STAGES,
     COLUMNS,
     COMMON,
+    GENERATION,
     MOST_ATOMS,
     MOST_ELEMENTS,
+    NOT_ASKED,
+    ON_TARGET,
     common_subset,
     excluded_symbols,
     group_counts,
     measures,
     measures_of_reference,
+    rate_row,
 )
+from nucleate.evaluation.stability import is_sun
 
 if TYPE_CHECKING:
     from nucleate.data.reference import Reference
 
 RECORD, TABLE = "comparison.json", "comparison.csv"
-GENERATION, ALL_STAGES = "S.U.N. per core-hour of generation", "S.U.N. per core-hour, relaxation included"
-ON_TARGET, NOT_ASKED = "on target", "on target, not asked"
 _JUDGING = ("relax", "judge")
 
 
@@ -119,7 +122,7 @@ def side_by_side(
                 again = judged_by(run, name)
                 own += [measures_of_reference(again, labels[name]), _per_core_hour(again, costs, labels[name])]
             rates, refused = job.asked(source, per_request, run) if per_request else ([], {})
-            own.append(pd.DataFrame([_row(rate, ALL) for rate in rates], columns=list(COLUMNS)))
+            own.append(pd.DataFrame([rate_row(rate) | {"subset": ALL} for rate in rates], columns=list(COLUMNS)))
             parts += [part.assign(source=source.label) for part in own if len(part)]
             protocol = run.record["protocol"]
             cited |= set(run.record["citations"])
@@ -149,7 +152,7 @@ def side_by_side(
         "citations": sorted(cited),
         "warnings": warnings,
     }
-    write_whole(folder / RECORD, (json.dumps(record, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(folder / RECORD, record)
     return found
 
 
@@ -218,12 +221,6 @@ class _Job:
         return told
 
 
-def _row(rate: Rate, subset: str) -> dict[str, Any]:
-    low, high = rate.interval
-    shares = {"value": rate.value, "low": low, "high": high, "count": rate.count, "total": rate.total}
-    return {"subset": subset, "metric": rate.name, "group": rate.group, **shares}
-
-
 def _measured(run: Run, target: Target) -> pd.DataFrame:
     """The candidates with the column of a target."""
     table = run.candidates()
@@ -255,7 +252,7 @@ def _costs(run: Run) -> dict[str, float | None]:
 def _per_core_hour(candidates: pd.DataFrame, costs: Mapping[str, float | None], reference: str) -> pd.DataFrame:
     """S.U.N. crystals per core-hour; those of the subset per core-hour spent on all, which is what they cost."""
     made, judged = costs["generation"], costs["relaxation and judging"]
-    sun = candidates["is_stable"].eq(True) & candidates["is_unique"].eq(True) & candidates["is_novel"].eq(True)
+    sun = is_sun(candidates)
     n = len(candidates)
     rows = []
     for subset, mask in ((ALL, sun), (COMMON, sun & common_subset(candidates).astype(bool))):

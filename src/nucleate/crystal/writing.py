@@ -6,12 +6,14 @@ one by one: there are thousands, and each would take milliseconds.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from nucleate.errors import UserError
 
@@ -36,6 +38,15 @@ def write_whole(path: Path, content: bytes) -> None:
                 scratch.unlink(missing_ok=True)
             raise
         _sync(path.parent)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain data as indented JSON, whole or not at all.
+
+    Raises:
+        UserError: The place cannot be written or the disk is full.
+    """
+    write_whole(path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nucleate.descriptors.registry import DESCRIPTORS
-from nucleate.errors import Status, UserError
+from nucleate.errors import RELAXED, Status, UserError
 
 Comparison = Literal["<", "<=", ">", ">=", "=", "<x<", "<=x<=", "known"]
 Stage = Literal["generated", "relaxed", "final"]
@@ -26,7 +26,6 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 PASSES, LOW, HIGH, FAILS, UNDEFINED = "passes", "too low", "too high", "fails", "undefined"
 """What a filter says of a row; ``fails`` is a wrong flag or another number than the one asked for."""
 
-_RELAXED = frozenset({str(Status.OK), str(Status.NO_REFERENCE)})
 _ONLY_RELAXED = frozenset(
     {"energy_per_atom", "formation_energy", "energy_above_hull", "n_competing_phases", "relaxed_space_group",
      "rmsd_to_relaxed", "rmsd_matched", "is_stable"}
@@ -254,7 +253,7 @@ class Filter:
         values = pd.to_numeric(candidates[self.column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         values = np.where(np.isfinite(values), values, np.nan)
         if self.stage == "relaxed" and "status" in candidates:
-            values = np.where(candidates["status"].astype(str).isin(_RELAXED), values, np.nan)
+            values = np.where(candidates["status"].astype(str).isin(RELAXED), values, np.nan)
         return values
 
 

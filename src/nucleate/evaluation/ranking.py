@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from nucleate.errors import Status
+from nucleate.evaluation.stability import is_sun
 
 
 def rank_order(candidates: pd.DataFrame) -> pd.Index:
@@ -15,12 +16,11 @@ def rank_order(candidates: pd.DataFrame) -> pd.Index:
     stable, unique and novel at once, then first occurrences before repeats, then the smaller energy above the
     hull (unknown last), then the row's own order. Unknown flags of quality count as not shown.
     """
-    shown = candidates[["is_stable", "is_unique", "is_novel"]].eq(True)
     keys = pd.DataFrame(index=candidates.index)
     keys["failed"] = candidates["status"] != Status.OK
     keys["misses"] = candidates["meets_request"].eq(False).fillna(False).astype(bool)
-    keys["not_sun"] = ~shown.fillna(False).astype(bool).all(axis=1)
-    keys["repeat"] = ~shown["is_unique"].fillna(False).astype(bool)
+    keys["not_sun"] = ~is_sun(candidates)
+    keys["repeat"] = ~candidates["is_unique"].eq(True).fillna(False).astype(bool)
     keys["distance"] = candidates["energy_above_hull"].fillna(np.inf)
     return keys.sort_values(list(keys.columns), kind="stable").index
 

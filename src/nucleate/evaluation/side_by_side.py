@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nucleate.crystal.elements import SYMBOLS
-from nucleate.errors import Status
+from nucleate.errors import RELAXED, Status
 from nucleate.evaluation.distributions import jensen_shannon
 from nucleate.evaluation.funnel import Funnel, apply_funnel
 from nucleate.evaluation.intervals import Rate
@@ -33,6 +33,10 @@ OF_THE_REFERENCE = (
 )
 """What is measured again with each further reference."""
 GROUP_DISTANCE = {"as generated": "space_group", "relaxed": "relaxed_space_group"}
+GENERATION, ALL_STAGES = "S.U.N. per core-hour of generation", "S.U.N. per core-hour, relaxation included"
+ON_TARGET, NOT_ASKED = "on target", "on target, not asked"
+DISTANCE, CHANCE = "space-group distance to the data", "the same of as many crystals of the data"
+"""Names of metrics."""
 COLUMNS = ("subset", "reference", "metric", "group", "value", "low", "high", "count", "total", "median")
 """Of :func:`measures`; ``low`` to ``high`` is a 95 % interval, missing where there is none."""
 
@@ -82,7 +86,7 @@ def measures(
         rows = rows.reset_index(drop=True)
         found.append(_summary(rows).assign(subset=subset))
         extra = [*_rates(rows), *_steps(funnel, rows)]
-        found.append(pd.DataFrame([_row(rate) for rate in extra]).assign(subset=subset))
+        found.append(pd.DataFrame([rate_row(rate) for rate in extra]).assign(subset=subset))
         if groups is not None:
             found.append(pd.DataFrame(list(_distances(rows, groups[subset]))).assign(subset=subset))
     return pd.concat(found, ignore_index=True).assign(reference=reference).reindex(columns=list(COLUMNS))
@@ -116,7 +120,7 @@ def _summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _rates(rows: pd.DataFrame) -> Iterator[Rate]:
     n = len(rows)
-    ended = rows["status"].isin([str(Status.OK), str(Status.NO_REFERENCE)])
+    ended = rows["status"].isin(RELAXED)
     on_hull = rows["status"].eq(str(Status.OK)) & pd.to_numeric(rows["energy_above_hull"]).le(0)
     yield Rate("relaxed", "all", int(ended.sum()), n)
     yield Rate("on or below the hull", "all", int(on_hull.sum()), n)
@@ -137,18 +141,19 @@ def _steps(funnel: Funnel | None, rows: pd.DataFrame) -> Iterator[Rate]:
 
 
 def _distances(rows: pd.DataFrame, data: Mapping[str, int]) -> Iterator[dict[str, object]]:
-    ended = rows["status"].isin([str(Status.OK), str(Status.NO_REFERENCE)])
+    ended = rows["status"].isin(RELAXED)
     for state, column in GROUP_DISTANCE.items():
         groups = pd.to_numeric(rows[column], errors="coerce")[ended if state == "relaxed" else slice(None)].dropna()
         counts = group_counts(groups)
         for metric, value in (
-            ("space-group distance to the data", jensen_shannon(counts, data)),
-            ("the same of as many crystals of the data", chance_distance(data, len(groups))),
+            (DISTANCE, jensen_shannon(counts, data)),
+            (CHANCE, chance_distance(data, len(groups))),
         ):
             yield {"metric": metric, "group": state, "value": value, "count": len(groups), "total": len(rows)}
 
 
-def _row(rate: Rate) -> dict[str, object]:
+def rate_row(rate: Rate) -> dict[str, object]:
+    """A rate with its interval under the names of ``COLUMNS``."""
     low, high = rate.interval
     return {
         "metric": rate.name,

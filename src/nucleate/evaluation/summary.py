@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nucleate.descriptors.registry import DESCRIPTORS
-from nucleate.errors import Status
+from nucleate.errors import RELAXED
 from nucleate.evaluation.comparison import comparison_lines
 from nucleate.evaluation.funnel import FunnelResult
 from nucleate.evaluation.intervals import Mean, Rate
@@ -233,7 +233,7 @@ def _p1(candidates: pd.DataFrame, group: str) -> list[Rate]:
         if column in candidates:
             found = pd.to_numeric(candidates[column], errors="coerce")
             if column == "relaxed_space_group" and "status" in candidates:
-                found = found[candidates["status"].isin([str(Status.OK), str(Status.NO_REFERENCE)])]
+                found = found[candidates["status"].isin(RELAXED)]
             found = found[found > 0]
             rates.append(Rate(name, group, int((found == 1).sum()), len(found)))
     if "rmsd_matched" in candidates:

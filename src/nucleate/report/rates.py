@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from nucleate.errors import Status
+from nucleate.errors import RELAXED, Status
 from nucleate.evaluation.filters import Filter
 from nucleate.evaluation.funnel import Funnel, apply_funnel
 from nucleate.evaluation.funnels import sun
@@ -62,7 +62,7 @@ def relaxed_rate(run: RunData) -> Rate:
 
 
 def _relaxed(table: pd.DataFrame) -> pd.Series:
-    return table["status"].isin([str(Status.OK), str(Status.NO_REFERENCE)])
+    return table["status"].isin(RELAXED)
 
 
 @dataclass(frozen=True)

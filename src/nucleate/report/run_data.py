@@ -12,7 +12,7 @@ import pandas as pd
 
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import NUMBERS, SYMBOLS
-from nucleate.errors import Status, UserError
+from nucleate.errors import UserError
 from nucleate.evaluation.ranking import rank_order
 
 FORMAT_VERSION = 1
@@ -193,12 +193,6 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     if "rank" in table:
         return table.sort_values("rank", kind="stable").drop(columns="rank")
     return table.loc[rank_order(table)]
-
-
-def sun(table: pd.DataFrame) -> pd.Series:
-    """Rows that are shown to be stable, unique and novel; unknown counts as not shown."""
-    flags = table[["is_stable", "is_unique", "is_novel"]].fillna(False).astype(bool)
-    return flags.all(axis=1) & (table["status"] == Status.OK)
 
 
 def _conditions(record: dict[str, Any], warnings: list[str]) -> Conditions:

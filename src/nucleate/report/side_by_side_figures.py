@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nucleate.evaluation.side_by_side import ALL
+from nucleate.evaluation.side_by_side import ALL, ALL_STAGES, GENERATION
 from nucleate.evaluation.summary import ATOM_BINS
 from nucleate.report.document import asset
 from nucleate.report.markup import compact, percent, text
 from nucleate.report.plots import N_COLOURS, Series, curves, stacked_bars
-from nucleate.report.side_by_side_tables import ALL_STAGES, GENERATION, SIZES, Compared
+from nucleate.report.side_by_side_tables import SIZES, Compared
 from nucleate.report.svg import Scale, axes, figure, line, mark, ticks, words
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system
 

@@ -12,14 +12,12 @@ from typing import Any
 import pandas as pd
 
 from nucleate.errors import UserError
-from nucleate.evaluation.side_by_side import ALL
+from nucleate.evaluation.side_by_side import ALL, ALL_STAGES, CHANCE, DISTANCE, GENERATION, NOT_ASKED, ON_TARGET
 from nucleate.evaluation.summary import ATOM_BINS
 from nucleate.report.markup import MISSING, compact, number, percent
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS
 
-GENERATION, ALL_STAGES = "S.U.N. per core-hour of generation", "S.U.N. per core-hour, relaxation included"
 RMSD, HULL = "RMSD to the relaxed structure (Å)", "energy above hull (eV/atom)"
-DISTANCE, CHANCE = "space-group distance to the data", "the same of as many crystals of the data"
 SIZES = tuple(f"{low}-{high} atoms" for low, high in ATOM_BINS)
 
 
@@ -201,8 +199,8 @@ def requests(found: Compared) -> list[Table]:
         where = str(one["where"])
         cells = []
         for source in made:
-            cell = share(found.get(source, "on target", reference="", group=where))
-            free = found.get(source, "on target, not asked", reference="", group=where)
+            cell = share(found.get(source, ON_TARGET, reference="", group=where))
+            free = found.get(source, NOT_ASKED, reference="", group=where)
             cells.append(cell if free is None or cell == MISSING else f"{cell}; not asked {percent(free['value'])}")
         rows.append((where, str(one["counts_if"]), *cells))
     note = (

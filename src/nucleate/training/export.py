@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from nucleate.crystal.writing import write_whole
+from nucleate.crystal.writing import write_json, write_whole
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "card.md"
 
@@ -73,7 +72,7 @@ def write_model(folder: Path, weights: Mapping[str, Tensor], facts: ModelFacts) 
     write_whole(folder / WEIGHTS, data)
     write_whole(folder / CARD, card(facts, count, stored, len(data)).encode())
     # Last, since it is what makes a folder a model.
-    write_whole(folder / CONFIG, (json.dumps(config, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(folder / CONFIG, config)
     return digest
 
 

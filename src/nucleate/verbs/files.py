@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 
 def write_report(run: str | Path) -> Path:
     """Build the page of a run, a hunt for magnets or a comparison again; returns where it lies."""
-    from nucleate.report.magnets import build_magnets
-    from nucleate.report.page import build_report
-    from nucleate.report.side_by_side import build_comparison
-
     folder = Path(run)
     if (folder / "magnets.json").exists():
+        from nucleate.report.magnets import build_magnets
+
         return build_magnets(folder)
-    compared = (folder / "comparison.json").exists() and not (folder / "run.json").exists()
-    return build_comparison(folder) if compared else build_report(folder)
+    if (folder / "comparison.json").exists() and not (folder / "run.json").exists():
+        from nucleate.report.side_by_side import build_comparison
+
+        return build_comparison(folder)
+    from nucleate.report.page import build_report
+
+    return build_report(folder)
 
 
 def convert(source: str | Path, target: str | Path) -> int:
