@@ -72,6 +72,18 @@ def test_a_training_is_gone_on_with_only_when_asked(tmp_path):
         trained(tmp_path, resume=True, overrides={"hidden": "6"})
 
 
+def test_a_system_held_out_leaves_nothing_behind(tmp_path):
+    folder = trained(tmp_path, 6, hold_out=["Li-F"])
+    data = json.loads((folder / "config.json").read_text())["data"]
+    assert (data["training crystals"], data["withheld: Li-F and its subsystems"]) == (3, 3)
+    made = load_generator(str(folder)).sample(8, seed=2)
+    assert not (made.numbers == 3).any()
+    with pytest.raises(UserError, match="--hold-out-system"):
+        trained(tmp_path / "all", 6, hold_out=["Li-Na-F"])
+    with pytest.raises(UserError, match="Qq"):
+        trained(tmp_path / "none", 6, hold_out=["Li-Qq"])
+
+
 def test_what_the_family_cannot_take_is_left_out(tmp_path):
     with pytest.raises(UserError, match="no crystal to train on"):
         trained(tmp_path, overrides={"max_atoms": "1"})

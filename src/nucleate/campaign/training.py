@@ -57,6 +57,7 @@ def train_family(
     overrides: Mapping[str, str],
     out: Path,
     *,
+    hold_out: Sequence[str] = (),
     seed: int = 0,
     device: str = "cpu",
     resume: bool = False,
@@ -69,6 +70,7 @@ def train_family(
         dataset: Structures; those that the family cannot take are left out and counted in the card.
         overrides: Settings of the family and of :class:`nucleate.training.config.TrainConfig`, as text.
         out: The model's folder; its name becomes the model's.
+        hold_out: Chemical systems such as ``Al-Mg-O`` of which nothing is learned, subsystems included.
         seed: Of everything that is drawn.
         device: Where to train.
         resume: Go on with the training found in ``out``.
@@ -84,6 +86,7 @@ def train_family(
     from nucleate.training.trainer import Trainer
 
     module, preset = family_module(family)
+    dataset, withheld = _without(dataset, hold_out)
     folder, name = training_folder(out, resume), out.resolve().name
     how, what = sorted_settings(overrides, TrainConfig.model_fields, module.SETTINGS)
     config = TrainConfig.checked({**getattr(module, "TRAINING", {}), "seed": seed, **how}, where="--set")
@@ -119,6 +122,7 @@ def train_family(
                 "origin": Path(dataset.source).name,
                 "sha256": dataset.digest,
                 **counted(train, validation),
+                **withheld,
                 "left out (too large, unknown elements, degenerate cells)": len(dataset)
                 - len(train)
                 - (0 if validation is None else len(validation)),
@@ -130,6 +134,19 @@ def train_family(
         ),
     )
     return out
+
+
+def _without(dataset: Dataset, systems: Sequence[str]) -> tuple[Dataset, dict[str, int]]:
+    """The rows outside the systems, and how many each of them took away."""
+    from nucleate.data.splits import hold_out_system
+
+    withheld = {}
+    for system in systems:
+        dataset, inside = hold_out_system(dataset, system)
+        withheld[f"withheld: {system} and its subsystems"] = len(inside)
+    if not len(dataset):
+        raise UserError("--hold-out-system", ", ".join(systems), "systems that leave something to train on")
+    return dataset, withheld
 
 
 def training_folder(out: Path, resume: bool) -> Path:

@@ -24,6 +24,14 @@ def command(
         list[str] | None,
         typer.Option("--property", help="A column that a predictor learns; repeat for more.", metavar="COLUMN"),
     ] = None,
+    hold_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--hold-out-system",
+            help="Learn nothing of a chemical system and its subsystems, to explore it later; repeat for more.",
+            metavar="SYSTEM",
+        ),
+    ] = None,
     log10: Annotated[bool, typer.Option("--log10", help="A predictor learns logarithms.")] = False,
     seed: options.Seed = 0,
     device: options.Device = "auto",
@@ -46,6 +54,8 @@ def command(
     predicts = family == "predictor"
     if not predicts and (property_ or log10):
         raise UserError("--property", f"the family {family!r}", "predictor, which alone learns columns this way")
+    if predicts and hold_out:
+        raise UserError("--hold-out-system", "the family 'predictor'", "a family that generates")
     with resumable(out), shown_progress("steps") as progress:
         if predicts:
             folder = verbs.train_predictor(
@@ -54,8 +64,9 @@ def command(
             )  # fmt: skip
         else:
             folder = verbs.train(
-                family, data, out, settings, seed=seed, device=device, resume=resume, progress=progress
-            )
+                family, data, out, settings, hold_out=hold_out or (), seed=seed, device=device, resume=resume,
+                progress=progress,
+            )  # fmt: skip
     if as_json:
         print_json({"model": str(folder)})
     else:

@@ -24,12 +24,15 @@ def train(
     out: str | Path,
     overrides: Mapping[str, str] | None = None,
     *,
+    hold_out: Iterable[str] = (),
     seed: int = 0,
     device: str = "auto",
     resume: bool = False,
     progress: Progress = silent,
 ) -> Path:
     """Train a family on a data set; returns the model's folder.
+
+    ``hold_out`` names chemical systems such as ``Al-Mg-O`` that nothing is learned of, subsystems included.
 
     Raises:
         UserError: The family, a setting or the data are not usable.
@@ -42,6 +45,7 @@ def train(
         load_dataset(data),
         dict(overrides or {}),
         Path(out),
+        hold_out=tuple(hold_out),
         seed=seed,
         device=resolve_device(device),
         resume=resume,
