@@ -18,16 +18,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.writing import write_whole
+from nucleate.data.bulk_moduli import PART, table_of
 from nucleate.data.dataset import load_dataset
 from nucleate.data.literature import load_literature
 from nucleate.energies.chgnet import CHGNetPotential
-from nucleate.energies.equation_of_state import EquationOfState, equations_of_state
-
-PART = 64
-LARGEST_RESIDUAL = 0.005
-"""eV an atom; energies that a smooth curve does not describe give no modulus."""
 
 KITTEL = "C. Kittel, Introduction to Solid State Physics, 8th ed., Wiley (2005), chapter 3, table 3"
 COHEN = "P. K. Lam, M. L. Cohen, G. Martinez, Phys. Rev. B 35, 9190 (1987), table I, measured values quoted there"
@@ -49,25 +44,6 @@ MEASURED = (
 )  # fmt: skip
 
 
-def table_of(found: EquationOfState, crystals: Crystals, ids: list[str]) -> pd.DataFrame:
-    """Rows with a status; energies and volumes are those of an atom."""
-    atoms = crystals.n_atoms.double()
-    table = pd.DataFrame(
-        {
-            "material_id": ids,
-            "bulk_modulus": found.bulk_modulus.numpy(),
-            "bulk_modulus_derivative": found.derivative.numpy(),
-            "volume_per_atom": (found.volume / atoms).numpy(),
-            "volume_ratio": (found.volume / crystals.volume.double()).numpy(),
-            "residual": (found.residual / atoms).numpy(),
-        }
-    )
-    status = np.where(table["bulk_modulus"].isna(), "no_minimum", "ok")
-    table["status"] = np.where(table["residual"] > LARGEST_RESIDUAL, "not_smooth", status)
-    table.loc[table["status"] != "ok", "bulk_modulus"] = np.nan
-    return table
-
-
 def run(source: Path, work: Path, limit: int | None) -> pd.DataFrame:
     """All rows of a table in its order, part by part."""
     dataset = load_dataset(source)
@@ -81,8 +57,9 @@ def run(source: Path, work: Path, limit: int | None) -> pd.DataFrame:
         path = work / f"part-{start:06d}-{len(rows)}.csv"
         if not path.exists():
             crystals = dataset.crystals[torch.from_numpy(rows)]
-            table = table_of(equations_of_state(crystals, potential), crystals, [dataset.ids[i] for i in rows])
-            write_whole(path, table.assign(row=rows).to_csv(index=False).encode())
+            table = table_of(crystals, potential).assign(row=rows)
+            table.insert(0, "material_id", [dataset.ids[i] for i in rows])
+            write_whole(path, table.to_csv(index=False).encode())
             done += len(rows)
             each = (time.process_time() - started) / done
             sys.stderr.write(f"{start + len(rows)} of {len(order)} crystals, {1e3 * each:.0f} ms each\n")
@@ -95,8 +72,8 @@ def literature() -> pd.DataFrame:
     crystals, table = load_literature()
     place = {name: i for i, name in enumerate(table["id"])}
     some = crystals[[place[name] for name, _, _ in MEASURED]]
-    found = equations_of_state(some, CHGNetPotential())
-    rows = table_of(found, some, [name for name, _, _ in MEASURED])
+    rows = table_of(some, CHGNetPotential())
+    rows.insert(0, "material_id", [name for name, _, _ in MEASURED])
     return rows.assign(measured=[value for _, value, _ in MEASURED], source=[source for _, _, source in MEASURED])
 
 
@@ -125,7 +102,9 @@ def main() -> None:
         counts = ", ".join(f"{count} {status}" for status, count in table["status"].value_counts().items())
         sys.stdout.write(f"{counts}; {table['bulk_modulus'].describe().to_dict()}\n")
         if arguments.out is not None:
-            table.to_csv(arguments.out, index=False)
+            volume = table["volume_per_atom"] / table["volume_ratio"]
+            kept = {"material_id": table["material_id"], "volume_per_atom": volume.round(3)}
+            pd.DataFrame({**kept, "bulk_modulus": table["bulk_modulus"].round(1)}).to_csv(arguments.out, index=False)
 
 
 if __name__ == "__main__":

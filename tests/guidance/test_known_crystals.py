@@ -12,7 +12,7 @@ def known(size=2000, seed=0):
     labels = torch.stack([(template - 4.5) / 3 + 0.05 * torch.randn(size, generator=generator),
                           torch.randn(size, generator=generator)], 1)  # fmt: skip
     crystals = KnownCrystals()
-    crystals.fit(template, labels)
+    crystals.fit(template, torch.zeros(size, 2), labels)
     return crystals
 
 
@@ -48,7 +48,7 @@ def test_a_target_far_from_every_label_takes_the_nearest():
 
 def test_missing_labels_do_not_answer_and_do_not_stop():
     crystals = KnownCrystals()
-    crystals.fit(torch.tensor([0, 1, -1, 2]), torch.tensor([[0.0], [torch.nan], [0.0], [torch.nan]]))
+    crystals.fit(torch.tensor([0, 1, -1, 2]), torch.zeros(4, 2), torch.tensor([[0.0], [torch.nan], [0.0], [torch.nan]]))
     assert crystals.template.tolist() == [0, 1, 2]
     assert set(draw(crystals, [1.0]).tolist()) == {0}
     only = torch.zeros(10)
@@ -62,3 +62,26 @@ def test_a_crystal_is_drawn_the_same_alone():
     u = torch.rand(600, generator=torch.Generator().manual_seed(4))
     whole = crystals.draw(asked, torch.ones(10), u)
     assert torch.equal(crystals.draw(asked[300:310], torch.ones(10), u[300:310]), whole[300:310])
+
+
+def test_parents_share_the_draw_with_labels():
+    crystals = known()
+    parents = torch.where(crystals.template >= 7, 1.0, 0.0).double()
+    parents[crystals.template == 8] = 0.25
+    u = (torch.arange(20_000) + 0.5) / 20_000
+    which = crystals.draw(torch.full((20_000, 2), torch.nan), torch.ones(10), u, parents)
+    share = torch.bincount(which, minlength=10) / 20_000
+    expected = torch.zeros(10, dtype=torch.float64).index_add(0, crystals.template.long(), parents)
+    torch.testing.assert_close(share.double(), expected / expected.sum(), atol=1e-3, rtol=0)
+    labelled = crystals.draw(
+        torch.tensor([[(9 - 4.5) / 3, torch.nan]]).expand(500, -1), torch.ones(10), u[:500], parents
+    )
+    assert set(labelled.tolist()) == {9}
+
+
+def test_elements_of_further_crystals_come_behind():
+    crystals = known()
+    crystals.extend(torch.tensor([3, -1]), torch.tensor([[8, 9, 11], [1, 1, 1]]), torch.zeros(2, 3))
+    assert crystals.elements[-1].tolist() == [8, 9, 11]
+    assert crystals.elements.shape == (2001, 3)
+    assert crystals.labels.shape == (2001, 3)

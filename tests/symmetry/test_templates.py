@@ -178,3 +178,16 @@ def test_real_crystals_give_templates_of_their_groups(real_crystals):
     crystals = placed(templates, torch.arange(len(templates)), seed=5)
     hit = sum(group(crystals, i) == int(templates.groups[i]) for i in range(len(templates)))
     assert hit >= 0.97 * len(templates)
+
+
+def test_members_are_the_elements_of_the_classes(primitive):
+    fitted = OrbitTemplates()
+    crystals = fitted.fit(primitive)
+    at = crystals.crystal_fields["template"].clone()
+    at[3] = -1
+    members = fitted.members(at, crystals.numbers)
+    for i, row in enumerate(members.tolist()):
+        counted = torch.bincount(crystals.sites(i)[0], minlength=101)
+        sizes = fitted.class_sizes[at[i]].tolist()
+        expected = [] if i == 3 else [(int(counted[z]), z) for z in counted.nonzero().flatten().tolist()]
+        assert sorted((size, z) for size, z in zip(sizes, row, strict=True) if z) == sorted(expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Annotated
 
@@ -126,3 +127,30 @@ def potentials(
             f"95 % of held-out crystals score at most {value:.4f} ({name})" for name, value in table.thresholds.items()
         )
     )
+
+
+@app.command("bulk-moduli", epilog="Example: nucleate data bulk-moduli structures.csv.gz -o with_moduli.csv.gz")
+def bulk_moduli(
+    path: options.Structures,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The structures' table with one column more.")],
+    as_json: options.Json = False,
+) -> None:
+    """Add bulk moduli (GPa): shipped ones of Materials Project structures, CHGNet's equation of state of others."""
+    from nucleate.cli.outcome import note, print_json
+    from nucleate.cli.progress import shown_progress
+    from nucleate.crystal.cif_writer import cif_texts
+    from nucleate.crystal.writing import write_whole
+    from nucleate.data.bulk_moduli import bulk_moduli as moduli
+    from nucleate.data.dataset import load_dataset
+
+    dataset = load_dataset(path)
+    with shown_progress("crystals") as progress:
+        values = moduli(dataset, lambda done, total: progress("equation of state", done, total))
+    known = sum(value == value for value in values.tolist())
+    table = dataset.table.assign(bulk_modulus=values, cif=cif_texts(dataset.crystals, dataset.ids, None))
+    content = table.to_csv(index=False).encode()
+    write_whole(out, gzip.compress(content) if out.suffix == ".gz" else content)
+    if as_json:
+        print_json({"table": str(out), "crystals": len(dataset), "with_bulk_modulus": known})
+    else:
+        note(f"{known:,} of {len(dataset):,} crystals with a bulk modulus in {out}")

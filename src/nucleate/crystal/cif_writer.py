@@ -25,8 +25,8 @@ METHOD = "Nucleate"
 """Value of ``_audit_creation_method`` in every file, by which a reader knows that ``_audit_block_code`` is the id."""
 
 
-def cif_texts(crystals: Crystals, ids: Sequence[str], symprec: float = SYMPREC) -> list[str]:
-    """One data block per crystal.
+def cif_texts(crystals: Crystals, ids: Sequence[str], symprec: float | None = SYMPREC) -> list[str]:
+    """One data block per crystal; with ``symprec`` None all in P1, in their own cells.
 
     A crystal with symmetry is written as the conventional cell of its space group (standard setting, refined
     coordinates), with the operations and one site per orbit with its Wyckoff letter. Without symmetry, its
@@ -36,9 +36,11 @@ def cif_texts(crystals: Crystals, ids: Sequence[str], symprec: float = SYMPREC) 
     names = block_names(ids)
     counts = compositions(crystals)
     texts = []
-    for i, dataset in enumerate(search(crystals, symprec)):
+    found = [None] * len(crystals) if symprec is None else search(crystals, symprec)
+    tolerance = symprec or 0.0
+    for i, dataset in enumerate(found):
         head = [f"data_{names[i]}", f"_audit_creation_method   '{METHOD}'", f"_audit_block_code   {_quoted(ids[i])}"]
-        body = _symmetric(dataset, counts[i], symprec) if dataset is not None and dataset.number > 1 else None
+        body = _symmetric(dataset, counts[i], tolerance) if dataset is not None and dataset.number > 1 else None
         texts.append("\n".join([*head, *(body or _plain(crystals, i, counts[i]))]) + "\n")
     return texts
 

@@ -29,6 +29,7 @@ from nucleate.guidance.redraw import redrawn
 from nucleate.guidance.request import Plan, Request
 from nucleate.guidance.training_labels import fitted_conditions, labels_of
 from nucleate.representations.cells import CellVectors
+from nucleate.search.parents import parent_weights
 from nucleate.symmetry.site_features import WIDTH, site_features
 from nucleate.symmetry.templates import OrbitTemplates
 from nucleate.symmetry.ties import described, ties_of
@@ -150,7 +151,8 @@ class JointModel(nn.Module):
         if not self.config.templates:
             return self.prepared(crystals)
         placed = self.templates.fit(crystals)
-        self.known.fit(placed.crystal_fields["template"], self._standardised_labels(placed))
+        at = placed.crystal_fields["template"]
+        self.known.fit(at, self.templates.members(at, placed.numbers), self._standardised_labels(placed))
         return self._ready(described(placed, self.templates))
 
     def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
@@ -168,7 +170,8 @@ class JointModel(nn.Module):
         own = OrbitTemplates()
         placed = own.fit(crystals)
         at = placed.crystal_fields["template"]
-        self.known.extend(torch.where(at < 0, at, at + len(self.templates)), self._standardised_labels(placed))
+        moved = torch.where(at < 0, at, at + len(self.templates))
+        self.known.extend(moved, own.members(at, placed.numbers), self._standardised_labels(placed))
         self.templates.extend(own)
         return self._ready(described(placed, own))
 
@@ -297,6 +300,7 @@ class JointModel(nn.Module):
             self.templates if by_template else None,
             self.known if len(self.templates) else None,
             self.strengths if guidance is None else guidance,
+            parent_weights,
         )
         plan = request.plan(seed, start, n)
 
@@ -313,7 +317,8 @@ class JointModel(nn.Module):
                     progress(walks // settings.draws)
             return Crystals.concatenate(parts)[torch.argsort(torch.cat([rows[:0], *order]))]
 
-        crystals = redrawn(draw, n, settings.draws, settings.symmetrize)
+        system = request.conditions.chemical_system is not None and request.conditions.composition is None
+        crystals = redrawn(draw, n, settings.draws, settings.symmetrize, balanced=system)
         if progress is not None:
             progress(n)
         return crystals

@@ -1,4 +1,4 @@
-"""Templates that go with asked labels: those of training crystals whose labels are near.
+"""Templates that go with a request: those of training crystals whose labels, or whose elements, are near.
 
 Complexity, for one, is nearly a property of the template, so a template drawn without regard to the request could
 leave nothing to steer. Drawing training crystals by a kernel on their labels is drawing from p(template | labels).
@@ -14,48 +14,60 @@ NEAREST = 64
 """Training crystals that a kernel spans at least."""
 NARROWEST = 0.1
 """Smallest width of the kernel, in standard deviations of the labels."""
+LEAST_SHARE = 1e-4
+"""Parents of less weight are none: their labels would otherwise decide."""
 _CHUNK = 256
 
 
 class KnownCrystals(nn.Module):
-    """Templates and standardised labels of R training crystals.
+    """Templates, elements and standardised labels of R training crystals.
 
     Attributes:
         template: Row of each crystal's template, shape (R,).
+        elements: Atomic number of each of its classes, 0 beyond them, shape (R, K).
         labels: Labels in standard deviations from their mean, NaN where missing, shape (R, C).
     """
 
     template: Tensor
+    elements: Tensor
     labels: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("template", torch.zeros(0, dtype=torch.int16))
+        self.register_buffer("elements", torch.zeros(0, 0, dtype=torch.uint8))
         self.register_buffer("labels", torch.zeros(0, 0))
 
-    def fit(self, template: Tensor, labels: Tensor) -> None:
-        """Keep the crystals that have a template (>= 0, shape (R,)) with their labels (R, C)."""
+    def fit(self, template: Tensor, elements: Tensor, labels: Tensor) -> None:
+        """Keep the crystals that have a template (>= 0, shape (R,)): elements of classes (R, K), labels (R, C)."""
         kept = template >= 0
         self.register_buffer("template", template[kept].to(torch.int16))
+        self.register_buffer("elements", elements[kept].to(torch.uint8))
         self.register_buffer("labels", labels[kept].to(torch.float16).float())
 
-    def extend(self, template: Tensor, labels: Tensor) -> None:
+    def extend(self, template: Tensor, elements: Tensor, labels: Tensor) -> None:
         """Add crystals with ``labels`` (R', C') of more conditions than before; those that were there have none."""
         before = F.pad(self.labels, (0, labels.shape[1] - self.labels.shape[1]), value=torch.nan)
         kept = template >= 0
+        width = max(elements.shape[1], self.elements.shape[1])
+        old, new = (F.pad(one, (0, width - one.shape[1])) for one in (self.elements, elements[kept].to(torch.uint8)))
+        self.register_buffer("elements", torch.cat([old, new]))
         self.register_buffer("template", torch.cat([self.template, template[kept].to(torch.int16)]))
         self.register_buffer("labels", torch.cat([before, labels[kept].to(torch.float16).float()]))
 
-    def draw(self, asked: Tensor, weights: Tensor, u: Tensor) -> Tensor:
+    def draw(self, asked: Tensor, weights: Tensor, u: Tensor, parents: Tensor | None = None) -> Tensor:
         """Templates (n,) of training crystals near the asked labels.
 
         Arguments:
             asked: Standardised labels of each crystal to be made, NaN where not asked, shape (n, C).
             weights: Zero for templates that the request rules out, shape (T,).
             u: Uniform numbers, shape (n,).
+            parents: Weight of each training crystal beside that of its labels, shape (R,); None for 1.
         """
         template = self.template.long().cpu()
         labels, possible = self.labels.cpu().double(), weights.cpu()[template] > 0
+        share = torch.ones(len(template), dtype=torch.float64) if parents is None else parents.double().cpu()
+        possible &= share > LEAST_SHARE
         drawn = []
         for part, at in zip(asked.cpu().double().split(_CHUNK), u.cpu().double().split(_CHUNK), strict=True):
             wanted = part.isfinite()
@@ -69,14 +81,14 @@ class KnownCrystals(nn.Module):
             reached = torch.where(nearest.isfinite(), nearest, torch.zeros_like(nearest)).amax(-1, keepdim=True)
             closest = nearest[:, :1]
             width = ((reached - closest) / 2).clamp_min(NARROWEST**2)
-            cumulative = torch.exp(-0.5 * (distance - closest) / width).cumsum(-1)
+            cumulative = (torch.exp(-0.5 * (distance - closest) / width) * share).cumsum(-1)
             row = torch.searchsorted(cumulative, at[:, None] * cumulative[:, -1:], right=True)[:, 0]
             drawn.append(template[row.clamp_max(len(template) - 1)])
         return torch.cat(drawn)
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
         """Take the sizes from the file: they are data, not architecture."""
-        for name in ("template", "labels"):
+        for name in ("template", "elements", "labels"):
             if prefix + name in state:
                 like = state[prefix + name]
                 dtype = torch.float32 if like.is_floating_point() else like.dtype

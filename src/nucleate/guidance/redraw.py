@@ -7,10 +7,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from nucleate.crystal.conditions import reduced
 from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.formula import compositions
 
 
-def redrawn(draw: Callable[[Tensor, int], Crystals], n: int, draws: int, tolerance: float) -> Crystals:
+def redrawn(
+    draw: Callable[[Tensor, int], Crystals], n: int, draws: int, tolerance: float, balanced: bool = False
+) -> Crystals:
     """Draw n crystals, and again those that are not sound or have no symmetry, keeping the best of each.
 
     Arguments:
@@ -18,8 +22,9 @@ def redrawn(draw: Callable[[Tensor, int], Crystals], n: int, draws: int, toleran
         n: How many crystals.
         draws: Most draws for a crystal.
         tolerance: Distance in Å within which symmetry counts and is made exact; 0 to do neither.
+        balanced: Whether charges that cannot balance count.
     """
-    crystals, _ = best_of(draw, n, draws, lambda c: _merit(c, tolerance), _GOOD)
+    crystals, _ = best_of(draw, n, draws, lambda c: _merit(c, tolerance, balanced), _GOOD)
     if tolerance == 0:
         return crystals
     # Symmetry is the one thing here that needs more than tensors; sampling without it does without the library.
@@ -63,16 +68,27 @@ def best_of(
     return crystals, taken
 
 
-_GOOD = 2
+_GOOD = 3
 
 
-def _merit(crystals: Crystals, tolerance: float) -> Tensor:
-    """0 where atoms are too close or the density is impossible, 1 where not, 2 where there is symmetry besides."""
+def _merit(crystals: Crystals, tolerance: float, balanced: bool) -> Tensor:
+    """0 where atoms are too close or the density is impossible, else 1, and 1 more for each of symmetry and balance.
+
+    What does not count is always there.
+    """
     from nucleate.descriptors.validity import validity
 
-    merit = validity(crystals).is_valid.to(torch.int64)
+    merit = torch.ones(len(crystals), dtype=torch.int64)
     if tolerance == 0:
-        return 2 * merit
-    from nucleate.symmetry.space_group import space_groups
+        merit += 1
+    else:
+        from nucleate.symmetry.space_group import space_groups
 
-    return merit * (1 + (space_groups(crystals, tolerance) > 1).to(torch.int64))
+        merit += (space_groups(crystals, tolerance) > 1).to(torch.int64)
+    if balanced:
+        from nucleate.descriptors.charge_balance import is_charge_balanced
+
+        merit += torch.tensor([is_charge_balanced(reduced(counts)) for counts in compositions(crystals)])
+    else:
+        merit += 1
+    return merit * validity(crystals).is_valid

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,10 @@ BUILT_IN = ("chemical_system", "composition", "n_atoms")
 """Conditions that a walk meets whatever the network has learned."""
 LEAST_WEIGHT = 1e-7
 """Of a template that no crystal of the original training has; others weigh at least 1."""
+
+
+Parents = Callable[[Tensor, Tensor, Conditions, Tensor], Tensor | None]
+"""From elements (R, K), numbers of atoms (R, K), request and possible crystals (R,) to their weights (R,)."""
 
 
 class Offer(Protocol):
@@ -84,6 +88,7 @@ class Request:
         templates: Weight of each template, zero where the conditions rule it out; all zero for a free walk.
         template_sizes: Sites of each template that the model knows.
         known: Training crystals, to draw templates or sizes that go with labels; None where the model has none.
+        parents: Weight of each of them for its elements, shape (R,); None where elements do not matter.
         allowed: Species that may be drawn, bool, shape (100,).
     """
 
@@ -94,6 +99,7 @@ class Request:
     templates: Tensor
     template_sizes: Tensor
     known: KnownCrystals | None
+    parents: Tensor | None
     allowed: Tensor
 
     @classmethod
@@ -106,6 +112,7 @@ class Request:
         templates: OrbitTemplates | None = None,
         known: KnownCrystals | None = None,
         guidance: Mapping[str, float] | float | None = None,
+        parents: Parents | None = None,
     ) -> Request:
         """Check conditions against what a model was trained on.
 
@@ -117,6 +124,7 @@ class Request:
             templates: To draw from; None for a free walk.
             known: Training crystals with their labels.
             guidance: γ of every condition, or by name.
+            parents: How well each of the known crystals goes with the elements of the request.
 
         Raises:
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
@@ -152,7 +160,11 @@ class Request:
         for condition in config.scalars:
             _warn_outside(condition, where.targets.get(condition.name))
         own_sizes = torch.zeros(0, dtype=torch.int64) if templates is None else templates.n_sites.long().cpu()
-        return cls(where, config, strengths, sizes, weights, own_sizes, known, allowed)
+        shares = None
+        if parents is not None and known is not None and templates is not None:
+            row = known.template.long().cpu()
+            shares = parents(known.elements.cpu(), templates.class_sizes.cpu()[row], where, weights[row] > 0)
+        return cls(where, config, strengths, sizes, weights, own_sizes, known, shares, allowed)
 
     def plan(self, seed: int, start: int, n: int) -> Plan:
         """Draw labels, and templates or sizes alone, of crystals start .. start + n - 1."""
@@ -163,12 +175,13 @@ class Request:
             return Plan(indices, _drawn(self.sizes, noise.uniform("size", (n,))), None, asked)
         u = noise.uniform("template", (n,))
         scalars = [condition for condition in self.config.scalars if condition.name in self.conditions.targets]
-        if scalars and self.known is not None:
+        if self.known is not None and (scalars or self.parents is not None):
             z = [
                 c.standardised(asked.values[c.name]) if c in scalars else torch.full((n,), torch.nan)
                 for c in self.config.scalars
             ]
-            which = self.known.draw(torch.stack(z, 1), self.templates, u)
+            nothing = torch.full((n, 0), torch.nan, dtype=torch.float64)
+            which = self.known.draw(torch.stack(z, 1) if z else nothing, self.templates, u, self.parents)
         else:
             which = _drawn(self.templates, u)
         return Plan(indices, self.template_sizes[which], which, asked)

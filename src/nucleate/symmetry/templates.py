@@ -133,6 +133,21 @@ class OrbitTemplates(nn.Module):
         sizes = torch.zeros(len(self), width, dtype=torch.int64, device=of_site.device)
         return sizes.index_put((template, of_site), torch.ones_like(of_site), accumulate=True)
 
+    def members(self, which: Tensor, numbers: Tensor) -> Tensor:
+        """The element of each class, shape (B, K), 0 beyond the classes of a template.
+
+        Arguments:
+            which: Templates, -1 for none, shape (B,).
+            numbers: Atomic numbers of crystals from :meth:`fit`, shape (B, N).
+        """
+        if not len(self):
+            return torch.zeros(len(which), 0, dtype=torch.int64)
+        _, classes = self.rows(which.clamp_min(0))
+        own = numbers[:, : classes.shape[1]].to(classes.device)
+        slot = torch.where((which[:, None] < 0).to(classes.device), -1, classes) + 1
+        found = torch.zeros(len(which), self.class_sizes.shape[1] + 1, dtype=torch.int64, device=classes.device)
+        return found.scatter(1, slot, own)[:, 1:]
+
     def rows(self, which: Tensor, dtype: torch.dtype = torch.float32) -> tuple[SiteOrbits, Tensor]:
         """Orbits of templates ``which`` (B,) and the class of each site (B, N), -1 at padding."""
         which = which.to(self.n_sites.device)

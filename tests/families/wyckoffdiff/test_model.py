@@ -139,7 +139,10 @@ def test_numbers_of_atoms_come_from_training_crystals(data):
     orbits = _orbits(ready).occupations(100)
     known = {(int(g), tuple(sorted(row[row > 0].tolist()))) for g, row in zip(orbits.group, orbits.composition)}  # noqa: B905
     assert int(kinds.weight.sum()) == len(ready)
-    assert len(kinds.group) == len(known)
+    kept = zip(kinds.group.tolist(), kinds.counts.tolist(), kinds.elements.tolist(), strict=True)
+    told = {(g, tuple(sorted(n for n in counts if n)), tuple(sorted(z for z in of if z))) for g, counts, of in kept}
+    assert {one[:2] for one in told} == known
+    assert {z for *_, of in told for z in of} == set(orbits.composition.sum(0).nonzero().flatten().add(1).tolist())
     for one in model.sample_protostructures(20, seed=4):
         cells = one.n_atoms // one.n_primitive
         assert (one.space_group, tuple(sorted(n // cells for n in one.counts.values()))) in known

@@ -108,7 +108,7 @@ class WyckoffDiff(nn.Module):
         seen = torch.bincount(orbits.numbers.flatten(), minlength=N_ELEMENTS + 1)[1:]
         self.element_seen.copy_((seen > 0).float())
         if self.stoichiometries is not None:
-            self.stoichiometries.fit(orbits.group, element_counts(_composition(orbits)))
+            self.stoichiometries.fit(orbits.group, _composition(orbits))
         if self.config.prior == "marginal":
             self._take_marginals(orbits)
         conditions = fitted_conditions(self.config.conditions, ready)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nucleate.crystal.conditions import Conditions
+from nucleate.search.parents import parent_weights
 
 MOST_ELEMENTS = 8
 """Elements whose numbers of atoms are told, the most numerous first."""
@@ -17,6 +18,12 @@ def element_counts(composition: Tensor) -> Tensor:
     return composition.topk(MOST_ELEMENTS, dim=1).values
 
 
+def elements_by_count(composition: Tensor) -> Tensor:
+    """Atomic numbers in the order of :func:`element_counts`, 0 beyond them, shape (B, MOST_ELEMENTS)."""
+    counts, order = composition.topk(MOST_ELEMENTS, dim=1)
+    return torch.where(counts > 0, order + 1, 0)
+
+
 class Stoichiometries(nn.Module):
     """Numbers of atoms of the elements of training crystals, with their space groups; and what a network is told.
 
@@ -25,12 +32,13 @@ class Stoichiometries(nn.Module):
         hidden: Width of the network's vectors.
 
     Attributes:
-        group, counts, weight: Of each kind: space group (T,), numbers in falling order (T, MOST_ELEMENTS), and how many
-            training crystals are of it (T,).
+        group, counts, elements, weight: Of each kind: space group (T,), numbers in falling order (T, MOST_ELEMENTS),
+            the elements that they belong to, likewise, and how many training crystals are of it (T,).
     """
 
     group: Tensor
     counts: Tensor
+    elements: Tensor
     weight: Tensor
 
     def __init__(self, max_atoms: int, hidden: int) -> None:
@@ -40,13 +48,16 @@ class Stoichiometries(nn.Module):
         nn.init.zeros_(self.embed.weight)
         self.register_buffer("group", torch.zeros(0, dtype=torch.int16))
         self.register_buffer("counts", torch.zeros(0, MOST_ELEMENTS, dtype=torch.int16))
+        self.register_buffer("elements", torch.zeros(0, MOST_ELEMENTS, dtype=torch.uint8))
         self.register_buffer("weight", torch.zeros(0, dtype=torch.int16))
 
-    def fit(self, group: Tensor, counts: Tensor) -> None:
-        """Keep those of training crystals: groups (B,) and numbers of atoms (B, MOST_ELEMENTS)."""
-        kinds, weight = torch.cat([group[:, None], counts], 1).cpu().unique(dim=0, return_counts=True)
+    def fit(self, group: Tensor, composition: Tensor) -> None:
+        """Keep those of training crystals: groups (B,) and atoms of each element (B, E)."""
+        parts = [group[:, None], element_counts(composition), elements_by_count(composition)]
+        kinds, weight = torch.cat(parts, 1).cpu().unique(dim=0, return_counts=True)
         self.register_buffer("group", kinds[:, 0].to(torch.int16))
-        self.register_buffer("counts", kinds[:, 1:].to(torch.int16))
+        self.register_buffer("counts", kinds[:, 1 : MOST_ELEMENTS + 1].to(torch.int16))
+        self.register_buffer("elements", kinds[:, MOST_ELEMENTS + 1 :].to(torch.uint8))
         self.register_buffer("weight", weight.to(torch.int16))
 
     def told(self, counts: Tensor) -> Tensor:
@@ -57,7 +68,7 @@ class Stoichiometries(nn.Module):
         return told
 
     def allowed(self, where: Conditions) -> Tensor:
-        """Weight of each kind, zero where a request rules it out, shape (T,)."""
+        """Weight of each kind, zero where a request rules it out or its chemistry is another, shape (T,)."""
         counts = self.counts.long().cpu()
         fits = (counts.sum(1) <= self.max_atoms) & torch.tensor([where.allows_size(n) for n in counts.sum(1).tolist()])
         if where.composition is not None:
@@ -68,7 +79,8 @@ class Stoichiometries(nn.Module):
             fits &= n_elements <= asked if where.allow_subsystems else n_elements == asked
         if where.space_group is not None:
             fits &= self.group.long().cpu() == where.space_group
-        return self.weight.double().cpu() * fits
+        parents = parent_weights(self.elements.long(), self.counts.long(), where, fits)
+        return self.weight.double().cpu() * (fits if parents is None else parents)
 
     def draw(self, weights: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Groups (n,) and numbers of atoms (n, MOST_ELEMENTS) by weight, one for each uniform number."""
@@ -78,7 +90,7 @@ class Stoichiometries(nn.Module):
 
     def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *rest: object) -> None:
         """Take the sizes from the file: they are data, not architecture."""
-        for name in ("group", "counts", "weight"):
+        for name in ("group", "counts", "elements", "weight"):
             if prefix + name in state:
                 self.register_buffer(name, torch.empty_like(state[prefix + name], device=self.embed.weight.device))
         super()._load_from_state_dict(state, prefix, *rest)  # type: ignore[arg-type]
