@@ -6,8 +6,8 @@
 After Fig. 3 of Zeni et al., A generative model for inorganic materials design, Nature 2025: models are asked for the
 system and for 0 eV/atom above the hull, everything is relaxed (relax-v1) and placed on the hull of all methods and the
 reference. Three systems of each class, chosen from 18,778 structures of the Materials Project (CC BY 4.0): many, two
-or none of them within 0.1 eV/atom of the hull. OUT keeps every run, so that the same command goes on where it stopped, and
-further models may be added. Prints Markdown.
+or none of them within 0.1 eV/atom of the hull. OUT keeps every run, so that the same command goes on where it stopped,
+and further models may be added. Prints Markdown.
 """
 
 from __future__ import annotations
