@@ -1,0 +1,160 @@
+"""Design tasks of Zeni et al. (Nature 2025), Figs. 4 and 5: a property asked for, and what comes out.
+
+    python benchmarks/design_tasks.py mattergen-mp train.csv.gz -n 128 --reference references/union -o runs/tasks \
+        --predictor models/band-gap
+
+Each task asks for a value far from the data, generates and relaxes (relax-v1), and measures the property on the relaxed
+crystals: magnetic density by the potential's moments, bulk modulus by its equation of state, band gap by a predictor,
+which should not have seen what the model was trained on. A hit is a crystal beyond the task's threshold; beside it the
+share of hits among DATA's labels and among crystals that the model makes when nothing is asked. HITS.png shows distinct
+S.U.N. hits against the number of property evaluations, beside the hits that DATA holds at all: screening cannot find
+more. OUT keeps every run. Prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import nucleate
+from nucleate.campaign.moments import magnetization
+from nucleate.campaign.predicting import Predictor, load_predictor
+from nucleate.data.bulk_moduli import bulk_moduli, table_of
+from nucleate.data.dataset import Dataset, load_dataset
+from nucleate.data.labels import label
+from nucleate.energies.potential import load_potential
+from nucleate.evaluation.intervals import wilson
+from nucleate.evaluation.judgement import crystals_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is asked for, and which crystals count: at least, or at most, these values."""
+
+    name: str
+    where: tuple[str, ...]
+    least: dict[str, float]
+    most: dict[str, float]
+
+
+TASKS = (
+    Task("magnetic density 0.2 µB/Å³", ("magnetic_density=0.2",), {"magnetic_density": 0.1}, {}),
+    Task("band gap 3 eV", ("band_gap=3",), {"band_gap": 1.5}, {}),
+    Task("bulk modulus 300 GPa", ("bulk_modulus=300",), {"bulk_modulus": 250}, {}),
+    Task(
+        "magnetic density 0.15 µB/Å³, HHI 1200", ("magnetic_density=0.15", "hhi_score=1200"),
+        {"magnetic_density": 0.1}, {"hhi_score": 1500},
+    ),
+)  # fmt: skip
+FREE = Task("nothing", (), {}, {})
+
+
+def measured(run: nucleate.Run, names: set[str], predictor: Predictor | None) -> pd.DataFrame:
+    """The candidates with the properties of their relaxed crystals; NaN where there is none. Kept in the run."""
+    table = run.candidates()
+    there = np.flatnonzero(table["status"].eq("ok"))
+    relaxed = crystals_of(table.iloc[there], relaxed=True)
+    for name in sorted(names):
+        path = run.folder / f"task_{name}.csv"
+        if not path.exists():
+            values = np.full(len(table), np.nan)
+            if name == "magnetic_density":
+                values = magnetization(run)[name].to_numpy(float)
+            elif name == "bulk_modulus":
+                potential = load_potential("chgnet")
+                parts = [table_of(relaxed[rows], potential)[name] for rows in torch.arange(len(there)).split(32)]
+                values[there] = np.concatenate(parts)
+            elif predictor is not None and name == "band_gap":
+                values[there] = predictor.predict(relaxed, name).numpy()
+            pd.Series(values, name=name).to_csv(path, index=False)
+        if name not in table or name in ("magnetic_density", "band_gap", "bulk_modulus"):
+            table[name] = pd.read_csv(path)[name].to_numpy()
+    return table
+
+
+def hits(table: pd.DataFrame, task: Task) -> pd.Series:
+    found = pd.Series(data=True, index=table.index)
+    for name, value in task.least.items():
+        found &= table[name] >= value
+    for name, value in task.most.items():
+        found &= table[name] <= value
+    return found
+
+
+def labelled(data: Dataset) -> pd.DataFrame:
+    """Labels of the data, NaN where there is none."""
+    columns = {name: label(data, name).numpy() for name in ("magnetic_density", "band_gap", "hhi_score")}
+    return pd.DataFrame({**columns, "bulk_modulus": bulk_moduli(data)})
+
+
+def share(found: pd.Series, known: pd.Series | None = None) -> str:
+    count = len(found) if known is None else int(known.sum())
+    low, high = wilson(int(found.sum()), count)
+    return f"{100 * found.sum() / count:.1f} ({100 * low:.1f}-{100 * high:.1f})"
+
+
+def plot(curves: dict[str, tuple[np.ndarray, int]], path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 3), constrained_layout=True)
+    for axis, (name, (found, held)) in zip(np.atleast_1d(axes), curves.items(), strict=True):
+        axis.plot(np.arange(1, len(found) + 1), found, color="C0", label="model, S.U.N. and distinct")
+        axis.axhline(held, color="C1", linestyle="--", label="known, in all of the data")
+        axis.set(title=name, xlabel="property evaluations", ylabel="hits", ylim=(0, None))
+        axis.title.set_fontsize(9)
+        axis.spines[["top", "right"]].set_visible(False)
+    np.atleast_1d(axes)[0].legend(frameon=False, fontsize=7)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("-n", type=int, default=128, help="crystals of each task")
+    parser.add_argument("--guidance", action="append", default=[])
+    parser.add_argument("--reference", default="bundled")
+    parser.add_argument("--predictor", help="folder of a predictor of band gaps")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    known = labelled(load_dataset(options.data))
+    predictor = load_predictor(options.predictor) if options.predictor else None
+    names = {name for task in TASKS for name in (*task.least, *task.most)} - {"hhi_score"}
+    tables = {}
+    for task in (FREE, *TASKS):
+        run = nucleate.design(
+            options.model, options.n, options.out / task.name.replace(" ", "-").replace("/", ""), where=task.where,
+            guidance=options.guidance if task.where else (), reference=options.reference, seed=options.seed,
+            workers=options.workers, resume=True,
+        )  # fmt: skip
+        tables[task.name] = measured(run, names, predictor)
+    print("| asked | hit | data, % | model free, % | model asked, % | times | median: data, free, asked | S.U.N. % "
+          "of the hits |\n|---|---|---|---|---|---|---|---|")  # fmt: skip
+    curves = {}
+    for task in TASKS:
+        name = next(iter(task.least))
+        free, table, of = tables[FREE.name], tables[task.name], known[known[name].notna()]
+        got, base, there = hits(table, task), hits(free, task), hits(of, task)
+        stable = table["is_stable"].eq(True) & table["is_unique"].eq(True) & table["is_novel"].eq(True)
+        medians = [f"{one[name].median():.3g}" for one in (of, free, table)]
+        terms = [f"≥ {v:g}" for v in task.least.values()] + [f"HHI ≤ {v:g}" for v in task.most.values()]
+        print(f"| {task.name} | {', '.join(terms)} | {share(there)} | {share(base)} | {share(got)} | "
+              f"{got.mean() / max(there.mean(), 1e-9):.1f} | {', '.join(medians)} | "
+              f"{100 * (got & stable).sum() / max(got.sum(), 1):.0f} |", flush=True)  # fmt: skip
+        evaluated = table[stable]
+        curves[task.name] = hits(evaluated, task).cumsum().to_numpy(), int(there.sum())
+    plot(curves, options.out / "hits.png")
+
+
+if __name__ == "__main__":
+    main()
