@@ -81,6 +81,7 @@ class ScreenSettings(Settings):
     max_steps: int = Field(default=500, ge=1)
     max_seconds: float = Field(default=60.0, gt=0, description="per crystal")
     rattle: bool = Field(default=True, description="displace by 0.03 Å and strain by 1 % first")
+    settle: bool = Field(default=True, description="move onto symmetry that costs at most 1 meV/atom afterwards")
     stable_within: float = Field(default=0.1, ge=0, description="eV/atom above the hull")
     symprec: float = Field(default=0.1, gt=0, description="Å")
     descriptors: str = Field(default="cheap", description="all, cheap, none, or names joined by commas")
@@ -88,12 +89,13 @@ class ScreenSettings(Settings):
     thresholds: tuple[str, ...] = Field(default=(), description="name=value for filters of the funnel")
     matcher: Literal["ordered", "disordered"] | None = Field(default=None, description="the protocol's, or ordered")
     protocol: str = Field(default="none", description="none, or the published protocol whose settings these are")
+    labels: Literal["all", "distinct", "new"] = Field(default="all", description="protostructures that are relaxed")
     chunk_size: int = Field(default=32, ge=1, le=10_000)
     seed: int = Field(default=0, ge=0, lt=2**63)
 
     def without_relaxation(self) -> Self:
         """The same for structures that are relaxed already: one evaluation each, any force will do."""
-        return self.model_copy(update={"fmax": inf, "max_steps": 1, "rattle": False})
+        return self.model_copy(update={"fmax": inf, "max_steps": 1, "rattle": False, "settle": False})
 
     @property
     def relaxation(self) -> str:
@@ -101,7 +103,8 @@ class ScreenSettings(Settings):
         if self.fmax == inf:
             return "none (structures as given)"
         text = f"relax-v1: fmax {self.fmax:g} eV/Å, at most {self.max_steps} steps and {self.max_seconds:g} s"
-        return text + (", start rattled by 0.03 Å and 1 % strain" if self.rattle else "")
+        text += ", start rattled by 0.03 Å and 1 % strain" if self.rattle else ""
+        return text + (", then moved onto symmetry that costs at most 1 meV/atom" if self.settle else "")
 
 
 class DesignSettings(Settings):

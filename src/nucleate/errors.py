@@ -33,6 +33,8 @@ class Status(StrEnum):
     EXPLODED = "exploded"
     NOT_FINITE = "not_finite"
     NO_REFERENCE = "no_reference"
+    REPEATED = "repeated"
+    KNOWN = "known"
     ERROR = "error"
 
 

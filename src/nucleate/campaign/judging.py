@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.columns import CANDIDATE_COLUMNS, INPUT_COLUMNS, WHY_UNDEFINED
 from nucleate.campaign.filtering import StructureTypes, asked_funnel, asks_for_types, funnel_columns, stop_rows
+from nucleate.campaign.label_screen import LEFT_OUT
 from nucleate.campaign.protocol import asked_matcher
 from nucleate.campaign.rows import Row, crystals_of, final_crystals
 from nucleate.config import ScreenSettings
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 HAS_GEOMETRY = frozenset({Status.OK, Status.UNCONVERGED, Status.TIME_LIMIT, Status.NO_REFERENCE})
 """Outcomes of a relaxation that leave a structure worth comparing."""
+
+NOT_COMPARED = frozenset({Status.NOT_FINITE, *LEFT_OUT})
+"""Outcomes without anything that could be unique or novel."""
 
 LOWEST_FORMATION_ENERGY = -8.0
 """eV/atom; no compound comes near it (the lowest, fluorides and oxides of early transition metals, end at -4.5). What
@@ -78,7 +82,7 @@ class Judge:
             self._place_on_hull(row)
         final = [row for row in merged if row["relaxed_frac"] is not None]
         self._symmetry_and_rmsd(final)
-        comparable = [row for row in merged if row["numbers"] and row["status"] != Status.NOT_FINITE]
+        comparable = [row for row in merged if row["numbers"] and row["status"] not in NOT_COMPARED]
         self._compare(comparable)
         self._find_stable(merged)
         if self.request is not None:
@@ -100,7 +104,7 @@ class Judge:
             fresh.append({**row, **dict.fromkeys(OF_THE_REFERENCE), **said})
         for row in fresh:
             self._place_on_hull(row)
-        compared = [row for row in fresh if row["numbers"] and row["status"] != Status.NOT_FINITE]
+        compared = [row for row in fresh if row["numbers"] and row["status"] not in NOT_COMPARED]
         if compared:
             self._find_novel(compared, final_crystals(compared))
         self._find_stable(fresh)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from nucleate.campaign.columns import candidate_schema
 from nucleate.campaign.filtering import asked_funnel
 from nucleate.campaign.judging import Judge, asked_descriptors
+from nucleate.campaign.label_screen import left_out
 from nucleate.campaign.progress import Progress, silent
 from nucleate.campaign.protocol import asked_matcher, asked_protocol, protocol_record
 from nucleate.campaign.provenance import reference_hash
@@ -43,10 +44,10 @@ class _PendingChunk:
     relaxed: dict[int, Row] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, run: Run, number: int) -> _PendingChunk:
+    def load(cls, run: Run, number: int, known: dict[int, Row]) -> _PendingChunk:
         journal = Journal(run.journal_path(number))
         chunk = cls(number, read_rows(run.generated_path(number)), journal)
-        chunk.relaxed = {entry["row"]: entry for entry in journal.read()}
+        chunk.relaxed = {**known, **{entry["row"]: entry for entry in journal.read()}}
         return chunk
 
     @property
@@ -72,10 +73,12 @@ def screen_run(
             judge.remember(read_rows(run.candidates_path(number)))
         else:
             unfinished.append((number, stop - start))
+    excluded = left_out(run, settings, reference)
     done = total - sum(size for _, size in unfinished)
     progress("relax", done, total)
     for first in range(0, len(unfinished), CHUNKS_AT_ONCE):
-        waiting = [_PendingChunk.load(run, number) for number, _ in unfinished[first : first + CHUNKS_AT_ONCE]]
+        next_ones = unfinished[first : first + CHUNKS_AT_ONCE]
+        waiting = [_PendingChunk.load(run, number, excluded[number]) for number, _ in next_ones]
         done += sum(len(chunk.rows) - len(chunk.todo) for chunk in waiting)
         progress("relax", done, total)
         began = time.perf_counter()
@@ -104,7 +107,9 @@ def _relaxations(
     todo = [(chunk, i) for chunk in chunks for i in chunk.todo]
     if not todo:
         return
-    protocol = RelaxProtocol(fmax=settings.fmax, max_steps=settings.max_steps, max_seconds=settings.max_seconds)
+    protocol = RelaxProtocol(
+        fmax=settings.fmax, max_steps=settings.max_steps, max_seconds=settings.max_seconds, settle=settings.settle
+    )
     crystals = crystals_of(chunk.rows[i] for chunk, i in todo)
     rattle_seed = settings.seed if settings.rattle else None
     numbers = [run.chunks[chunk.number][0] + i for chunk, i in todo]
@@ -183,6 +188,7 @@ def screening_record(settings: ScreenSettings, reference: Reference, works: list
             "relaxation": settings.relaxation,
             "matcher": str(asked_matcher(settings)),
             "symprec": settings.symprec,
+            "labels": settings.labels,
             "stability_threshold": settings.stable_within,
             "denominator": "all candidates of the run",
             **protocol_record(settings, str(potential), phases, n),

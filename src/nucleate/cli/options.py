@@ -121,6 +121,15 @@ MaxSteps = Annotated[
     int | None, typer.Option(help="Steps of a relaxation.", show_default="500", rich_help_panel="Screening")
 ]
 MaxSeconds = Annotated[float, typer.Option(help="Seconds for a relaxation.", rich_help_panel="Screening")]
+Labels = Annotated[
+    str,
+    typer.Option(
+        help="Candidates to relax: all, those of distinct protostructures, or of those that are also new to the "
+        "reference.",
+        metavar="all|distinct|new",
+        rich_help_panel="Screening",
+    ),
+]
 ChunkSize = Annotated[
     int, typer.Option(help="Candidates in one shard; part of what makes equal bytes.", rich_help_panel="Screening")
 ]

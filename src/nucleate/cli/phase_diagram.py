@@ -35,6 +35,7 @@ def command(
     stable_within: options.StableWithin = None,
     descriptors: options.Descriptors = None,
     max_seconds: options.MaxSeconds = 60.0,
+    labels: options.Labels = "all",
 ) -> None:
     """Generate, relax and place crystals of one chemical system with several models, on one combined hull."""
     import pandas as pd
@@ -64,6 +65,7 @@ def command(
             stable_within=stable_within,
             descriptors=descriptors,
             max_seconds=max_seconds,
+            labels=labels,
         )
     methods = pd.read_csv(out / "methods.csv")
     if as_json:

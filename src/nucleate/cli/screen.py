@@ -33,6 +33,7 @@ def command(
     fmax: options.Fmax = None,
     max_steps: options.MaxSteps = None,
     max_seconds: options.MaxSeconds = 60.0,
+    labels: options.Labels = "all",
     chunk_size: options.ChunkSize = 32,
 ) -> None:
     """Relax structures, place them on the hull, compare and rank them and write a report."""
@@ -62,6 +63,7 @@ def command(
             fmax=fmax,
             max_steps=max_steps,
             max_seconds=max_seconds,
+            labels=labels,
             chunk_size=chunk_size,
         )
     show_run(run, as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from nucleate.energies.minimise import TrustRegion
 from nucleate.energies.neighbours import bonds_within, pairs_within
 from nucleate.energies.pool import Lost, map_unordered, usable_cores
 from nucleate.energies.potential import CalculatorFaultError, Potential, load_potential
+from nucleate.energies.settling import settled
 from nucleate.energies.stiffness import spring_hessian
 from nucleate.errors import Status
 
@@ -41,12 +42,14 @@ class RelaxProtocol:
         fmax: Largest force in eV/Å on an atom, or on a row of the cell's unknowns.
         max_steps: Most evaluations of the potential.
         max_seconds: Most seconds of processor time for a crystal, so that a busy machine changes no outcome.
+        settle: Move a relaxed crystal onto symmetry that costs no energy (:func:`nucleate.energies.settling.settled`).
     """
 
     name: str = "relax-v1"
     fmax: float = 0.05
     max_steps: int = 500
     max_seconds: float = 60.0
+    settle: bool = True
 
 
 RELAX_V1 = RelaxProtocol()
@@ -144,7 +147,21 @@ def relax(
         protocol: When to end.
         rattle: Seed and number of the crystal, to displace it first.
     """
+    found = _minimised(numbers, frac, lattice, potential, protocol, rattle)
+    if not protocol.settle or found.status != Status.OK:
+        return found
+    left = replace(protocol, max_seconds=max(protocol.max_seconds - found.seconds, 0.0))
+    return settled(found, lambda frac, lattice: _minimised(numbers, frac, lattice, potential, left, None))
 
+
+def _minimised(
+    numbers: NDArray[np.int64],
+    frac: Array,
+    lattice: Array,
+    potential: Potential,
+    protocol: RelaxProtocol,
+    rattle: tuple[int, int] | None,
+) -> Relaxed:
     def clock() -> float:
         return time.process_time() + potential.outside_seconds
 

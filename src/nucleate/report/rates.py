@@ -124,6 +124,8 @@ def _relaxation_advice(table: pd.DataFrame) -> str:
         Status.INVALID_GEOMETRY: _VALID_ADVICE,
         Status.EXPLODED: "The starting points are poor: take another model, or ask for smaller cells.",
         Status.NO_REFERENCE: _PLACED_ADVICE,
+        Status.REPEATED: "Ask for a wider request, or relax every candidate (--labels all).",
+        Status.KNOWN: "Ask for a wider request, or relax every candidate (--labels all).",
     }
     advice = help_for.get(worst, "The reasons are listed under Failures.")
     return f"No crystal was relaxed; the most frequent outcome is '{worst}'. {advice}"

@@ -25,6 +25,8 @@ _STATUS_MEANING = {
     Status.EXPLODED: "the cell or the energy ran away",
     Status.NOT_FINITE: "energy, forces or stress are not finite",
     Status.NO_REFERENCE: "relaxed, but the reference lacks phases to place it",
+    Status.REPEATED: "not relaxed: an earlier candidate has its protostructure",
+    Status.KNOWN: "not relaxed: the reference has its protostructure",
     Status.ERROR: "an unexpected error",
 }
 
