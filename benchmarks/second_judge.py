@@ -2,9 +2,9 @@
 
     python benchmarks/second_judge.py runs/design --reference references/union --count 100 --weights 0.2.0
 
-A potential that relaxes and ranks may flatter what it chose. The COUNT stable, unique and novel crystals that lie lowest
-are placed, as relaxed, on the hull of all known structures of their chemical systems, once by CHGNet 0.3.0 and once by
-its older (0.2.0) or r2SCAN weights, both on the same structures. Prints how the distances differ.
+A potential that relaxes and ranks may flatter what it chose. The COUNT stable, unique and novel crystals that lie
+lowest are placed, as relaxed, on the hull of all known structures of their chemical systems, once by CHGNet 0.3.0 and
+once by its older (0.2.0) or r2SCAN weights, both on the same structures. Prints how the distances differ.
 """
 
 from __future__ import annotations
