@@ -23,10 +23,11 @@ from nucleate.symmetry.space_group import space_groups, symmetrized
 if TYPE_CHECKING:
     from nucleate.energies.relaxation import Relaxed
 
-TOLERANCES = (0.3, 0.1)
+TOLERANCES = (0.2, 0.1)
 """Å, the widest first."""
-OF_CONTACT = 0.15
-"""Part of the shortest distance that no tolerance exceeds: wider ones would tie different sites together."""
+OF_CONTACT = 0.1
+"""Part of the shortest distance that no tolerance exceeds: a wide one ties different sites together, and the search for
+symmetry may not end."""
 PRICE = 1e-3
 """eV an atom by which the crystal may then lie higher; less is noise of a relaxation."""
 
