@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from nucleate.diffusion.noise import KeyedNoise
-from nucleate.diffusion.schedule import CosineSchedule
+from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
+from nucleate.diffusion.schedule import CosineSchedule, LinearSchedule
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 
 NOISE, VELOCITY = (VariancePreservingProcess("cell", answer) for answer in ("noise", "velocity"))
@@ -104,3 +104,16 @@ def test_losses_are_means_over_entries_and_real_sites():
     mask = torch.tensor([[True, True, False]])
     assert float(NOISE.loss(error, torch.zeros_like(error), mask)) == (5.0 + 2.0) / 2
     assert float(NOISE.loss(torch.tensor([[1.0, 3.0]]), torch.zeros(1, 2))) == 5.0
+
+
+def test_a_bound_holds_for_what_is_estimated_and_where_a_walk_ends():
+    process = VariancePreservingProcess("cell", "noise", LinearSchedule(), bound=lambda x: x.clamp(-2, 2))
+    noisy, answer = torch.tensor([[3.0, -0.5]]), torch.tensor([[-1.0, -0.5]])
+    t, s = torch.tensor([1.0]), torch.tensor([0.0])
+    assert process.clean(noisy, answer, t).abs().max() <= 2
+    noise = GeneratorNoise(torch.Generator().manual_seed(0))
+    assert process.step(noisy, answer, t, s, noise).abs().max() <= 2
+    late = torch.tensor([0.01])
+    free = VariancePreservingProcess("cell", "noise", LinearSchedule())
+    mild = torch.tensor([[0.5, -0.5]])
+    assert torch.equal(process.clean(mild, mild, late), free.clean(mild, mild, late))

@@ -9,7 +9,8 @@ import torch
 from nucleate.crystal.crystals import Crystals
 from nucleate.energies.chgnet import CHGNetPotential
 from nucleate.energies.potential import Evaluation
-from nucleate.energies.relaxation import RELAX_V1, relax
+from nucleate.energies.relaxation import RELAX_V1, Relaxed, relax
+from nucleate.energies.settling import settled
 from nucleate.errors import Status
 from nucleate.symmetry.space_group import space_groups
 
@@ -77,3 +78,10 @@ def test_unrelaxed_crystals_are_left_alone():
     found = relax(NUMBERS, FRAC, PRIMITIVE, CHGNetPotential(), tight, (3, 0))
     assert found.status == Status.UNCONVERGED
     assert found.n_steps == 2
+
+
+def test_needles_are_left_alone():
+    needle = Relaxed(
+        Status.OK, "", NUMBERS, FRAC, np.diag([3.0, 3.0, 240.0]), energy_per_atom=-1.0, initial_energy_per_atom=0.0
+    )
+    assert settled(needle, lambda *_: pytest.fail("relaxed again")) is needle

@@ -4,8 +4,14 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.lattice import polar_symmetric
-from nucleate.representations.cells import SMALLEST_EIGENVALUE, DensityScaledCells, LogShapeCells, MatrixCells
+from nucleate.crystal.lattice import from_voigt, polar_symmetric, to_voigt
+from nucleate.representations.cells import (
+    EIGENVALUES,
+    SMALLEST_EIGENVALUE,
+    DensityScaledCells,
+    LogShapeCells,
+    MatrixCells,
+)
 
 
 def lattices(size=20):
@@ -98,3 +104,20 @@ def test_cells_that_are_positive_definite_are_left_alone():
     torch.testing.assert_close(cells.decode(cells.encode(lattice, torch.ones(20)), torch.ones(20)), lattice)
     turned = lattice @ torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))[0]
     torch.testing.assert_close(cells.encode(turned, N_ATOMS), cells.encode(lattice, N_ATOMS))
+
+
+def test_bounded_cells_are_no_longer_than_real_ones():
+    cells = DensityScaledCells()
+    generator = torch.Generator().manual_seed(5)
+    vectors = 15 * torch.randn(200, 6, generator=generator, dtype=torch.float64)
+    sizes = torch.arange(1, 201)
+    lattice = cells.decode(cells.bounded(vectors), sizes)
+    edges = torch.linalg.eigvalsh(lattice) / sizes[:, None] ** (1 / 3)
+    assert float(edges.min()) >= EIGENVALUES[0] - 1e-6
+    assert float(edges.max()) <= EIGENVALUES[1] + 1e-6
+    real = cells.encode(lattice, sizes)
+    torch.testing.assert_close(cells.bounded(real), real)
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64)).Q
+    turned = to_voigt(turn @ from_voigt(vectors) @ turn.T)
+    expected = to_voigt(turn @ from_voigt(cells.bounded(vectors)) @ turn.T)
+    torch.testing.assert_close(cells.bounded(turned), expected)

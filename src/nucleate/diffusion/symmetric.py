@@ -76,7 +76,7 @@ class SymmetricCells(VariancePreservingProcess):
     @classmethod
     def like(cls, free: VariancePreservingProcess, project: Callable[[Tensor], Tensor]) -> SymmetricCells:
         """The process of cells that are kept in place beside that of free ones."""
-        return cls(free.stream, free.answer, free.schedule, free.entries, project=project)
+        return cls(free.stream, free.answer, free.schedule, free.entries, free.bound, project=project)
 
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
         return self.project(super().prior(noise, shape))

@@ -5,6 +5,7 @@ x_t = √ᾱ x_0 + √(1-ᾱ) ε (Ho et al., Denoising diffusion probabilistic m
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,12 +28,15 @@ class VariancePreservingProcess:
         schedule: ᾱ(t).
         entries: How often each entry counts in loss and norms; None for once each. Six entries of a symmetric
             matrix stand for nine.
+        bound: Moves an estimate of x_0 to what an x_0 can be; None for nothing. Where hardly any signal is left the
+            estimate divides the network's error by it, and a walk of few steps never recovers from a wild one.
     """
 
     stream: str
     answer: Literal["noise", "velocity"] = "noise"
     schedule: SignalSchedule = field(default_factory=CosineSchedule)
     entries: tuple[float, ...] | None = None
+    bound: Callable[[Tensor], Tensor] | None = None
 
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
         """Standard normal vectors."""
@@ -48,9 +52,9 @@ class VariancePreservingProcess:
     def clean(self, noisy: Tensor, answer: Tensor, t: Tensor) -> Tensor:
         """The estimate of x_0 behind a network's answer."""
         signal, spread = self._shares(t, noisy)
-        if self.answer == "noise":
-            return (noisy - spread * answer) / signal
-        return signal * noisy - spread * answer
+        noise = self.answer == "noise"
+        found = (noisy - spread * answer) / signal if noise else signal * noisy - spread * answer
+        return found if self.bound is None else self.bound(found)
 
     def answer_for(self, clean: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
         """The answer behind which an estimate of x_0 stands; undone by :meth:`clean`."""

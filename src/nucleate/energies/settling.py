@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.periodic import minimum_distances
+from nucleate.crystal.lattice import heights
+from nucleate.crystal.periodic import minimum_distances, reduced_cells
 from nucleate.errors import Status
 from nucleate.symmetry.space_group import space_groups, symmetrized
 
@@ -28,6 +29,9 @@ TOLERANCES = (0.2, 0.1)
 OF_CONTACT = 0.1
 """Part of the shortest distance that no tolerance exceeds: a wide one ties different sites together, and the search for
 symmetry may not end."""
+MOST_ELONGATED = 10.0
+"""Longest edge over smallest spacing of the reduced cell above which nothing is tried: on needles of 16 and more the
+search for symmetry took minutes and gigabytes."""
 PRICE = 1e-3
 """eV an atom by which the crystal may then lie higher; less is noise of a relaxation."""
 
@@ -42,6 +46,9 @@ def settled(relaxed: Relaxed, relax_on: Callable[[NDArray[np.float64], NDArray[n
     crystal = Crystals.from_lists(
         [relaxed.numbers.tolist()], [torch.from_numpy(relaxed.frac)], [torch.from_numpy(relaxed.lattice)]
     )
+    reduced = reduced_cells(crystal.lattice)[0]
+    if float(torch.linalg.vector_norm(reduced, dim=-1).max()) > MOST_ELONGATED * float(heights(reduced).min()):
+        return relaxed
     contact = float(minimum_distances(crystal).min())
     n_steps, seconds, tried = relaxed.n_steps, relaxed.seconds, {1}
     for tolerance in TOLERANCES:

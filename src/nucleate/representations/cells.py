@@ -132,6 +132,12 @@ class DensityScaledCells(nn.Module):
     def answer(self, raw: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
         return raw
 
+    def bounded(self, vector: Tensor) -> Tensor:
+        """Vectors of cells no flatter or longer than real ones (:data:`EIGENVALUES`); such vectors as they are."""
+        low, high = ((value - self.density ** (-1 / 3)) / self.spread for value in EIGENVALUES)
+        values, vectors = torch.linalg.eigh(from_voigt(vector))
+        return to_voigt((vectors * values.clamp(low, high)[..., None, :]) @ vectors.mT)
+
     def _limit(self, n_atoms: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (B, 6) and standard deviation (B, 1) of the entries of pure noise in Å."""
         length = n_atoms.to(like.dtype)[:, None] ** (1 / 3)
@@ -139,5 +145,8 @@ class DensityScaledCells(nn.Module):
         return length * self.density ** (-1 / 3) * diagonal, self.spread * length
 
 
+EIGENVALUES = (0.8, 8.3)
+"""Of the cell of one atom in Å, for n atoms n^(1/3) times these: all but the longest 1 % of 9,705 structures of the
+Materials Project (CC BY 4.0)."""
 SMALLEST_EIGENVALUE = 0.5
 """Of a decoded cell of one atom in Å, for n atoms n^(1/3) times this; those of real cells are above 0.8."""

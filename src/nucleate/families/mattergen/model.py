@@ -26,7 +26,7 @@ from nucleate.families.mattergen.config import MatterGenConfig
 from nucleate.guidance.adapters import Adapters, Mix
 from nucleate.networks.cspnet import CSPNet
 from nucleate.networks.gemnet import GemNet
-from nucleate.representations.cells import CellVectors, DensityScaledCells, LogShapeCells
+from nucleate.representations.cells import DensityScaledCells, LogShapeCells
 from nucleate.symmetry.site_features import WIDTH
 
 SYMMETRIC = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
@@ -43,12 +43,13 @@ class MatterGen(JointModel):
 
     def __init__(self, config: MatterGenConfig, name: str = "mattergen") -> None:
         species = MaskedSpecies(MaskedProcess(N_SPECIES, config.species_steps, config.species_loss))
+        cells = DensityScaledCells() if config.cell == "matrix" else LogShapeCells()
+        bound = cells.bounded if isinstance(cells, DensityScaledCells) else None
         process = JointProcess(
             species,
             WrappedNormalProcess(GeometricSchedule(*config.sigma), 1 / 3, "sigma", config.centre),
-            VariancePreservingProcess("cell", "noise", LinearSchedule(), SYMMETRIC),
+            VariancePreservingProcess("cell", "noise", LinearSchedule(), SYMMETRIC, bound),
         )
-        cells: CellVectors = DensityScaledCells() if config.cell == "matrix" else LogShapeCells()
         network: GemNet | CSPNet
         width = WIDTH if config.site_features else 0
         if config.network == "gemnet":
