@@ -133,7 +133,7 @@ def main() -> None:
     tables = {}
     for task in (FREE, *TASKS):
         run = nucleate.design(
-            options.model, options.n, options.out / task.name.replace(" ", "-").replace("/", ""), where=task.where,
+            options.model, options.n, task.where, options.out / task.name.replace(" ", "-").replace("/", ""),
             guidance=options.guidance if task.where else (), reference=options.reference, seed=options.seed,
             workers=options.workers, resume=True,
         )  # fmt: skip
