@@ -188,7 +188,7 @@ def screening_record(settings: ScreenSettings, reference: Reference, works: list
             "relaxation": settings.relaxation,
             "matcher": str(asked_matcher(settings)),
             "symprec": settings.symprec,
-            "labels": settings.labels,
+            "candidates_relaxed": settings.labels,
             "stability_threshold": settings.stable_within,
             "denominator": "all candidates of the run",
             **protocol_record(settings, str(potential), phases, n),
