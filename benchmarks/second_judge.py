@@ -31,6 +31,7 @@ def energies(crystals: Crystals, weights: str) -> np.ndarray:
     from chgnet.model import CHGNet
 
     model = CHGNet.load(model_name=weights, use_device="cpu", verbose=False)
+    model.graph_converter.set_isolated_atom_response("ignore")  # noble gases, beyond the older weights' 5 Å
     found = model.predict_structure(to_pymatgen(crystals), task="e", batch_size=16)
     return np.array([float(one["e"]) for one in found])
 
