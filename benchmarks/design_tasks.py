@@ -31,6 +31,7 @@ from nucleate.data.labels import label
 from nucleate.energies.potential import load_potential
 from nucleate.evaluation.intervals import wilson
 from nucleate.evaluation.judgement import crystals_of
+from nucleate.evaluation.stability import is_sun
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ def measured(run: nucleate.Run, names: set[str], predictor: Predictor | None) ->
             elif predictor is not None and name == "band_gap":
                 values[there] = predictor.predict(relaxed, name).numpy()
             pd.Series(values, name=name).to_csv(path, index=False)
-        if name not in table or name in ("magnetic_density", "band_gap", "bulk_modulus"):
-            table[name] = pd.read_csv(path)[name].to_numpy()
+        table[name] = pd.read_csv(path)[name].to_numpy()
     return table
 
 
@@ -93,10 +93,9 @@ def labelled(data: Dataset) -> pd.DataFrame:
     return pd.DataFrame({**columns, "bulk_modulus": bulk_moduli(data)})
 
 
-def share(found: pd.Series, known: pd.Series | None = None) -> str:
-    count = len(found) if known is None else int(known.sum())
-    low, high = wilson(int(found.sum()), count)
-    return f"{100 * found.sum() / count:.1f} ({100 * low:.1f}-{100 * high:.1f})"
+def share(found: pd.Series) -> str:
+    low, high = wilson(int(found.sum()), len(found))
+    return f"{100 * found.mean():.1f} ({100 * low:.1f}-{100 * high:.1f})"
 
 
 def plot(curves: dict[str, tuple[np.ndarray, float]], path: Path) -> None:
@@ -104,8 +103,8 @@ def plot(curves: dict[str, tuple[np.ndarray, float]], path: Path) -> None:
 
     figure, axes = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 3), constrained_layout=True)
     for axis, (name, (found, rate)) in zip(np.atleast_1d(axes), curves.items(), strict=True):
-        axis.plot(np.arange(1, len(found) + 1), found, color="C0", label="model, S.U.N. and distinct")
         count = np.arange(1, len(found) + 1)
+        axis.plot(count, found, color="C0", label="model, S.U.N. and distinct")
         axis.plot(count, rate * count, color="C1", linestyle="--", label="known crystals, picked blindly")
         axis.set(title=name, xlabel="property evaluations", ylabel="hits", ylim=(0, None))
         axis.title.set_fontsize(9)
@@ -146,13 +145,13 @@ def main() -> None:
         name = next(iter(task.least))
         free, table, of = tables[FREE.name], tables[task.name], known[known[name].notna()]
         got, base, there = hits(table, task), hits(free, task), hits(of, task)
-        stable = table["is_stable"].eq(True) & table["is_unique"].eq(True) & table["is_novel"].eq(True)
+        sun = is_sun(table)
         medians = [f"{one[name].median():.3g}" for one in (of, free, table)]
         terms = [f"≥ {v:g}" for v in task.least.values()] + [f"HHI ≤ {v:g}" for v in task.most.values()]
         print(f"| {task.name} | {', '.join(terms)} | {share(there)} | {share(base)} | {share(got)} | "
               f"{got.mean() / max(there.mean(), 1e-9):.1f} | {', '.join(medians)} | "
-              f"{100 * (got & stable).sum() / max(got.sum(), 1):.0f} |", flush=True)  # fmt: skip
-        evaluated = table[stable]
+              f"{100 * (got & sun).sum() / max(got.sum(), 1):.0f} |", flush=True)  # fmt: skip
+        evaluated = table[sun]
         curves[task.name] = hits(evaluated, task).cumsum().to_numpy(), float(there.mean())
     plot(curves, options.out / "hits.png")
 

@@ -17,6 +17,7 @@ from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import SYMBOLS, parse_formula
 from nucleate.crystal.writing import write_json, write_whole
 from nucleate.errors import Status, UserError
+from nucleate.evaluation.stability import is_sun
 
 if TYPE_CHECKING:
     from nucleate.evaluation.phase_diagram import PhaseDiagram
@@ -124,15 +125,14 @@ def methods_table(
     """
     rows = []
     for name, table in tables.items():
-        stable, unique, novel = (table[key].eq(True) for key in ("is_stable", "is_unique", "is_novel"))
         rows.append(
             {
                 "method": name,
                 "crystals": len(table),
                 "relaxed": int(table["status"].eq(Status.OK).sum()),
                 "meets_request": int(table["meets_request"].eq(True).sum()),
-                "stable": int(stable.sum()),
-                "sun": int((stable & unique & novel).sum()),
+                "stable": int(table["is_stable"].eq(True).sum()),
+                "sun": int(is_sun(table).sum()),
                 "on_hull": diagram.found(name),
                 "new_on_hull": diagram.found(name, new=True),
                 "core_seconds": sum(float(stage.get("core_seconds", 0)) for stage in timings.get(name, {}).values()),

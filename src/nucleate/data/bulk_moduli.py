@@ -47,11 +47,12 @@ def bulk_moduli(dataset: Dataset, progress: Callable[[int, int], None] | None = 
     same = np.abs(known["volume_per_atom"].to_numpy() / volume - 1) <= SAME_VOLUME
     values = np.where(same, known[BULK_MODULUS].to_numpy(), np.nan)
     missing = np.flatnonzero(~same)
-    potential = CHGNetPotential() if len(missing) else None
+    if not len(missing):
+        return values
+    potential = CHGNetPotential()
     for start in range(0, len(missing), PART):
         rows = missing[start : start + PART]
-        if potential is not None:
-            values[rows] = table_of(dataset.crystals[torch.from_numpy(rows)], potential)[BULK_MODULUS].to_numpy()
+        values[rows] = table_of(dataset.crystals[torch.from_numpy(rows)], potential)[BULK_MODULUS].to_numpy()
         if progress is not None:
             progress(start + len(rows), len(missing))
     return values

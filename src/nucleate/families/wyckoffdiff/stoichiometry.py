@@ -18,12 +18,6 @@ def element_counts(composition: Tensor) -> Tensor:
     return composition.topk(MOST_ELEMENTS, dim=1).values
 
 
-def elements_by_count(composition: Tensor) -> Tensor:
-    """Atomic numbers in the order of :func:`element_counts`, 0 beyond them, shape (B, MOST_ELEMENTS)."""
-    counts, order = composition.topk(MOST_ELEMENTS, dim=1)
-    return torch.where(counts > 0, order + 1, 0)
-
-
 class Stoichiometries(nn.Module):
     """Numbers of atoms of the elements of training crystals, with their space groups; and what a network is told.
 
@@ -53,8 +47,9 @@ class Stoichiometries(nn.Module):
 
     def fit(self, group: Tensor, composition: Tensor) -> None:
         """Keep those of training crystals: groups (B,) and atoms of each element (B, E)."""
-        parts = [group[:, None], element_counts(composition), elements_by_count(composition)]
-        kinds, weight = torch.cat(parts, 1).cpu().unique(dim=0, return_counts=True)
+        counts, order = composition.topk(MOST_ELEMENTS, dim=1)
+        elements = torch.where(counts > 0, order + 1, 0)
+        kinds, weight = torch.cat([group[:, None], counts, elements], 1).cpu().unique(dim=0, return_counts=True)
         self.register_buffer("group", kinds[:, 0].to(torch.int16))
         self.register_buffer("counts", kinds[:, 1 : MOST_ELEMENTS + 1].to(torch.int16))
         self.register_buffer("elements", kinds[:, MOST_ELEMENTS + 1 :].to(torch.uint8))
