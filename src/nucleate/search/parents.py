@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
-from math import isfinite, log
+from math import log
 
 import numpy as np
 import torch
@@ -16,10 +16,8 @@ from torch import Tensor
 
 from nucleate.crystal.conditions import Conditions, reduced
 from nucleate.crystal.elements import SYMBOLS
-from nucleate.crystal.formula import ELECTRONEGATIVITIES
 from nucleate.descriptors.charge_balance import is_charge_balanced
-from nucleate.search.atomic_volumes import ATOMIC_VOLUMES
-from nucleate.search.similarity import likeness
+from nucleate.search.similarity import is_known, likeness
 
 SPAN = 64
 """Parents over which the weight falls to exp(-FALL)."""
@@ -93,13 +91,9 @@ def _unlikeness(members: np.ndarray, system: Sequence[int]) -> np.ndarray:
         for i, new in enumerate(system):
             if old == new:
                 table[old, i] = 0.0
-            elif _is_known(old) and _is_known(new) and (weight := likeness(old, new)) > 0:
+            elif is_known(old) and is_known(new) and (weight := likeness(old, new)) > 0:
                 table[old, i] = min(-log(weight), UNKNOWN)
     return table
-
-
-def _is_known(z: int) -> bool:
-    return z < len(ATOMIC_VOLUMES) and ATOMIC_VOLUMES[z] > 0 and isfinite(ELECTRONEGATIVITIES[z])
 
 
 def _balanced(elements: Sequence[int], counts: Sequence[int]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from math import exp, log
+from math import exp, isfinite, log
 
 import numpy as np
 
@@ -27,9 +27,14 @@ OTHER_GROUP = 0.7
 """Cost where the two elements stand in different groups of the periodic table; lanthanides belong to group 3."""
 
 
+def is_known(z: int) -> bool:
+    """Whether enough is known of an element to say what it is like: its volume in crystals and electronegativity."""
+    return z < len(ATOMIC_VOLUMES) and ATOMIC_VOLUMES[z] > 0 and isfinite(ELECTRONEGATIVITIES[z])
+
+
 @lru_cache(maxsize=16384)
 def likeness(a: int, b: int) -> float:
-    """Weight in (0, 1] for putting element b where element a was; 1 for a itself, symmetric in a and b.
+    """Weight in (0, 1] for putting element b where element a was; 1 for a itself, symmetric in a and b, both known.
 
     A Gaussian in electronegativity and size, and fixed costs for elements of another kind: the rules of Goldschmidt
     (Naturwissenschaften 14, 477 (1926)) with soft edges.

@@ -18,9 +18,9 @@ from nucleate.crystal.formula import compositions
 from nucleate.descriptors.charge_balance import is_charge_balanced
 from nucleate.descriptors.validity import validity
 from nucleate.errors import UserError
-from nucleate.search.atomic_volumes import ATOMIC_VOLUMES, cell_volume
+from nucleate.search.atomic_volumes import cell_volume
 from nucleate.search.compositions import DEFAULT_ELEMENTS, Counts, check_request
-from nucleate.search.similarity import likeness, likeness_matrix
+from nucleate.search.similarity import is_known, likeness, likeness_matrix
 from nucleate.search.streams import crystal_stream
 from nucleate.search.symmetric import space_group
 
@@ -53,9 +53,7 @@ class Substitution:
         self.structures = structures.to("cpu", torch.float64)
         usable = validity(self.structures).is_valid.tolist()
         self._counts: list[Counts] = compositions(self.structures)
-        self._parents = [
-            i for i, counts in enumerate(self._counts) if usable[i] and all(_has_volume(z) for z in counts)
-        ]
+        self._parents = [i for i, counts in enumerate(self._counts) if usable[i] and all(is_known(z) for z in counts)]
         if not self._parents:
             raise UserError(
                 "structures to substitute into",
@@ -190,7 +188,3 @@ def _assignments(counts: Counts, where: Conditions) -> list[dict[int, int]]:
 
 def _weight(replacement: dict[int, int]) -> float:
     return float(np.prod([likeness(old, new) for old, new in replacement.items()])) + 1e-12
-
-
-def _has_volume(z: int) -> bool:
-    return z < len(ATOMIC_VOLUMES) and ATOMIC_VOLUMES[z] > 0

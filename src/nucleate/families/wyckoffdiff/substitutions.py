@@ -9,15 +9,12 @@ from __future__ import annotations
 from functools import lru_cache
 from math import exp
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from nucleate.crystal.formula import ELECTRONEGATIVITIES
 from nucleate.diffusion.noise import Noise
 from nucleate.representations.element_properties import GROUP
-from nucleate.search.atomic_volumes import ATOMIC_VOLUMES
-from nucleate.search.similarity import likeness
+from nucleate.search.similarity import is_known, likeness
 
 LEAST = exp(-2.0)
 """Likeness below which an element does not replace another of its group; one of another group never does."""
@@ -26,8 +23,7 @@ LEAST = exp(-2.0)
 @lru_cache(maxsize=1)
 def replacements(n_elements: int) -> Tensor:
     """Weight of element b in place of a at [a, b], zero for a itself and for unlike ones, shape (E + 1, E + 1)."""
-    known = [z for z in range(1, min(n_elements + 1, len(GROUP))) if ATOMIC_VOLUMES[z] > 0]
-    known = [z for z in known if np.isfinite(ELECTRONEGATIVITIES[z]) and ELECTRONEGATIVITIES[z] > 0]
+    known = [z for z in range(1, min(n_elements + 1, len(GROUP))) if is_known(z)]
     table = torch.zeros(n_elements + 1, n_elements + 1, dtype=torch.float64)
     for a in known:
         for b in known:
