@@ -7,8 +7,9 @@ Each task asks for a value far from the data, generates and relaxes (relax-v1), 
 crystals: magnetic density by the potential's moments, bulk modulus by its equation of state, band gap by a predictor,
 which should not have seen what the model was trained on. A hit is a crystal beyond the task's threshold; beside it the
 share of hits among DATA's labels and among crystals that the model makes when nothing is asked. hits.png shows distinct
-S.U.N. hits against the number of property evaluations, beside what DATA's crystals, picked blindly, would give: those
-are known, and come to an end. OUT keeps every run. Prints Markdown.
+S.U.N. hits against the number of property evaluations, beside what DATA's crystals, picked blindly, would give, and
+what a predictor's choice among others gave (`benchmarks/predictor_screening.py`): those are known, and come to an end.
+OUT keeps every run. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -93,23 +94,33 @@ def labelled(data: Dataset) -> pd.DataFrame:
     return pd.DataFrame({**columns, "bulk_modulus": bulk_moduli(data)})
 
 
+def screened(folder: Path | None, task: Task) -> np.ndarray:
+    """Hits among known crystals in the order of a predictor; empty where there is no such screening."""
+    path = None if folder is None else folder / f"{next(iter(task.least))}.csv"
+    if path is None or not path.exists() or len(task.where) > 1:
+        return np.zeros(0)
+    return hits(pd.read_csv(path), task).cumsum().to_numpy()
+
+
 def share(found: pd.Series) -> str:
     low, high = wilson(int(found.sum()), len(found))
     return f"{100 * found.mean():.1f} ({100 * low:.1f}-{100 * high:.1f})"
 
 
-def plot(curves: dict[str, tuple[np.ndarray, float]], path: Path) -> None:
+def plot(curves: dict[str, tuple[np.ndarray, float, np.ndarray]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 3), constrained_layout=True)
-    for axis, (name, (found, rate)) in zip(np.atleast_1d(axes), curves.items(), strict=True):
+    for axis, (name, (found, rate, screened)) in zip(np.atleast_1d(axes), curves.items(), strict=True):
         count = np.arange(1, len(found) + 1)
         axis.plot(count, found, color="C0", label="model, S.U.N. and distinct")
         axis.plot(count, rate * count, color="C1", linestyle="--", label="known crystals, picked blindly")
+        if len(screened):
+            axis.plot(np.arange(1, len(screened) + 1), screened, color="C2", label="known crystals, by a predictor")
         axis.set(title=name, xlabel="property evaluations", ylabel="hits", ylim=(0, None))
         axis.title.set_fontsize(9)
         axis.spines[["top", "right"]].set_visible(False)
-    np.atleast_1d(axes)[0].legend(frameon=False, fontsize=7)
+    np.atleast_1d(axes)[0].legend(loc="upper left", frameon=False, fontsize=7)
     figure.savefig(path, dpi=150)
 
 
@@ -121,6 +132,7 @@ def main() -> None:
     parser.add_argument("--guidance", action="append", default=[])
     parser.add_argument("--reference", default="bundled")
     parser.add_argument("--predictor", help="folder of a predictor of band gaps")
+    parser.add_argument("--screened", type=Path, help="folder of predictor_screening.py")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("-o", "--out", type=Path, required=True)
@@ -152,7 +164,11 @@ def main() -> None:
               f"{got.mean() / max(there.mean(), 1e-9):.1f} | {', '.join(medians)} | "
               f"{100 * (got & sun).sum() / max(got.sum(), 1):.0f} |", flush=True)  # fmt: skip
         evaluated = table[sun]
-        curves[task.name] = hits(evaluated, task).cumsum().to_numpy(), float(there.mean())
+        curves[task.name] = (
+            hits(evaluated, task).cumsum().to_numpy(),
+            float(there.mean()),
+            screened(options.screened, task),
+        )
     plot(curves, options.out / "hits.png")
 
 

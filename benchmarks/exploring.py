@@ -6,7 +6,8 @@
 After Fig. 3 of Zeni et al., A generative model for inorganic materials design, Nature 2025: models are asked for the
 system and for 0 eV/atom above the hull, everything is relaxed (relax-v1) and placed on the hull of all methods and the
 reference. Three systems of each class, chosen from 18,778 structures of the Materials Project (CC BY 4.0): many, two
-or none of them within 0.1 eV/atom of the hull. OUT keeps every run, so that the same command goes on where it stopped,
+or none of them within 0.1 eV/atom of the hull; and three of which the training data hold no crystal while the Materials
+Project lists ten or more compounds of each. OUT keeps every run, so that the same command goes on where it stopped,
 and further models may be added. Prints Markdown.
 """
 
@@ -24,6 +25,7 @@ import nucleate
 
 SYSTEMS = {
     "well explored": ("Li-Mn-O", "Sr-V-O", "Ca-Al-Si-O"),
+    "well explored, never seen": ("Ba-V-O", "Ba-Fe-O", "Mg-Nb-O"),
     "partially explored": ("Al-Mg-O", "Ca-In-N", "Mn-Se-O"),
     "not explored": ("Br-Pb-Rh", "Cl-Er-In", "Cr-Ga-Mg-P"),
 }

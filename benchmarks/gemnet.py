@@ -17,6 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from nucleate.networks.gemnet import GemNet, GemNetConfig, _row_cosines
 from nucleate.networks.gemnet_basis import zonal_harmonics
@@ -132,6 +133,19 @@ def measured(call: Callable[[], object], rounds: int) -> float:
     return min(times)
 
 
+def products(net: GemNet, values: Batch, precision: str) -> float:
+    """Processor seconds that the matrix products of one evaluation take."""
+    c = net.config
+    edges = len(periodic_graph(values[1], values[2], values[4], c.cutoff, c.neighbours).source)
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    x, w = torch.randn(edges, c.edge, dtype=dtype), torch.randn(c.edge, c.edge, dtype=dtype)
+    with torch.inference_mode():
+        seconds = measured(lambda: [F.linear(x, w) for _ in range(10)], 5) / 10
+        with FlopCounterMode(display=False) as counter:
+            net(*values)
+    return seconds * counter.get_total_flops() / (2 * edges * c.edge**2)
+
+
 def one(kind: str, precision: str, what: str, small: bool, rounds: int) -> None:
     """Measure one case and print its line."""
     torch.set_num_threads(1)
@@ -158,6 +172,8 @@ def one(kind: str, precision: str, what: str, small: bool, rounds: int) -> None:
             worst = max(float((x - y).abs().max() / y.abs().max()) for x, y in pairs)
         print(f"largest relative difference of the two formulations {worst:.1e}")
     seconds = measured(call, rounds)
+    if kind == "ours" and what == "evaluation":
+        print(f"products alone {products(net, values, precision):.3f} s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     each = 1e3 * seconds / crystals
     print(f"{kind:6s}{precision:9s}{what:11s}{seconds:8.3f} s{each:9.1f} ms a crystal, peak {peak:.2f} GB")
