@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.columns import input_schema
+from nucleate.campaign.drawing import Drawn, drawn_below, heights_above
 from nucleate.campaign.finishing import hand_over
 from nucleate.campaign.models import WEIGHTS, check_weights, find_model, load_generator
 from nucleate.campaign.progress import Progress, counted, silent
@@ -19,6 +20,8 @@ from nucleate.crystal.conditions import Conditions
 from nucleate.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nucleate.campaign.models import Generator
     from nucleate.data.reference import Reference
 
@@ -66,7 +69,7 @@ def design(
         if not all(run.generated_path(k).exists() for k in range(len(run.chunks))):
             try:
                 generator = load_generator(settings.model, device, settings.sampler, settings.guidance)
-                _generate(run, generator, request, settings, progress)
+                _generate(run, generator, request, settings, reference, progress)
             except UserError:
                 run.discard_if_empty()
                 raise
@@ -76,31 +79,57 @@ def design(
 
 
 def _generate(
-    run: Run, generator: Generator, request: Conditions, settings: DesignSettings, progress: Progress
+    run: Run,
+    generator: Generator,
+    request: Conditions,
+    settings: DesignSettings,
+    reference: Reference,
+    progress: Progress,
 ) -> None:
-    """Fill ``generated/``, one shard a chunk; crystal i depends on the seed and i alone.
+    """Fill ``generated/``, one shard a chunk; crystal i of the generator's stream depends on the seed and i alone.
 
     Chunks are sampled several at a time, since a generator that batches crystals of equal size wants many. Which
     ones go together does not depend on what is there already: rounding may differ between batches, and a run that
-    goes on after a kill ends in the same bytes.
+    goes on after a kill ends in the same bytes. Where crystals are drawn until they lie low enough, each bears its
+    number in the stream, and the record says where it stood after each group (``drawn``, by the row that comes next).
     """
     chunks = list(enumerate(run.chunks))
     width = max(1, SAMPLED_TOGETHER // settings.screen.chunk_size)
+    stood: dict[str, int] = run.record.setdefault("drawn", {}) if settings.draw_below is not None else {}
     progress("generate", 0, settings.n)
     for group in (chunks[k : k + width] for k in range(0, len(chunks), width)):
         (_, (first, _)), (_, (_, last)) = group[0], group[-1]
         if not all(run.generated_path(k).exists() for k, _ in group):
             began, worked = time.perf_counter(), processor_seconds()
             told = counted(progress, "generate", first, settings.n)
-            crystals = generator.sample(last - first, request, settings.screen.seed, first, told)
+            drawn = _drawn(generator, request, settings, reference, last - first, stood.get(str(first), first), told)
+            stood[str(last)] = drawn.stop
             # Before the shards: a kill between the two then counts crystals with their time twice, and loses neither.
             spent = time.perf_counter() - began
             add_timing(run, "generate", spent, last - first, processor_seconds() - worked)
             for k, (start, stop) in group:
-                ids = [candidate_id(i) for i in range(start, stop)]
-                rows = structure_rows(crystals[start - first : stop - first], ids, generator.name)
+                ids = [candidate_id(i) for i in drawn.numbers[start - first : stop - first]]
+                rows = structure_rows(drawn.crystals[start - first : stop - first], ids, generator.name)
                 write_shard(run.generated_path(k), rows, input_schema())
         progress("generate", last, settings.n)
+
+
+def _drawn(
+    generator: Generator,
+    request: Conditions,
+    settings: DesignSettings,
+    reference: Reference,
+    n: int,
+    position: int,
+    told: Callable[[int], None],
+) -> Drawn:
+    """The next n crystals of the stream, or the next that lie low enough."""
+    seed = settings.screen.seed
+    if settings.draw_below is None:
+        crystals = generator.sample(n, request, seed, position, told)
+        return Drawn(crystals, list(range(position, position + n)), position + n)
+    heights = heights_above(reference, settings.screen)
+    return drawn_below(generator, request, n, seed, position, settings.draw_below, heights, told)
 
 
 def candidate_id(i: int) -> str:
@@ -133,16 +162,23 @@ def open_or_create(folder: Path, resume: bool, record: dict[str, Any]) -> Run:
         "funnel",
     ):
         found, asked = run.record.get(name), record.get(name)
-        if found != asked:
+        if not _agree(found, asked):
             difference = _first_difference(name, found, asked)
             raise UserError(f"{folder} --resume", *difference)
     return run
 
 
+def _agree(found: Any, asked: Any) -> bool:
+    """Whether two parts of a record say the same; what one does not mention it leaves at None."""
+    if isinstance(found, dict) and isinstance(asked, dict):
+        return all(_agree(found.get(key), asked.get(key)) for key in found.keys() | asked.keys())
+    return bool(found == asked)
+
+
 def _first_difference(name: str, found: Any, asked: Any) -> tuple[str, str]:
     if isinstance(found, dict) and isinstance(asked, dict):
         for key in sorted(found.keys() | asked.keys()):
-            if found.get(key) != asked.get(key):
+            if not _agree(found.get(key), asked.get(key)):
                 return _first_difference(key, found.get(key), asked.get(key))
     return f"a run with {name} = {found!r}", f"the same settings, not {name} = {asked!r}"
 

@@ -24,6 +24,8 @@ def run_summary(run: Run) -> Summary:
         threshold=stated["stability_threshold"],
         matcher=stated["matcher"],
         n_requested=run.record["n"],
+        draw_below=run.record.get("settings", {}).get("draw_below"),
+        n_drawn=max(run.record.get("drawn", {}).values(), default=None),
     )
     return replace(
         summarise(run.candidates(), protocol),

@@ -121,6 +121,14 @@ MaxSteps = Annotated[
     int | None, typer.Option(help="Steps of a relaxation.", show_default="500", rich_help_panel="Screening")
 ]
 MaxSeconds = Annotated[float, typer.Option(help="Seconds for a relaxation.", rich_help_panel="Screening")]
+DrawBelow = Annotated[
+    float | None,
+    typer.Option(
+        help="Before relaxing, draw each crystal until it lies, as it comes, at most so many eV/atom above the hull, "
+        "up to ten times, then the lowest. 0.1 is a good choice for models that come near their relaxed structures.",
+        metavar="ENERGY",
+    ),
+]
 Labels = Annotated[
     str,
     typer.Option(

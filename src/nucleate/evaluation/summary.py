@@ -44,7 +44,15 @@ MEANS = {
 
 @dataclass(frozen=True)
 class Protocol:
-    """How the columns were made; printed beside every rate."""
+    """How the columns were made; printed beside every rate.
+
+    Attributes:
+        potential, reference, relaxation, matcher: In words.
+        threshold: Energy above the hull, in eV/atom, up to which a crystal is stable.
+        n_requested: Crystals that were asked for.
+        draw_below: Energy above the hull as generated, in eV/atom, up to which crystals were kept; None where all were.
+        n_drawn: How many the kept ones were drawn from.
+    """
 
     potential: str = "not stated"
     reference: str = "not stated"
@@ -52,12 +60,18 @@ class Protocol:
     threshold: float = STABLE_WITHIN
     matcher: str = str(SAME_STRUCTURE)
     n_requested: int | None = None
+    draw_below: float | None = None
+    n_drawn: int | None = None
 
     def __str__(self) -> str:
+        counted = "every crystal generated"
+        if self.draw_below is not None:
+            counted = f"the crystals kept of {self.n_drawn:,} generated, at most {self.draw_below:g} eV/atom above the "
+            counted += "hull as they came where enough were"
         return (
             f"potential {self.potential}; relaxation {self.relaxation}; reference {self.reference}; stable: energy "
             f"above hull ≤ {self.threshold:g} eV/atom, unconverged counts as not stable; unique and novel: "
-            f"{self.matcher}; denominator: every crystal generated, unknown counts as no; 95 % Wilson intervals"
+            f"{self.matcher}; denominator: {counted}, unknown counts as no; 95 % Wilson intervals"
         )
 
 

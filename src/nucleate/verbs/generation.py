@@ -59,6 +59,7 @@ def design(
     allow_subsystems: bool = False,
     guidance: Iterable[str] = (),
     sampler: str = "default",
+    draw_below: float | None = None,
     device: str = "auto",
     resume: bool = False,
     workers: int | None = None,
@@ -75,6 +76,8 @@ def design(
         allow_subsystems: Elements of the chemical system may be missing.
         guidance: γ of every condition, as ``["2"]``, or of some, as ``["band_gap=3"]``.
         sampler: "default", "paper", or settings to change in the default, such as "steps=50".
+        draw_below: Draw each crystal until it lies, as generated, at most so many eV/atom above the hull, up to ten
+            times; the lowest are kept where that is not enough.
         device: Where to generate.
         resume: Go on with an interrupted run.
         workers: Worker processes for relaxation.
@@ -94,6 +97,7 @@ def design(
             "allow_subsystems": allow_subsystems,
             "guidance": tuple(guidance),
             "sampler": sampler,
+            "draw_below": draw_below,
             "device": device,
             "screen": screen_settings(screening),
         }

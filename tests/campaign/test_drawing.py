@@ -1,0 +1,153 @@
+"""Crystals drawn until they lie low enough: which are kept, what is said of it, and that a stop changes nothing."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from nucleate.campaign.design import design
+from nucleate.campaign.drawing import MOST_DRAWS, drawn_below, energies_per_atom, heights_above
+from nucleate.campaign.models import load_generator
+from nucleate.campaign.run_store import Run
+from nucleate.campaign.summary import run_summary
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.crystals import Crystals
+from nucleate.data.reference import Reference
+from nucleate.energies.bond_graph import TooManyBondsError
+from nucleate.energies.potential import Evaluation
+from nucleate.errors import UserError
+
+
+LIMIT = 1.5
+"""eV/atom; every other random crystal lies lower in EMT."""
+
+
+class Stream:
+    """Crystal i is a cube of edge 3 + i / 1000 Å, whatever it is asked together with; how it was asked is kept."""
+
+    name = "stream"
+
+    def __init__(self):
+        self.asked = []
+
+    def sample(self, n, where=None, seed=0, start=0, progress=None):
+        self.asked.append((start, n))
+        cells = [torch.eye(3, dtype=torch.float64) * (3 + i / 1000) for i in range(start, start + n)]
+        return Crystals.from_lists([[29]] * n, [[[0.0, 0, 0]]] * n, cells)
+
+
+def number_of(crystals):
+    return [round((float(cell[0, 0]) - 3) * 1000) for cell in crystals.lattice]
+
+
+def drawn(n, start, limit, height):
+    stream = Stream()
+    found = drawn_below(
+        stream, Conditions(), n, 0, start, limit, lambda some: [height(i) for i in number_of(some)], lambda _: None
+    )
+    assert number_of(found.crystals) == found.numbers
+    assert sum(count for _, count in stream.asked) == found.stop - start
+    return found
+
+
+def test_the_first_low_ones_are_kept_in_their_order():
+    found = drawn(4, 10, 0.1, lambda i: 0.0 if i % 3 == 0 else 1.0)
+    assert found.numbers == [12, 15, 18, 21]
+    assert found.stop > 21
+
+
+def test_the_lowest_fill_up_what_ten_draws_do_not_give():
+    found = drawn(4, 0, 0.1, lambda i: 0.0 if i == 25 else 1.0 + 0.01 * ((i * 7) % 40))
+    assert found.stop == 4 * MOST_DRAWS
+    assert found.numbers == sorted([25, *sorted(set(range(40)) - {25}, key=lambda i: (i * 7) % 40)[:3]])
+
+
+def test_crystals_of_unknown_place_are_kept():
+    assert drawn(3, 0, 0.1, lambda _: float("nan")).numbers == [0, 1, 2]
+
+
+def test_one_that_the_potential_fails_on_is_lost_alone():
+    class Moody:
+        outside_seconds = 0.0
+
+        def evaluate(self, crystals):
+            if (crystals.lattice[:, 0, 0] == 3.001).any():
+                raise TooManyBondsError("a collapsed cell")
+            zero = torch.zeros(len(crystals), 1, 3)
+            return Evaluation(crystals.lattice[:, 0, 0], zero, torch.zeros(len(crystals), 3, 3), zero[..., 0])
+
+    found = energies_per_atom(Stream().sample(3), Moody())
+    assert found == pytest.approx([3.0, float("inf"), 3.002])
+
+
+def test_heights_are_those_of_single_evaluations(metals, screening):
+    """Against ASE's own EMT and the definition: energy over the elements less the hull's energy at the composition."""
+    from ase import Atoms
+    from ase.calculators.emt import EMT as Emt
+
+    reference = Reference.load(metals)
+    crystals = load_generator("random", "cpu").sample(5, Conditions.parse({"chemical_system": "Cu-Au"}), 3)
+    found = heights_above(reference, screening)(crystals)
+    for i, height in enumerate(found):
+        numbers, frac, lattice = (part.numpy() for part in crystals.sites(i))
+        atoms = Atoms(numbers, cell=lattice, scaled_positions=frac, pbc=True, calculator=Emt())
+        gold = float((atoms.numbers == 79).mean())
+        hull = -0.05 * 2 * min(gold, 1 - gold)
+        assert height == pytest.approx(atoms.get_potential_energy() / len(atoms) - hull, abs=1e-6)
+
+
+def test_a_run_keeps_what_lies_low_and_says_so(request_for, tmp_path):
+    plain = design(request_for(n=6), tmp_path / "plain", workers=1)
+    settings = request_for(n=6, draw_below=LIMIT)
+    run = design(settings, tmp_path / "low", workers=1)
+    table = run.candidates()
+    stop = run.record["drawn"]["6"]
+    stream = load_generator("random", "cpu").sample(stop, Conditions.parse(settings.where), 0)
+    heights = heights_above(Reference.load(settings.screen.reference), settings.screen)(stream)
+    low = [i for i, height in enumerate(heights) if height <= LIMIT]
+    assert 0 < len(low) < stop
+    assert table["id"].tolist() == [f"c{i:06d}" for i in low[:6]]
+    both = sorted(set(table["id"]) & set(plain.candidates()["id"]))
+    for name in both:
+        rows = [t.set_index("id").loc[name] for t in (table, plain.candidates())]
+        assert np.array_equal(np.concatenate(rows[0]["frac"]), np.concatenate(rows[1]["frac"]))
+        assert np.array_equal(np.concatenate(rows[0]["lattice"]), np.concatenate(rows[1]["lattice"]))
+    summary = run_summary(run)
+    assert f"kept of {stop} generated, at most {LIMIT:g} eV/atom above the hull" in str(summary.protocol)
+    assert "every crystal generated" in str(run_summary(plain).protocol)
+    assert run.record["timings"]["generate"]["crystals"] == 6
+
+
+def test_a_run_that_goes_on_draws_the_same(request_for, tmp_path, monkeypatch):
+    monkeypatch.setattr("nucleate.campaign.design.SAMPLED_TOGETHER", 4)
+    settings = request_for(n=10, draw_below=LIMIT)
+    whole = design(settings, tmp_path / "run", workers=1)
+    before = whole.candidates()
+    assert sorted(map(int, whole.record["drawn"])) == [4, 8, 10]
+    assert before["id"].is_monotonic_increasing
+    assert before["id"].is_unique
+    whole.generated_path(2).unlink()
+    whole.candidates_path(2).unlink()
+    again = design(settings, tmp_path / "run", resume=True, workers=1)
+    pd.testing.assert_frame_equal(again.candidates(), before)
+
+
+def test_a_run_of_before_the_option_goes_on(request_for, tmp_path):
+    run = design(request_for(n=4), tmp_path / "run", workers=1)
+    del run.record["settings"]["draw_below"]
+    run.save_record()
+    design(request_for(n=4), tmp_path / "run", resume=True, workers=1)
+    with pytest.raises(UserError, match="draw_below"):
+        design(request_for(n=4, draw_below=0.1), tmp_path / "run", resume=True, workers=1)
+
+
+def test_a_reference_of_another_scale_is_refused(request_for, tmp_path):
+    settings = request_for(n=2, draw_below=0.1)
+    other = dataclasses.replace(Reference.load(settings.screen.reference), record={"potential": "another potential"})
+    other.save(tmp_path / "other")
+    screen = settings.screen.model_copy(update={"reference": str(tmp_path / "other")})
+    with pytest.raises(UserError, match="--draw-below: found a reference on the scale of another potential"):
+        design(settings.model_copy(update={"screen": screen}), tmp_path / "run", workers=1)
+    assert not (tmp_path / "run").exists() or not Run.open(tmp_path / "run").record.get("drawn")
