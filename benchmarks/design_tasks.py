@@ -110,7 +110,7 @@ def share(found: pd.Series) -> str:
 def plot(curves: dict[str, tuple[np.ndarray, float, np.ndarray]], path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 3), constrained_layout=True)
+    figure, axes = plt.subplots(1, len(curves), figsize=(3.4 * len(curves), 3.3), constrained_layout=True)
     for axis, (name, (found, rate, screened)) in zip(np.atleast_1d(axes), curves.items(), strict=True):
         count = np.arange(1, len(found) + 1)
         axis.plot(count, found, color="C0", label="model, S.U.N. and distinct")
@@ -120,7 +120,8 @@ def plot(curves: dict[str, tuple[np.ndarray, float, np.ndarray]], path: Path) ->
         axis.set(title=name, xlabel="property evaluations", ylabel="hits", ylim=(0, None))
         axis.title.set_fontsize(9)
         axis.spines[["top", "right"]].set_visible(False)
-    np.atleast_1d(axes)[0].legend(loc="upper left", frameon=False, fontsize=7)
+    handles, labels = np.atleast_1d(axes)[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
 
 
