@@ -5,8 +5,9 @@
 
 Fig. 2 of T. Ishii et al., Symmetry-aware conditional generation of crystal structures using diffusion models (2025).
 For each group COUNT crystals are asked for; the first RELAX of them are rattled by 0.03 Å and 1 % strain and relaxed
-freely (relax-v1). OUT keeps a line for each crystal as it ends, so that the same command goes on where it stopped.
-A group that a model refuses is a row of its own. Prints Markdown.
+freely (relax-v1). With --draw-below each crystal is drawn until it lies so low as generated, as `nucleate design` does,
+and how many were drawn is said. OUT keeps a line for each crystal as it ends, so that the same command goes on where it
+stopped. A group that a model refuses is a row of its own. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ import numpy as np
 import torch
 
 import nucleate
+from nucleate.campaign.drawing import drawn_below, heights_above
+from nucleate.config import ScreenSettings
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
+from nucleate.data.reference import Reference
 from nucleate.energies.relaxation import RELAX_V1, relax_many
 from nucleate.errors import Status, UserError
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system, space_groups
@@ -39,18 +43,26 @@ def measure(options: argparse.Namespace, out: Path) -> None:
     model = nucleate.load(options.model, "cpu", options.sampler, options.guidance)
     out.mkdir(parents=True, exist_ok=True)
     asked = {"model": options.model, "where": options.where, "sampler": options.sampler, "guidance": options.guidance,
-             "seed": options.seed}  # fmt: skip
+             "seed": options.seed, "draw_below": options.draw_below}  # fmt: skip
     settings, rows = out / "settings.json", out / "crystals.jsonl"
     if settings.exists() and json.loads(settings.read_text()) != asked:
         raise SystemExit(f"{settings}: another measurement; choose another --out")
     settings.write_text(json.dumps(asked))
+    screen = ScreenSettings(reference=options.reference)
+    heights = heights_above(Reference.load(options.reference), screen) if options.draw_below is not None else None
     done = {(row["group"], row["number"]) for row in read(rows)}
     for group in options.groups:
         if (group, -1) in done or all((group, i) in done for i in range(options.count)):
             continue
         where = Conditions.parse([*options.where, f"space_group={group}"])
         try:
-            crystals = model.sample(options.count, where, options.seed)
+            if heights is None:
+                crystals = model.sample(options.count, where, options.seed)
+            else:
+                limit = options.draw_below
+                drawn = drawn_below(model, where, options.count, options.seed, 0, limit, heights, lambda _: None)
+                crystals = drawn.crystals
+                append(rows, {"group": group, "number": -2, "drawn": drawn.stop})
         except UserError as refused:
             append(rows, {"group": group, "number": -1, "refused": str(refused)})
             continue
@@ -112,8 +124,12 @@ def rate(rows: Sequence[dict[str, Any]], key: str, whole: bool) -> str:
 def show(out: Path) -> None:
     """Print the tables of one measurement."""
     rows = read(out / "crystals.jsonl")
+    draws = {row["group"]: row["drawn"] for row in rows if "drawn" in row}
+    rows = [row for row in rows if "drawn" not in row]
     groups, table = counted(rows)
     print(f"\n{json.loads((out / 'settings.json').read_text())}\n")
+    if draws:
+        print(f"{sum(draws.values()):,} crystals drawn for {sum(row['number'] >= 0 for row in rows):,}\n")
     print("| space group asked for | made | " + " | ".join(CRYSTAL_SYSTEMS) + " |\n|---|---|" + "---|" * 7)
     for group, line in zip(groups, table, strict=True):
         own = [row for row in rows if row["group"] == group]
@@ -158,6 +174,8 @@ def main() -> None:
     parser.add_argument("--relax", type=int, default=8, help="of those, how many are relaxed")
     parser.add_argument("--guidance", action="append", default=[])
     parser.add_argument("--sampler", default="default")
+    parser.add_argument("--draw-below", type=float, help="eV/atom above the hull as generated")
+    parser.add_argument("--reference", default="bundled", help="for --draw-below")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, help="folder of this measurement")

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from pymatgen.analysis.structure_matcher import StructureMatcher
+from space_groups import COMMON
 
 import nucleate
 from nucleate.campaign.run_store import Run
@@ -31,9 +32,6 @@ from nucleate.errors import UserError
 from nucleate.evaluation.judgement import crystals_of
 from nucleate.search.protostructure_filling import FillSettings, fill
 from nucleate.symmetry.protostructure import Protostructure
-
-COMMON = (2, 12, 14, 15, 62, 63, 71, 123, 129, 139, 140, 148, 164, 166, 187, 189, 194, 216, 221, 225)
-"""The commonest of 9,705 structures of the Materials Project (CC BY 4.0) of at most 20 atoms."""
 
 
 def explored(system: str, options: argparse.Namespace) -> tuple[Run, str]:
