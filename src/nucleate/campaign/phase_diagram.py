@@ -37,6 +37,7 @@ def phase_diagram(
     allow_subsystems: bool = False,
     guidance: Sequence[str] = (),
     sampler: str = "default",
+    draw_below: float | None = None,
     device: str = "auto",
     resume: bool = False,
     workers: int | None = None,
@@ -56,6 +57,7 @@ def phase_diagram(
         allow_subsystems: Elements of the system may be missing.
         guidance: γ for the models that take conditions.
         sampler: For the models that walk.
+        draw_below: Draw crystals of models until they lie so low as generated, in eV/atom above the hull.
         device: Where to generate.
         resume: Go on with what lies in the folder.
         workers: Worker processes for relaxation.
@@ -86,6 +88,7 @@ def phase_diagram(
                 "allow_subsystems": allow_subsystems,
                 "guidance": tuple(guidance) if learned else (),
                 "sampler": sampler if learned else "default",
+                "draw_below": draw_below if learned else None,
                 "device": device,
                 "screen": screening,
             }

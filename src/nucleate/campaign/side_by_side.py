@@ -68,6 +68,7 @@ def side_by_side(
     per_request: int = 0,
     data: Path | None = None,
     sampler: str = "default",
+    draw_below: float | None = None,
     device: str = "auto",
     resume: bool = False,
     workers: int | None = None,
@@ -85,6 +86,7 @@ def side_by_side(
         per_request: Crystals of each of the fixed requests; 0 leaves them out.
         data: Structures whose space groups are compared with; the known structures of the first reference if None.
         sampler: For models that walk.
+        draw_below: Draw crystals of models until they lie so low as generated, in eV/atom above the hull.
         device: Where to generate.
         resume: Go on with what lies in the folder.
         workers: Worker processes for relaxation.
@@ -106,7 +108,7 @@ def side_by_side(
     groups, data_name = _data_groups(loaded[screening.reference], data)
     if (folder / RECORD).exists() and not resume:
         raise UserError(str(folder), "a comparison that is already there", "a new folder, or --resume to go on with it")
-    job = _Job(folder, screening, sampler, device, workers, progress)
+    job = _Job(folder, screening, sampler, draw_below, device, workers, progress)
     parts: list[pd.DataFrame] = []
     about: list[dict[str, Any]] = []
     protocol: dict[str, Any] = {}
@@ -140,6 +142,7 @@ def side_by_side(
         "n": n,
         "seed": screening.seed,
         "sampler": sampler,
+        "draw_below": draw_below,
         "sources": about,
         "references": [labels[name] for name in loaded],
         "protocol": protocol,
@@ -163,6 +166,7 @@ class _Job:
     folder: Path
     screening: ScreenSettings
     sampler: str
+    draw_below: float | None
     device: str
     workers: int | None
     progress: Progress
@@ -207,6 +211,7 @@ class _Job:
                 "n": n,
                 "where": where,
                 "sampler": self.sampler if walks else "default",
+                "draw_below": self.draw_below if walks else None,
                 "device": self.device,
                 "screen": screening,
             }

@@ -24,6 +24,7 @@ def compare(
     per_request: int = 0,
     data: str | Path | None = None,
     sampler: str = "default",
+    draw_below: float | None = None,
     device: str = "auto",
     resume: bool = False,
     workers: int | None = None,
@@ -41,6 +42,7 @@ def compare(
         per_request: Crystals of each of a fixed set of requests; 0 leaves them out.
         data: Structures whose space groups are compared with; by default the first reference's.
         sampler: For models that walk.
+        draw_below: Draw crystals of models until they lie so low as generated, in eV/atom above the hull.
         device: Where to generate.
         resume: Go on with an interrupted comparison.
         workers: Worker processes for relaxation.
@@ -70,6 +72,7 @@ def compare(
         per_request=per_request,
         data=None if data is None else Path(data),
         sampler=sampler,
+        draw_below=draw_below,
         device=device,
         resume=resume,
         workers=workers,

@@ -117,6 +117,7 @@ def phase_diagram(
     allow_subsystems: bool = False,
     guidance: Iterable[str] = (),
     sampler: str = "default",
+    draw_below: float | None = None,
     device: str = "auto",
     resume: bool = False,
     workers: int | None = None,
@@ -134,6 +135,7 @@ def phase_diagram(
         allow_subsystems: Elements of the system may be missing.
         guidance: γ for models that take conditions.
         sampler: For models that walk.
+        draw_below: Draw crystals of models until they lie so low as generated, in eV/atom above the hull.
         device: Where to generate.
         resume: Go on with an interrupted exploration.
         workers: Worker processes for relaxation.
@@ -156,6 +158,7 @@ def phase_diagram(
         allow_subsystems=allow_subsystems,
         guidance=tuple(guidance),
         sampler=sampler,
+        draw_below=draw_below,
         device=device,
         resume=resume,
         workers=workers,
