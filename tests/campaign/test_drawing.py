@@ -19,7 +19,6 @@ from nucleate.energies.bond_graph import TooManyBondsError
 from nucleate.energies.potential import Evaluation
 from nucleate.errors import UserError
 
-
 LIMIT = 1.5
 """eV/atom; every other random crystal lies lower in EMT."""
 
@@ -85,14 +84,14 @@ def test_one_that_the_potential_fails_on_is_lost_alone():
 def test_heights_are_those_of_single_evaluations(metals, screening):
     """Against ASE's own EMT and the definition: energy over the elements less the hull's energy at the composition."""
     from ase import Atoms
-    from ase.calculators.emt import EMT as Emt
+    from ase.calculators import emt
 
     reference = Reference.load(metals)
     crystals = load_generator("random", "cpu").sample(5, Conditions.parse({"chemical_system": "Cu-Au"}), 3)
     found = heights_above(reference, screening)(crystals)
     for i, height in enumerate(found):
         numbers, frac, lattice = (part.numpy() for part in crystals.sites(i))
-        atoms = Atoms(numbers, cell=lattice, scaled_positions=frac, pbc=True, calculator=Emt())
+        atoms = Atoms(numbers, cell=lattice, scaled_positions=frac, pbc=True, calculator=emt.EMT())
         gold = float((atoms.numbers == 79).mean())
         hull = -0.05 * 2 * min(gold, 1 - gold)
         assert height == pytest.approx(atoms.get_potential_energy() / len(atoms) - hull, abs=1e-6)

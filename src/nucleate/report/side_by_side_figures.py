@@ -10,6 +10,7 @@ from nucleate.evaluation.summary import ATOM_BINS
 from nucleate.report.document import asset
 from nucleate.report.markup import compact, percent, text
 from nucleate.report.plots import N_COLOURS, Series, curves, stacked_bars
+from nucleate.report.point_labels import point_labels
 from nucleate.report.side_by_side_tables import SIZES, Compared
 from nucleate.report.svg import Scale, axes, figure, line, mark, ticks, words
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system
@@ -60,16 +61,22 @@ def speed_figure(found: Compared, subset: str = ALL) -> str:
     body = axes(x, y, "", "S.U.N. (%)", [], ticks(0, 100, 5))
     for power in range(low, max(high, low + 1) + 1):
         body += line(x(power), 14, x(power), 256, "grid")
-        body += words(x(power), 272, compact(10.0**power), "tick", "middle")
+        body += words(x(power), 272, f"{10**power:,}" if power >= 0 else compact(10.0**power), "tick", "middle")
     body += words(296, 289, "S.U.N. crystals a core-hour", "name", "middle")
-    for k, source, speed, good in points:
-        at, level = x(speed), y(100 * good["value"])
+    places = [(x(speed), y(100 * good["value"])) for _, _, speed, good in points]
+    covered = [
+        (at - 5, min(y(100 * good["high"]), level - 5), at + 5, max(y(100 * good["low"]), level + 5))
+        for (at, level), (*_, good) in zip(places, points, strict=True)
+    ]
+    names = point_labels(places, [source for _, source, _, _ in points], covered, x, y)
+    for (k, source, speed, good), (at, level), name in zip(points, places, names, strict=True):
         tip = f"{source}: {compact(10**speed)} a core-hour, {percent(good['value'])}"
         body += f'<g class="c{k}"><line x1="{at:.1f}" y1="{y(100 * good["low"]):.1f}" x2="{at:.1f}" '
         body += f'y2="{y(100 * good["high"]):.1f}" class="curve"/>'
+        if name.is_far:
+            body += line(at, level, name.x, name.y - 4, "axis")
         body += mark(f'<circle class="end" cx="{at:.1f}" cy="{level:.1f}" r="4"', tip) + "</g>"
-        anchor, shift = ("start", 7) if at < 430 else ("end", -7)
-        body += words(at + shift, level - 5, text(source), "note halo", anchor)
+        body += words(name.x, name.y, text(source), "note halo", name.anchor)
     body += _keys([("c0", "generation alone"), ("c1", "relaxation and judging included")], 310)
     return figure(body, 560, 320, "S.U.N. against S.U.N. crystals a core-hour")
 
