@@ -1,4 +1,4 @@
-"""Nine chemical systems, explored by several methods at equal numbers of relaxations.
+"""Twelve chemical systems, explored by several methods at equal numbers of relaxations.
 
     python benchmarks/exploring.py runs/exploring --model mattergen-mp --model random --model substitution -n 64 \
         --reference references/union --plot exploring.png
@@ -36,6 +36,8 @@ def explore(options: argparse.Namespace) -> pd.DataFrame:
     tables = []
     for kind, systems in SYSTEMS.items():
         for system in systems:
+            if options.only and system not in options.only:
+                continue
             folder = options.out / system
             nucleate.phase_diagram(
                 system, options.model, options.n, folder, seed=options.seed, reference=options.reference,
@@ -96,6 +98,7 @@ def main() -> None:
     parser.add_argument("--model", action="append", required=True)
     parser.add_argument("-n", type=int, default=64, help="crystals of each method and system")
     parser.add_argument("--reference", default="bundled")
+    parser.add_argument("--only", action="append", default=[], help="one of the systems, to share the work out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--plot", type=Path)
