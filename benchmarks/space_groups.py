@@ -30,6 +30,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.energies.relaxation import RELAX_V1, relax_many
 from nucleate.errors import Status, UserError
+from nucleate.evaluation.matching import StructureLibrary
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system, space_groups
 
 COMMON = (2, 12, 14, 15, 62, 63, 71, 123, 129, 139, 140, 148, 164, 166, 187, 189, 194, 216, 221, 225)
@@ -60,7 +61,9 @@ def measure(options: argparse.Namespace, out: Path) -> None:
                 crystals = model.sample(options.count, where, options.seed)
             else:
                 limit = options.draw_below
-                drawn = drawn_below(model, where, options.count, options.seed, 0, limit, heights, lambda _: None)
+                drawn = drawn_below(
+                    model, where, options.count, options.seed, 0, limit, heights, StructureLibrary(), lambda _: None
+                )
                 crystals = drawn.crystals
                 append(rows, {"group": group, "number": -2, "drawn": drawn.stop})
         except UserError as refused:
@@ -150,7 +153,10 @@ def plot(outs: Sequence[Path], path: Path) -> None:
     from plotly.graph_objects import Heatmap
     from plotly.subplots import make_subplots
 
-    titles = [json.loads((out / "settings.json").read_text())["model"] for out in outs]
+    stated = [json.loads((out / "settings.json").read_text()) for out in outs]
+    below = [one.get("draw_below") for one in stated]
+    titles = [one["model"] + ("" if e is None else f", drawn below {e:g} eV/atom")
+              for one, e in zip(stated, below, strict=True)]  # fmt: skip
     figure = make_subplots(1, len(outs), shared_yaxes=True, subplot_titles=titles)
     for column, out in enumerate(outs, 1):
         groups, table = counted(read(out / "crystals.jsonl"))

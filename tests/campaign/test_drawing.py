@@ -18,34 +18,42 @@ from nucleate.data.reference import Reference
 from nucleate.energies.bond_graph import TooManyBondsError
 from nucleate.energies.potential import Evaluation
 from nucleate.errors import UserError
+from nucleate.evaluation.matching import StructureLibrary
+from nucleate.evaluation.uniqueness import uniqueness
 
 LIMIT = 1.5
 """eV/atom; every other random crystal lies lower in EMT."""
 
 
 class Stream:
-    """Crystal i is a cube of edge 3 + i / 1000 Å, whatever it is asked together with; how it was asked is kept."""
+    """Crystal i is a cube of edge 3 + i / 1000 Å, whatever it is asked together with; how it was asked is kept.
+
+    All are of different elements, or of those that are given.
+    """
 
     name = "stream"
 
-    def __init__(self):
+    def __init__(self, elements=range(1, 110)):
         self.asked = []
+        self.elements = list(elements)
 
     def sample(self, n, where=None, seed=0, start=0, progress=None):
         self.asked.append((start, n))
         cells = [torch.eye(3, dtype=torch.float64) * (3 + i / 1000) for i in range(start, start + n)]
-        return Crystals.from_lists([[29]] * n, [[[0.0, 0, 0]]] * n, cells)
+        numbers = [[self.elements[i % len(self.elements)]] for i in range(start, start + n)]
+        return Crystals.from_lists(numbers, [[[0.0, 0, 0]]] * n, cells)
 
 
 def number_of(crystals):
     return [round((float(cell[0, 0]) - 3) * 1000) for cell in crystals.lattice]
 
 
-def drawn(n, start, limit, height):
-    stream = Stream()
+def drawn(n, start, limit, height, stream=None, earlier=None):
+    stream, earlier = stream or Stream(), earlier or StructureLibrary()
     found = drawn_below(
-        stream, Conditions(), n, 0, start, limit, lambda some: [height(i) for i in number_of(some)], lambda _: None
-    )
+        stream, Conditions(), n, 0, start, limit, lambda some: [height(i) for i in number_of(some)], earlier,
+        lambda _: None,
+    )  # fmt: skip
     assert number_of(found.crystals) == found.numbers
     assert sum(count for _, count in stream.asked) == found.stop - start
     return found
@@ -61,6 +69,24 @@ def test_the_lowest_fill_up_what_ten_draws_do_not_give():
     found = drawn(4, 0, 0.1, lambda i: 0.0 if i == 25 else 1.0 + 0.01 * ((i * 7) % 40))
     assert found.stop == 4 * MOST_DRAWS
     assert found.numbers == sorted([25, *sorted(set(range(40)) - {25}, key=lambda i: (i * 7) % 40)[:3]])
+
+
+def test_repeats_are_passed_over():
+    found = drawn(3, 0, 0.1, lambda _: 0.0, Stream([29, 29, 30, 29, 31]))
+    assert found.numbers == [0, 2, 4]
+
+
+def test_repeats_of_earlier_groups_are_passed_over():
+    earlier = StructureLibrary.of(Stream([30]).sample(1))
+    found = drawn(2, 0, 0.1, lambda _: 0.0, Stream([29, 30, 31]), earlier)
+    assert found.numbers == [0, 2]
+    assert len(earlier) == 1
+
+
+def test_repeats_come_last_where_nothing_else_is_left():
+    found = drawn(3, 0, 0.1, lambda i: 0.0 if i % 2 == 0 else 5.0, Stream([29, 30]))
+    assert 0 in found.numbers
+    assert [i % 2 for i in found.numbers] == [0, 1, 1]
 
 
 def test_crystals_of_unknown_place_are_kept():
@@ -105,7 +131,8 @@ def test_a_run_keeps_what_lies_low_and_says_so(request_for, tmp_path):
     stop = run.record["drawn"]["6"]
     stream = load_generator("random", "cpu").sample(stop, Conditions.parse(settings.where), 0)
     heights = heights_above(Reference.load(settings.screen.reference), settings.screen)(stream)
-    low = [i for i, height in enumerate(heights) if height <= LIMIT]
+    first = uniqueness(stream[[i for i, height in enumerate(heights) if height <= LIMIT]])["is_unique"]
+    low = [i for i, one in zip([i for i, h in enumerate(heights) if h <= LIMIT], first, strict=True) if one]
     assert 0 < len(low) < stop
     assert table["id"].tolist() == [f"c{i:06d}" for i in low[:6]]
     both = sorted(set(table["id"]) & set(plain.candidates()["id"]))
@@ -114,7 +141,7 @@ def test_a_run_keeps_what_lies_low_and_says_so(request_for, tmp_path):
         assert np.array_equal(np.concatenate(rows[0]["frac"]), np.concatenate(rows[1]["frac"]))
         assert np.array_equal(np.concatenate(rows[0]["lattice"]), np.concatenate(rows[1]["lattice"]))
     summary = run_summary(run)
-    assert f"kept of {stop} generated, at most {LIMIT:g} eV/atom above the hull" in str(summary.protocol)
+    assert f"kept of {stop} generated, different ones at most {LIMIT:g} eV/atom above the hull" in str(summary.protocol)
     assert "every crystal generated" in str(run_summary(plain).protocol)
     assert run.record["timings"]["generate"]["crystals"] == 6
 

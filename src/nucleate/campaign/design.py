@@ -11,13 +11,15 @@ from nucleate.campaign.drawing import Drawn, drawn_below, heights_above
 from nucleate.campaign.finishing import hand_over
 from nucleate.campaign.models import WEIGHTS, check_weights, find_model, load_generator
 from nucleate.campaign.progress import Progress, counted, silent
+from nucleate.campaign.protocol import asked_matcher
 from nucleate.campaign.provenance import versions
-from nucleate.campaign.rows import structure_rows
+from nucleate.campaign.rows import crystals_of, read_rows, structure_rows
 from nucleate.campaign.run_store import Run, locked, write_shard
 from nucleate.campaign.screening import add_timing, processor_seconds, screen_run, screening_record
 from nucleate.config import DesignSettings, resolve_device
 from nucleate.crystal.conditions import Conditions
 from nucleate.errors import UserError
+from nucleate.evaluation.matching import StructureLibrary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,12 +99,14 @@ def _generate(
     width = max(1, SAMPLED_TOGETHER // settings.screen.chunk_size)
     stood: dict[str, int] = run.record.setdefault("drawn", {}) if settings.draw_below is not None else {}
     progress("generate", 0, settings.n)
+    kept = StructureLibrary(asked_matcher(settings.screen))
     for group in (chunks[k : k + width] for k in range(0, len(chunks), width)):
         (_, (first, _)), (_, (_, last)) = group[0], group[-1]
         if not all(run.generated_path(k).exists() for k, _ in group):
             began, worked = time.perf_counter(), processor_seconds()
             told = counted(progress, "generate", first, settings.n)
-            drawn = _drawn(generator, request, settings, reference, last - first, stood.get(str(first), first), told)
+            position = stood.get(str(first), first)
+            drawn = _drawn(generator, request, settings, reference, kept, last - first, position, told)
             stood[str(last)] = drawn.stop
             # Before the shards: a kill between the two then counts crystals with their time twice, and loses neither.
             spent = time.perf_counter() - began
@@ -111,6 +115,8 @@ def _generate(
                 ids = [candidate_id(i) for i in drawn.numbers[start - first : stop - first]]
                 rows = structure_rows(drawn.crystals[start - first : stop - first], ids, generator.name)
                 write_shard(run.generated_path(k), rows, input_schema())
+        if settings.draw_below is not None:
+            kept.extend(crystals_of(row for k, _ in group for row in read_rows(run.generated_path(k))))
         progress("generate", last, settings.n)
 
 
@@ -119,6 +125,7 @@ def _drawn(
     request: Conditions,
     settings: DesignSettings,
     reference: Reference,
+    kept: StructureLibrary,
     n: int,
     position: int,
     told: Callable[[int], None],
@@ -129,7 +136,7 @@ def _drawn(
         crystals = generator.sample(n, request, seed, position, told)
         return Drawn(crystals, list(range(position, position + n)), position + n)
     heights = heights_above(reference, settings.screen)
-    return drawn_below(generator, request, n, seed, position, settings.draw_below, heights, told)
+    return drawn_below(generator, request, n, seed, position, settings.draw_below, heights, kept, told)
 
 
 def candidate_id(i: int) -> str:

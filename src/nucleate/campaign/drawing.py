@@ -1,4 +1,4 @@
-"""Crystals drawn until they lie low enough as they come, before any of them is relaxed.
+"""Crystals drawn until they lie low enough as they come, and differ from earlier ones, before any is relaxed.
 
 One evaluation of the potential costs a fiftieth of a relaxation and says, for crystals that come near their relaxed
 structure, most of what the relaxation would: the rank correlation of both distances to the hull is 0.65 for `pigen-mp`
@@ -17,6 +17,7 @@ from nucleate.crystal.formula import compositions
 from nucleate.energies.bond_graph import TooManyBondsError
 from nucleate.energies.potential import CalculatorFaultError, load_potential, provenance_of
 from nucleate.errors import UserError
+from nucleate.evaluation.matching import StructureLibrary
 
 if TYPE_CHECKING:
     from nucleate.campaign.models import Generator
@@ -95,25 +96,35 @@ def drawn_below(
     start: int,
     limit: float,
     heights: Heights,
+    earlier: StructureLibrary,
     progress: Callable[[int], None],
 ) -> Drawn:
     """The first n crystals of a generator's stream, from number ``start`` on, at most ``limit`` above the hull.
 
-    After ``MOST_DRAWS`` crystals for each that is wanted, the lowest of the others fill up what is missing. All are in
-    the order of the stream. How many are drawn at once depends on nothing but what came before.
+    A crystal that is the same as one before it, in the stream or in ``earlier``, is passed over. After ``MOST_DRAWS``
+    crystals for each that is wanted, the lowest of the others fill up what is missing, repeats last. All are in the
+    order of the stream. How many are drawn at once depends on nothing but what came before.
     """
     parts: list[Crystals] = []
     found: list[float] = []
     good: list[int] = []
+    repeats: set[int] = set()
+    fresh = StructureLibrary(earlier.settings)
     while len(good) < n and len(found) < MOST_DRAWS * n:
         rate = max(len(good) / len(found) if found else 1.0, 1 / MOST_DRAWS)
         wanted = max(ceil((n - len(good)) / rate), FEWEST)
         some = generator.sample(min(wanted, MOST_DRAWS * n - len(found)), request, seed, start + len(found))
         parts.append(some)
-        found += heights(some)
-        good = [i for i, height in enumerate(found) if not height > limit]
+        first, levels = len(found), heights(some)
+        found += levels
+        low = [i for i, height in enumerate(levels) if not height > limit]
+        for i, *matches in zip(low, earlier.find_all(some[low]), fresh.take(some[low]), strict=True):
+            if any(match.is_known for match in matches):
+                repeats.add(first + i)
+            else:
+                good.append(first + i)
         progress(min(len(good), n))
     taken = good[:n]
-    rest = sorted(set(range(len(found))) - set(good), key=lambda i: found[i])
+    rest = sorted(set(range(len(found))) - set(good), key=lambda i: (i in repeats, found[i]))
     taken = sorted([*taken, *rest[: n - len(taken)]])
     return Drawn(Crystals.concatenate(parts)[taken], [start + i for i in taken], start + len(found))

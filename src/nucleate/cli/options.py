@@ -124,8 +124,9 @@ MaxSeconds = Annotated[float, typer.Option(help="Seconds for a relaxation.", ric
 DrawBelow = Annotated[
     float | None,
     typer.Option(
-        help="Before relaxing, draw each crystal until it lies, as it comes, at most so many eV/atom above the hull, "
-        "up to ten times, then the lowest. 0.1 is a good choice for models that come near their relaxed structures.",
+        help="Before relaxing, draw each crystal until it lies, as it comes, at most so many eV/atom above the hull "
+        "and is no repeat; up to ten times, then the lowest. 0.1 is a good choice for models that come near their "
+        "relaxed structures.",
         metavar="ENERGY",
     ),
 ]

@@ -66,8 +66,8 @@ class Protocol:
     def __str__(self) -> str:
         counted = "every crystal generated"
         if self.draw_below is not None:
-            counted = f"the crystals kept of {self.n_drawn:,} generated, at most {self.draw_below:g} eV/atom above the "
-            counted += "hull as they came where enough were"
+            counted = f"the crystals kept of {self.n_drawn:,} generated, different ones at most {self.draw_below:g} "
+            counted += "eV/atom above the hull as they came where enough were"
         return (
             f"potential {self.potential}; relaxation {self.relaxation}; reference {self.reference}; stable: energy "
             f"above hull ≤ {self.threshold:g} eV/atom, unconverged counts as not stable; unique and novel: "

@@ -76,8 +76,8 @@ def design(
         allow_subsystems: Elements of the chemical system may be missing.
         guidance: γ of every condition, as ``["2"]``, or of some, as ``["band_gap=3"]``.
         sampler: "default", "paper", or settings to change in the default, such as "steps=50".
-        draw_below: Draw each crystal until it lies, as generated, at most so many eV/atom above the hull, up to ten
-            times; the lowest are kept where that is not enough.
+        draw_below: Draw each crystal until it lies, as generated, at most so many eV/atom above the hull and is no
+            repeat, up to ten times; the lowest are kept where that is not enough.
         device: Where to generate.
         resume: Go on with an interrupted run.
         workers: Worker processes for relaxation.
