@@ -98,7 +98,8 @@ def main() -> None:
     parser.add_argument("--model", action="append", required=True)
     parser.add_argument("-n", type=int, default=64, help="crystals of each method and system")
     parser.add_argument("--reference", default="bundled")
-    parser.add_argument("--only", action="append", default=[], help="one of the systems, to share the work out")
+    every = [system for systems in SYSTEMS.values() for system in systems]
+    parser.add_argument("--only", action="append", default=[], choices=every, help="to share the work out")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--plot", type=Path)

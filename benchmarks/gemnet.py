@@ -172,10 +172,10 @@ def one(kind: str, precision: str, what: str, small: bool, rounds: int) -> None:
             worst = max(float((x - y).abs().max() / y.abs().max()) for x, y in pairs)
         print(f"largest relative difference of the two formulations {worst:.1e}")
     seconds = measured(call, rounds)
-    if kind == "ours" and what == "evaluation":
-        print(f"products alone {products(net, values, precision):.3f} s")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     each = 1e3 * seconds / crystals
+    if kind == "ours" and what == "evaluation":
+        print(f"products alone {products(net, values, precision):.3f} s")
     print(f"{kind:6s}{precision:9s}{what:11s}{seconds:8.3f} s{each:9.1f} ms a crystal, peak {peak:.2f} GB")
 
 

@@ -1,6 +1,6 @@
 """Known crystals screened by a predictor: hits against the number of property evaluations.
 
-    python benchmarks/predictor_screening.py bulk_modulus bulk-modulus-mp extra.csv.gz val.csv.gz -o screened
+    python benchmarks/predictor_screening.py bulk_modulus bulk-modulus-mp val.csv.gz -o screened
 
 The rival of a generator in Fig. 5g-h of Zeni et al. (Nature 2025): crystals without labels, here those of DATA within
 0.1 eV/atom of the hull, are ranked by a predictor, and the property of the first N is computed: bulk moduli by the
@@ -51,7 +51,7 @@ def main() -> None:
     torch.set_num_threads(1)
     datasets = [load_dataset(path) for path in options.data]
     crystals = Crystals.concatenate([d.crystals for d in datasets])
-    heights = np.concatenate([d.table["e_above_hull"].to_numpy(float) for d in datasets])
+    heights = np.concatenate([d.column("e_above_hull").numpy() for d in datasets])
     ids = [name for d in datasets for name in d.ids]
     known = PREDICTED[options.property]
     values = load_predictor(options.predictor).predict(crystals, known).numpy()

@@ -44,9 +44,12 @@ def measure(options: argparse.Namespace, out: Path) -> None:
     model = nucleate.load(options.model, "cpu", options.sampler, options.guidance)
     out.mkdir(parents=True, exist_ok=True)
     asked = {"model": options.model, "where": options.where, "sampler": options.sampler, "guidance": options.guidance,
-             "seed": options.seed, "draw_below": options.draw_below}  # fmt: skip
+             "seed": options.seed}  # fmt: skip
+    unasked = {"draw_below": None, "reference": None}
+    if options.draw_below is not None:
+        asked |= {"draw_below": options.draw_below, "reference": options.reference}
     settings, rows = out / "settings.json", out / "crystals.jsonl"
-    if settings.exists() and json.loads(settings.read_text()) != asked:
+    if settings.exists() and {**unasked, **json.loads(settings.read_text())} != {**unasked, **asked}:
         raise SystemExit(f"{settings}: another measurement; choose another --out")
     settings.write_text(json.dumps(asked))
     screen = ScreenSettings(reference=options.reference)

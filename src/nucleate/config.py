@@ -116,7 +116,7 @@ class DesignSettings(Settings):
     allow_subsystems: bool = False
     guidance: tuple[str, ...] = ()
     sampler: str = Field(default="default", description="default, paper, or settings of the model's family")
-    draw_below: float | None = Field(default=None, ge=-1, description="eV/atom above the hull as generated")
+    draw_below: float | None = Field(default=None, ge=-1, le=100, description="eV/atom above the hull as generated")
     device: Device = "auto"
     screen: ScreenSettings = ScreenSettings()
 

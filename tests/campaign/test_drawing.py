@@ -10,7 +10,6 @@ import torch
 from nucleate.campaign.design import design
 from nucleate.campaign.drawing import MOST_DRAWS, drawn_below, energies_per_atom, heights_above
 from nucleate.campaign.models import load_generator
-from nucleate.campaign.run_store import Run
 from nucleate.campaign.summary import run_summary
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
@@ -107,6 +106,18 @@ def test_one_that_the_potential_fails_on_is_lost_alone():
     assert found == pytest.approx([3.0, float("inf"), 3.002])
 
 
+def test_what_is_no_crystal_is_infinitely_high_and_never_evaluated(metals, screening):
+    """The potential would hang on a flat cell, run out of memory on a flatter one, and know nothing of a NaN."""
+    cube, off = torch.eye(3, dtype=torch.float64) * 3.6, [[0.0, 0, 0]]
+    flat = torch.diag(torch.tensor([1e-3, 300.0, 300.0], dtype=torch.float64))
+    crystals = Crystals.from_lists(
+        [[29], [], [29], [29], [29]], [off, [], off, [[float("nan"), 0, 0]], off], [cube, cube, flat, cube, cube * 1.01]
+    )
+    found = heights_above(Reference.load(metals), screening)(crystals)
+    assert [height < 10 for height in found] == [True, False, False, False, True]
+    assert found[1:4] == [float("inf")] * 3
+
+
 def test_heights_are_those_of_single_evaluations(metals, screening):
     """Against ASE's own EMT and the definition: energy over the elements less the hull's energy at the composition."""
     from ase import Atoms
@@ -143,21 +154,34 @@ def test_a_run_keeps_what_lies_low_and_says_so(request_for, tmp_path):
     summary = run_summary(run)
     assert f"kept of {stop} generated, different ones at most {LIMIT:g} eV/atom above the hull" in str(summary.protocol)
     assert "every crystal generated" in str(run_summary(plain).protocol)
+    assert f"at most {LIMIT:g} eV/atom above the hull as generated" in run.record["protocol"]["candidates_drawn"]
+    assert "candidates_drawn" not in plain.record["protocol"]
     assert run.record["timings"]["generate"]["crystals"] == 6
 
 
 def test_a_run_that_goes_on_draws_the_same(request_for, tmp_path, monkeypatch):
     monkeypatch.setattr("nucleate.campaign.design.SAMPLED_TOGETHER", 4)
     settings = request_for(n=10, draw_below=LIMIT)
+    settings = settings.model_copy(update={"screen": settings.screen.model_copy(update={"chunk_size": 2})})
     whole = design(settings, tmp_path / "run", workers=1)
     before = whole.candidates()
     assert sorted(map(int, whole.record["drawn"])) == [4, 8, 10]
     assert before["id"].is_monotonic_increasing
     assert before["id"].is_unique
-    whole.generated_path(2).unlink()
-    whole.candidates_path(2).unlink()
+    stood = dict(whole.record["drawn"])
+    for chunk in (1, 3, 4):
+        whole.generated_path(chunk).unlink()
+        whole.candidates_path(chunk).unlink()
     again = design(settings, tmp_path / "run", resume=True, workers=1)
     pd.testing.assert_frame_equal(again.candidates(), before)
+    assert again.record["drawn"] == stood
+
+
+def test_a_followed_protocol_names_the_choice_among_its_departures(request_for, tmp_path):
+    settings = request_for(n=2, draw_below=LIMIT)
+    screen = settings.screen.model_copy(update={"protocol": "mattergen"})
+    run = design(settings.model_copy(update={"screen": screen}), tmp_path / "run", workers=1)
+    assert any("chosen by their energy" in line for line in run.record["protocol"]["deviations"])
 
 
 def test_a_run_of_before_the_option_goes_on(request_for, tmp_path):
@@ -176,4 +200,4 @@ def test_a_reference_of_another_scale_is_refused(request_for, tmp_path):
     screen = settings.screen.model_copy(update={"reference": str(tmp_path / "other")})
     with pytest.raises(UserError, match="--draw-below: found a reference on the scale of another potential"):
         design(settings.model_copy(update={"screen": screen}), tmp_path / "run", workers=1)
-    assert not (tmp_path / "run").exists() or not Run.open(tmp_path / "run").record.get("drawn")
+    assert not (tmp_path / "run").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.columns import input_schema
-from nucleate.campaign.drawing import Drawn, drawn_below, heights_above
+from nucleate.campaign.drawing import MOST_DRAWS, Drawn, drawn_below, heights_above
 from nucleate.campaign.finishing import hand_over
 from nucleate.campaign.models import WEIGHTS, check_weights, find_model, load_generator
 from nucleate.campaign.progress import Progress, counted, silent
@@ -22,8 +22,6 @@ from nucleate.errors import UserError
 from nucleate.evaluation.matching import StructureLibrary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from nucleate.campaign.models import Generator
     from nucleate.data.reference import Reference
 
@@ -95,9 +93,11 @@ def _generate(
     goes on after a kill ends in the same bytes. Where crystals are drawn until they lie low enough, each bears its
     number in the stream, and the record says where it stood after each group (``drawn``, by the row that comes next).
     """
+    seed, limit = settings.screen.seed, settings.draw_below
+    heights = None if limit is None else heights_above(reference, settings.screen)
     chunks = list(enumerate(run.chunks))
     width = max(1, SAMPLED_TOGETHER // settings.screen.chunk_size)
-    stood: dict[str, int] = run.record.setdefault("drawn", {}) if settings.draw_below is not None else {}
+    stood: dict[str, int] = run.record.setdefault("drawn", {}) if heights else {}
     progress("generate", 0, settings.n)
     kept = StructureLibrary(asked_matcher(settings.screen))
     for group in (chunks[k : k + width] for k in range(0, len(chunks), width)):
@@ -105,9 +105,13 @@ def _generate(
         if not all(run.generated_path(k).exists() for k, _ in group):
             began, worked = time.perf_counter(), processor_seconds()
             told = counted(progress, "generate", first, settings.n)
-            position = stood.get(str(first), first)
-            drawn = _drawn(generator, request, settings, reference, kept, last - first, position, told)
-            stood[str(last)] = drawn.stop
+            if heights is None or limit is None:
+                crystals = generator.sample(last - first, request, seed, first, told)
+                drawn = Drawn(crystals, list(range(first, last)), last)
+            else:
+                position = stood[str(first)] if first else 0
+                drawn = drawn_below(generator, request, last - first, seed, position, limit, heights, kept, told)
+                stood[str(last)] = drawn.stop
             # Before the shards: a kill between the two then counts crystals with their time twice, and loses neither.
             spent = time.perf_counter() - began
             add_timing(run, "generate", spent, last - first, processor_seconds() - worked)
@@ -115,28 +119,9 @@ def _generate(
                 ids = [candidate_id(i) for i in drawn.numbers[start - first : stop - first]]
                 rows = structure_rows(drawn.crystals[start - first : stop - first], ids, generator.name)
                 write_shard(run.generated_path(k), rows, input_schema())
-        if settings.draw_below is not None:
+        if heights is not None:
             kept.extend(crystals_of(row for k, _ in group for row in read_rows(run.generated_path(k))))
         progress("generate", last, settings.n)
-
-
-def _drawn(
-    generator: Generator,
-    request: Conditions,
-    settings: DesignSettings,
-    reference: Reference,
-    kept: StructureLibrary,
-    n: int,
-    position: int,
-    told: Callable[[int], None],
-) -> Drawn:
-    """The next n crystals of the stream, or the next that lie low enough."""
-    seed = settings.screen.seed
-    if settings.draw_below is None:
-        crystals = generator.sample(n, request, seed, position, told)
-        return Drawn(crystals, list(range(position, position + n)), position + n)
-    heights = heights_above(reference, settings.screen)
-    return drawn_below(generator, request, n, seed, position, settings.draw_below, heights, kept, told)
 
 
 def candidate_id(i: int) -> str:
@@ -212,4 +197,11 @@ def _record(settings: DesignSettings, model_folder: Path | None, reference: Refe
         "versions": versions(),
         "timings": {},
     }
-    return {**record, **screening_record(settings.screen, reference, works, settings.n)}
+    screening = screening_record(settings.screen, reference, works, settings.n)
+    if settings.draw_below is not None:
+        protocol: dict[str, Any] = screening["protocol"]
+        low = f"at most {settings.draw_below:g} eV/atom above the hull as generated"
+        protocol["candidates_drawn"] = f"until different and {low}, {MOST_DRAWS} times at most"
+        if "deviations" in protocol:
+            protocol["deviations"].append("crystals were chosen by their energy as generated; the work counts all")
+    return {**record, **screening}

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from math import ceil, inf, isnan, nan
 from typing import TYPE_CHECKING
 
+from nucleate.campaign.judging import LOWEST_FORMATION_ENERGY
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions
 from nucleate.energies.bond_graph import TooManyBondsError
-from nucleate.energies.potential import CalculatorFaultError, load_potential, provenance_of
+from nucleate.energies.potential import CalculatorFaultError, load_potential, scale_of
+from nucleate.energies.relaxation import fault_of
 from nucleate.errors import UserError
 from nucleate.evaluation.matching import StructureLibrary
 
@@ -32,10 +34,6 @@ FEWEST = 8
 """Crystals drawn at once, at least."""
 TOGETHER = 16
 """Crystals in one call of the potential."""
-LOWEST_FORMATION_ENERGY = -8.0
-"""eV/atom; no compound comes near it (the lowest, fluorides and oxides of early transition metals, end at -4.5). What
-lies below is a hole of the potential, into which crystals far from its training data fall."""
-
 Heights = Callable[[Crystals], list[float]]
 
 
@@ -51,37 +49,42 @@ class Drawn:
 def heights_above(reference: Reference, settings: ScreenSettings) -> Heights:
     """What places crystals on the hull as they come, in eV/atom.
 
-    A crystal that the potential fails on is infinitely high; NaN where the reference lacks an element.
+    A crystal that cannot be evaluated is infinitely high; NaN where the reference lacks an element.
 
     Raises:
         UserError: The reference is on the scale of another potential.
     """
-    scale = provenance_of(settings.potential, settings.python).scale
+    scale = scale_of(settings.potential)
     if not reference.is_on_scale(scale):
         raise UserError("--draw-below", f"a reference on the scale of {reference.scale}", f"one on that of {scale}")
     potential = load_potential(settings.potential, settings.python)
 
     def height(crystal: Crystals, energy: float) -> float:
+        if energy == inf:
+            return inf
         composition = compositions(crystal)[0]
         formation = reference.formation_energy(composition, energy)
-        if energy == inf or formation < LOWEST_FORMATION_ENERGY:
+        if formation < LOWEST_FORMATION_ENERGY:
             return inf
         return nan if isnan(formation) else reference.hull.distance(composition, formation).energy_above_hull
 
     def heights(crystals: Crystals) -> list[float]:
-        energies: list[float] = []
-        for first in range(0, len(crystals), TOGETHER):
-            energies += energies_per_atom(crystals[first : first + TOGETHER], potential)
-        return [height(crystals[i : i + 1], energy) for i, energy in enumerate(energies)]
+        sound = [i for i in range(len(crystals)) if fault_of(*(x.numpy() for x in crystals.sites(i)[1:])) is None]
+        found = [inf] * len(crystals)
+        for first in range(0, len(sound), TOGETHER):
+            rows = sound[first : first + TOGETHER]
+            for i, energy in zip(rows, energies_per_atom(crystals[rows], potential), strict=True):
+                found[i] = height(crystals[i : i + 1], energy)
+        return found
 
     return heights
 
 
 def energies_per_atom(crystals: Crystals, potential: Potential) -> list[float]:
-    """eV/atom of crystals in one call; infinite for one that the potential fails on."""
+    """eV/atom of crystals in one call; infinite for one that the potential fails on, or does not know an element of."""
     try:
         found = (potential.evaluate(crystals).energy / crystals.n_atoms).tolist()
-    except (TooManyBondsError, CalculatorFaultError):
+    except (TooManyBondsError, CalculatorFaultError, UserError):
         if len(crystals) > 1:  # one at a time, so that only the one at fault is lost
             return [energies_per_atom(crystals[i : i + 1], potential)[0] for i in range(len(crystals))]
         return [inf]
@@ -101,9 +104,10 @@ def drawn_below(
 ) -> Drawn:
     """The first n crystals of a generator's stream, from number ``start`` on, at most ``limit`` above the hull.
 
-    A crystal that is the same as one before it, in the stream or in ``earlier``, is passed over. After ``MOST_DRAWS``
-    crystals for each that is wanted, the lowest of the others fill up what is missing, repeats last. All are in the
-    order of the stream. How many are drawn at once depends on nothing but what came before.
+    One whose place is not known (NaN) counts as low. One that is the same as another before it, in the stream or in
+    ``earlier``, is passed over. After ``MOST_DRAWS`` crystals for each that is wanted, the lowest of the others fill up
+    what is missing, repeats last. All are in the order of the stream. How many are drawn at once depends on nothing but
+    what came before.
     """
     parts: list[Crystals] = []
     found: list[float] = []
@@ -125,6 +129,7 @@ def drawn_below(
                 good.append(first + i)
         progress(min(len(good), n))
     taken = good[:n]
-    rest = sorted(set(range(len(found))) - set(good), key=lambda i: (i in repeats, found[i]))
+    others = (i for i, height in enumerate(found) if height > limit or i in repeats)
+    rest = sorted(others, key=lambda i: (i in repeats, found[i]))
     taken = sorted([*taken, *rest[: n - len(taken)]])
     return Drawn(Crystals.concatenate(parts)[taken], [start + i for i in taken], start + len(found))

@@ -7,7 +7,6 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.columns import CANDIDATE_COLUMNS, INPUT_COLUMNS, WHY_UNDEFINED
-from nucleate.campaign.drawing import LOWEST_FORMATION_ENERGY
 from nucleate.campaign.filtering import StructureTypes, asked_funnel, asks_for_types, funnel_columns, stop_rows
 from nucleate.campaign.label_screen import LEFT_OUT
 from nucleate.campaign.protocol import asked_matcher
@@ -24,6 +23,10 @@ if TYPE_CHECKING:
 
 HAS_GEOMETRY = frozenset({Status.OK, Status.UNCONVERGED, Status.TIME_LIMIT, Status.NO_REFERENCE})
 """Outcomes of a relaxation that leave a structure worth comparing."""
+
+LOWEST_FORMATION_ENERGY = -8.0
+"""eV/atom; no compound comes near it (the lowest, fluorides and oxides of early transition metals, end at -4.5). What
+lies below is a hole of the potential, into which crystals far from its training data fall."""
 
 NOT_COMPARED = frozenset({Status.NOT_FINITE, *LEFT_OUT})
 """Outcomes without anything that could be unique or novel."""

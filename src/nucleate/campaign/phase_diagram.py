@@ -111,6 +111,7 @@ def phase_diagram(
         "seed": screening.seed,
         "methods": {name: {"run": name, "where": run.record["where"]} for name, run in runs.items()},
         "protocol": next(iter(runs.values())).record["protocol"],
+        "draw_below": draw_below,
         "reference_phases": phases[["formula", "formation_energy", "source"]].to_dict("records"),
         "warnings": _warnings(diagram, phases["formula"].tolist()),
     }

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.columns import candidate_schema
 from nucleate.campaign.filtering import asked_funnel
@@ -162,7 +162,7 @@ def processor_seconds() -> float:
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
-def screening_record(settings: ScreenSettings, reference: Reference, works: list[str], n: int) -> dict[str, object]:
+def screening_record(settings: ScreenSettings, reference: Reference, works: list[str], n: int) -> dict[str, Any]:
     """The part of ``run.json`` that says how ``n`` candidates were judged, and what to cite for it."""
     from nucleate.descriptors.registry import DESCRIPTORS
     from nucleate.energies.potential import provenance_of

@@ -126,7 +126,7 @@ DrawBelow = Annotated[
     typer.Option(
         help="Before relaxing, draw each crystal until it lies, as it comes, at most so many eV/atom above the hull "
         "and is no repeat; up to ten times, then the lowest. 0.1 is a good choice for models that come near their "
-        "relaxed structures.",
+        "relaxed structures; a comparison leaves searchers as they are.",
         metavar="ENERGY",
     ),
 ]

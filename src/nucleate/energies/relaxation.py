@@ -166,7 +166,7 @@ def _minimised(
         return time.process_time() + potential.outside_seconds
 
     begun = clock()
-    fault = _fault_of(frac, lattice)
+    fault = fault_of(frac, lattice)
     if fault is not None:
         return Relaxed(*fault, numbers, frac, lattice)
     if rattle is not None:
@@ -240,8 +240,13 @@ def _single(numbers: NDArray[np.int64], frac: Array, lattice: Array) -> Crystals
     )
 
 
-def _fault_of(frac: Array, lattice: Array) -> tuple[Status, str] | None:
-    """Why a crystal cannot be relaxed, or None."""
+def fault_of(frac: Array, lattice: Array) -> tuple[Status, str] | None:
+    """Why no potential should be asked about a crystal, or None.
+
+    Arguments:
+        frac: Fractional coordinates, shape (n, 3).
+        lattice: Cell as rows in Å, shape (3, 3).
+    """
     if len(frac) == 0:
         return Status.INVALID_GEOMETRY, "no atoms"
     if not (np.isfinite(frac).all() and np.isfinite(lattice).all()):

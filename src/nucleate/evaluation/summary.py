@@ -66,7 +66,8 @@ class Protocol:
     def __str__(self) -> str:
         counted = "every crystal generated"
         if self.draw_below is not None:
-            counted = f"the crystals kept of {self.n_drawn:,} generated, different ones at most {self.draw_below:g} "
+            counted = "the crystals kept" + (f" of {self.n_drawn:,} generated" if self.n_drawn else "")
+            counted += f", different ones at most {self.draw_below:g} "
             counted += "eV/atom above the hull as they came where enough were"
         return (
             f"potential {self.potential}; relaxation {self.relaxation}; reference {self.reference}; stable: energy "

@@ -125,12 +125,12 @@ def _protocol(found: Compared) -> str:
     stated = found.record["protocol"]
     others = f"; judged again from the same relaxations with {', '.join(found.references[1:])}"
     below = found.record.get("draw_below")
-    drawn = f", those of models drawn until different and at most {below or 0:g} eV/atom above the hull as they came"
+    drawn = ", of models drawn until different and at most {:g} eV/atom above the hull as they came, or ten times"
     return (
         f"Potential {stated['potential']}; {stated['relaxation']}; reference {stated['reference']}"
         f"{others if len(found.references) > 1 else ''}; stable: at most {stated['stability_threshold']:g} eV/atom "
         f"above the hull; unique and novel: {stated['matcher']}; denominator: every crystal"
-        f"{'' if below is None else drawn}, unknown counts as no; Wilson intervals."
+        f"{'' if below is None else drawn.format(below)}, unknown counts as no; Wilson intervals."
     )
 
 
