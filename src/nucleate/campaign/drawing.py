@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 MOST_DRAWS = 10
 """Crystals drawn for each that is wanted, at most."""
-FEWEST = 8
-"""Crystals drawn at once, at least."""
+FEWEST, MOST = 8, 256
+"""Crystals drawn at once: many, since generators batch those of equal size, but news should come now and then."""
 TOGETHER = 16
 """Crystals in one call of the potential."""
 Heights = Callable[[Crystals], list[float]]
@@ -116,7 +116,7 @@ def drawn_below(
     fresh = StructureLibrary(earlier.settings)
     while len(good) < n and len(found) < MOST_DRAWS * n:
         rate = max(len(good) / len(found) if found else 1.0, 1 / MOST_DRAWS)
-        wanted = max(ceil((n - len(good)) / rate), FEWEST)
+        wanted = min(max(ceil((n - len(good)) / rate), FEWEST), MOST)
         some = generator.sample(min(wanted, MOST_DRAWS * n - len(found)), request, seed, start + len(found))
         parts.append(some)
         first, levels = len(found), heights(some)
