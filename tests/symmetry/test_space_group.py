@@ -127,3 +127,12 @@ def test_crystal_systems_are_those_of_moyopy():
 
     for number in range(1, 231):
         assert crystal_system(number) == str(moyopy.SpaceGroupType(number).crystal_system).lower()
+
+
+def test_cells_that_the_library_never_ends_on_have_no_group():
+    """Long needles, and cells with two vectors of about an Å: minutes and tens of gigabytes without the limit."""
+    needle = torch.diag(torch.tensor([3.1, 3.1, 238.0], dtype=torch.float64))
+    thin = torch.tensor([[1.3262, 0, 0], [-0.6935, 0.8175, 0], [-0.2398, -0.4232, 10.7391]], dtype=torch.float64)
+    polytype = torch.tensor([[3.1, 0, 0], [-1.55, 2.6847, 0], [0, 0, 60.0]], dtype=torch.float64)
+    crystals = Crystals.from_lists([[9]] * 3, [[[0.7156, 0.5697, 0.5168]]] * 3, [needle, thin, polytype])
+    assert space_groups(crystals).tolist() == [0, 0, 191]

@@ -50,7 +50,7 @@ def settled(relaxed: Relaxed, relax_on: Callable[[NDArray[np.float64], NDArray[n
     if float(torch.linalg.vector_norm(reduced, dim=-1).max()) > MOST_ELONGATED * float(heights(reduced).min()):
         return relaxed
     contact = float(minimum_distances(crystal).min())
-    n_steps, seconds, tried = relaxed.n_steps, relaxed.seconds, {1}
+    n_steps, seconds, tried = relaxed.n_steps, relaxed.seconds, {0, 1}
     for tolerance in TOLERANCES:
         within = min(tolerance, OF_CONTACT * contact)
         group = int(space_groups(crystal, within)[0])
