@@ -61,8 +61,8 @@ def speed_figure(found: Compared, subset: str = ALL) -> str:
     body = axes(x, y, "", "S.U.N. (%)", [], ticks(0, 100, 5))
     for power in range(low, max(high, low + 1) + 1):
         body += line(x(power), 14, x(power), 256, "grid")
-        name = f"{10**power:,}" if power >= 0 else compact(10.0**power)
-        body += words(min(x(power), 558 - 3 * len(name)), 272, name, "tick", "middle")
+        amount = f"{10**power:,}" if power >= 0 else compact(10.0**power)
+        body += words(min(x(power), 558 - 3 * len(amount)), 272, amount, "tick", "middle")
     body += words(296, 289, "S.U.N. crystals a core-hour", "name", "middle")
     places = [(x(speed), y(100 * good["value"])) for _, _, speed, good in points]
     covered = [
