@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 HAS_GEOMETRY = frozenset({Status.OK, Status.UNCONVERGED, Status.TIME_LIMIT, Status.NO_REFERENCE})
 """Outcomes of a relaxation that leave a structure worth comparing."""
 
+NOT_COMPARED = frozenset({Status.NOT_FINITE, *LEFT_OUT})
+"""Outcomes without anything that could be unique or novel."""
+
 LOWEST_FORMATION_ENERGY = -8.0
 """eV/atom; no compound comes near it (the lowest, fluorides and oxides of early transition metals, end at -4.5). What
 lies below is a hole of the potential, into which crystals far from its training data fall."""
-
-NOT_COMPARED = frozenset({Status.NOT_FINITE, *LEFT_OUT})
-"""Outcomes without anything that could be unique or novel."""
 
 OF_THE_REFERENCE = (
     "formation_energy",
