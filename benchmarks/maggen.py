@@ -147,7 +147,7 @@ def generation(model: MagGen, where: Conditions, count: int) -> None:
     how = default.model_copy(update={"parents": "asked"})
     chosen = model.parents.chosen(where, model.properties, how)
     crystals = model.made(chosen, KeyedNoise(0, torch.arange(count)), how)
-    points = model.encode(crystals[model.ircr.fits(crystals) & crystals.lattice.isfinite().flatten(1).all(1)])
+    points = model.encode(model.prepared(crystals[crystals.lattice.isfinite().flatten(1).all(1)]), ready=True)
     rows = []
     for similarity in THRESHOLDS[:4]:
         edges, share = back_in_the_graph(model, where, points, similarity)
@@ -171,7 +171,7 @@ def pictures(model: MagGen, crystals: Crystals, folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     kept = model.prepared(crystals)
-    said, labels = model.predicted(model.encode(kept)), model.labels(kept)
+    said, labels = model.predicted(model.encode(kept, ready=True)), model.labels(kept)
     plane = principal_components(model.parents.points)
     figure = Figure(figsize=(4 * len(model.properties), 8), layout="constrained")
     axes = figure.subplots(2, len(model.properties), squeeze=False)

@@ -22,7 +22,8 @@ GEMNET = {
     for name, value in {"hidden": 8, "edge": 8, "triplet": 4, "bilinear": 4, "radial": 4, "circular": 4, "blocks": 2,
                         "n_radial": 6, "neighbours": 12, "cutoff": 4.0, "time_features": 4, "degrees": 3}.items()
 }  # fmt: skip
-SHAPES = {"diffcsp": PIGEN, "mattergen": GEMNET}
+UNET = {"widths": "8,12", "max_atoms": "8", "conditions": "[]"}
+SHAPES = {"diffcsp": PIGEN, "mattergen": GEMNET, "diffcrysgen": UNET}
 SHORT = {"epochs": "3", "batch": "2,4"}
 
 
@@ -40,7 +41,7 @@ def table(path, rows=3, columns=None, elements=(3, 11)):
     return load_dataset(path, cache=False)
 
 
-@pytest.fixture(scope="module", params=["diffcsp", "mattergen"])
+@pytest.fixture(scope="module", params=list(SHAPES))
 def base(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     settings = {**SHAPES[request.param], **SHORT, "epochs": "1", "sampler.steps": "3", "sampler.draws": "1"}

@@ -68,6 +68,20 @@ def test_drawn_vectors_have_unit_variance_where_they_are_free(orbits):
     torch.testing.assert_close(spread[4], torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64), atol=0.1, rtol=0)
 
 
+def test_the_nearest_symmetric_positions_are_the_least_squares_ones_whatever_the_image(orbits):
+    generator = torch.Generator().manual_seed(6)
+    exact = orbits.positions(torch.rand(1, 6, 3, dtype=torch.float64, generator=generator))
+    off = 0.05 * torch.randn(1, 6, 3, dtype=torch.float64, generator=generator)
+    cells = torch.randint(-2, 3, (1, 6, 3), generator=generator).double()
+    found = orbits.nearest(exact + off + cells)
+    torch.testing.assert_close(orbits.nearest(found), found)
+    gap = found - exact
+    torch.testing.assert_close(gap - gap.round(), orbits.averaged(off))
+    # No other symmetric positions are nearer: the error is at right angles to every symmetric displacement.
+    along = orbits.vectors(torch.randn(1, 6, 3, dtype=torch.float64, generator=generator))
+    assert abs(float(((off - orbits.averaged(off))[:, :5] * along[:, :5]).sum())) < 1e-12
+
+
 def test_metrics_are_the_mean_over_the_group(orbits):
     lattice = torch.randn(1, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
     metric = (lattice @ lattice.mT)[0].numpy()

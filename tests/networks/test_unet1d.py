@@ -46,6 +46,16 @@ def test_noise_level_and_condition_matter():
     assert torch.equal(net(x, level), net(x, level, torch.zeros(2, 16, dtype=torch.float64)))
 
 
+def test_what_is_mixed_in_reaches_every_level():
+    net = network(**SMALL)
+    x, level = torch.randn(2, 3, 37, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
+    plain = net(x, level)
+    assert torch.equal(net(x, level, mix=lambda _, told: torch.zeros_like(told)), plain)
+    for number in range(net.blocks):
+        found = net(x, level, mix=lambda at, told, number=number: torch.ones_like(told) * (at == number))
+        assert not torch.allclose(found, plain)
+
+
 def test_frequencies_of_the_noise_level():
     embedding = NoiseLevelEmbedding(6)
     angles = [0.7, 0.7 * 10000 ** (-1 / 3), 0.7 * 10000 ** (-2 / 3)]

@@ -191,3 +191,17 @@ def test_members_are_the_elements_of_the_classes(primitive):
         sizes = fitted.class_sizes[at[i]].tolist()
         expected = [] if i == 3 else [(int(counted[z]), z) for z in counted.nonzero().flatten().tolist()]
         assert sorted((size, z) for size, z in zip(sizes, row, strict=True) if z) == sorted(expected)
+
+
+def test_ranks_order_the_classes_by_element(primitive):
+    rank = [float(-z) for z in range(120)]
+    ranked = OrbitTemplates(rank)
+    crystals = ranked.fit(primitive)
+    at = crystals.crystal_fields["template"]
+    members = ranked.members(at, crystals.numbers)
+    for row, sizes, numbers in zip(members.tolist(), ranked.class_sizes[at], primitive.numbers, strict=True):
+        elements = [z for z in row if z]
+        assert elements == sorted(set(numbers[numbers > 0].tolist()), reverse=True)
+        counts = {z: int((numbers == z).sum()) for z in elements}
+        assert ranked.class_counts(counts) == sizes[sizes > 0].tolist()
+    assert OrbitTemplates().class_counts({3: 2, 8: 5, 9: 1}) == [5, 2, 1]

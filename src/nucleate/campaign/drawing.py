@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from nucleate.campaign.judging import LOWEST_FORMATION_ENERGY
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions
-from nucleate.energies.bond_graph import TooManyBondsError
-from nucleate.energies.potential import CalculatorFaultError, load_potential, scale_of
+from nucleate.energies.apart import asked_together
+from nucleate.energies.potential import load_potential, scale_of
 from nucleate.energies.relaxation import fault_of
 from nucleate.errors import UserError
 from nucleate.evaluation.matching import StructureLibrary
@@ -82,13 +82,12 @@ def heights_above(reference: Reference, settings: ScreenSettings) -> Heights:
 
 def energies_per_atom(crystals: Crystals, potential: Potential) -> list[float]:
     """eV/atom of crystals in one call; infinite for one that the potential fails on, or does not know an element of."""
-    try:
-        found = (potential.evaluate(crystals).energy / crystals.n_atoms).tolist()
-    except (TooManyBondsError, CalculatorFaultError, UserError):
-        if len(crystals) > 1:  # one at a time, so that only the one at fault is lost
-            return [energies_per_atom(crystals[i : i + 1], potential)[0] for i in range(len(crystals))]
-        return [inf]
-    return [inf if isnan(energy) else energy for energy in found]
+
+    def energies(some: Crystals) -> list[float]:
+        found: list[float] = (potential.evaluate(some).energy / some.n_atoms).tolist()
+        return found
+
+    return [inf if isnan(energy) else energy for energy in asked_together(crystals, energies, inf)]
 
 
 def drawn_below(

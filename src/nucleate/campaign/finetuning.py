@@ -170,6 +170,7 @@ def _usable_labels(
     import torch
 
     from nucleate.campaign.training import usable_rows
+    from nucleate.crystal.elements import SYMBOLS
     from nucleate.data.labels import label
     from nucleate.guidance.named_conditions import by_name, warn_of_units
 
@@ -180,7 +181,9 @@ def _usable_labels(
         raise UserError("--property", found, f"properties, once each, beside what {base.name} knows already")
     new = [by_name(name) for name in properties]
     usable = usable_rows(dataset, base.model.config.max_atoms)
-    seen = torch.cat([base.model.element_seen.new_ones(1), base.model.element_seen]) > 0
+    known_elements = base.model.element_seen > 0
+    seen = torch.zeros(len(SYMBOLS), dtype=torch.bool)
+    seen[0], seen[1 : 1 + len(known_elements)] = True, known_elements
     fits = seen[usable.crystals.numbers].all(1)
     if not fits.any():
         raise UserError(dataset.source, "no crystal of elements that the model knows", f"elements of {base.name}")

@@ -20,6 +20,7 @@ from nucleate.campaign.screening import screening_record
 from nucleate.config import Device, ScreenSettings, Settings, resolve_device
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import atomic_number
+from nucleate.crystal.symmetry_search import MAX_SYMPREC
 from nucleate.errors import UserError
 from nucleate.evaluation.magnet_hunt import DEFAULT_ELEMENTS, PREDICTED, before_relaxation, magnet_funnel
 
@@ -63,7 +64,7 @@ class HuntSettings(Settings):
     data: str | None = None
     magnetization: Literal["auto", "network", "moments"] = "auto"
     thresholds: tuple[str, ...] = ()
-    symmetrize: float = Field(default=0.0, ge=0, le=1)
+    symmetrize: float = Field(default=0.0, ge=0, le=MAX_SYMPREC)
     cells: int = Field(default=2, ge=1, le=8)
     screen: ScreenSettings = ScreenSettings()
 

@@ -20,25 +20,15 @@ TOGETHER = 32
 
 def magnetizations(crystals: Crystals, potential: Potential) -> list[float]:
     """µ₀M in T of the ferromagnetic alignment of each crystal; NaN for one that the potential fails on."""
+    from nucleate.energies.apart import asked_together
     from nucleate.energies.magnetism import potential_magnetization
 
-    found: list[float] = []
-    for start in range(0, len(crystals), TOGETHER):
-        some = crystals[start : start + TOGETHER]
-        try:
-            found += potential_magnetization(some, potential).tolist()
-        except RuntimeError:
-            found += [_alone(some[i : i + 1], potential) for i in range(len(some))]
-    return found
+    def ask(some: Crystals) -> list[float]:
+        found: list[float] = potential_magnetization(some, potential).tolist()
+        return found
 
-
-def _alone(crystal: Crystals, potential: Potential) -> float:
-    from nucleate.energies.magnetism import potential_magnetization
-
-    try:
-        return float(potential_magnetization(crystal, potential))
-    except RuntimeError:  # one bad crystal never ends a run
-        return float("nan")
+    parts = (crystals[start : start + TOGETHER] for start in range(0, len(crystals), TOGETHER))
+    return [value for some in parts for value in asked_together(some, ask, float("nan"))]
 
 
 def magnetization(run: Run) -> pd.DataFrame:

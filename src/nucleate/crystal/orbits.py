@@ -59,6 +59,15 @@ class SiteOrbits:
         """The free numbers (B, N, 3) of vectors at the representatives, zero where none is free."""
         return _apply(self.dual, self._of_first(drawn))
 
+    def nearest(self, frac: Tensor) -> Tensor:
+        """Positions that keep the symmetry, not wrapped, nearest to given ones (B, N, 3).
+
+        The image of each site that is averaged is the one nearest to where its representative puts it.
+        """
+        start = self.positions(self.free(frac - self.offset))
+        off = frac - start
+        return start + self.averaged(off - off.round())
+
     def gradients(self, slopes: Tensor) -> Tensor:
         """Vectors (B, N, 3) that keep the symmetry, from derivatives (B, N, 3) in the free numbers."""
         return _apply(self.rotation, _apply(self.dual.mT, slopes))

@@ -16,6 +16,10 @@ from nucleate.crystal.periodic import reduced_cells, usable_cells
 SYMPREC = 0.1
 """Å; distance within which sites count as equivalent where nothing else is said."""
 
+MAX_SYMPREC = 0.3
+"""Å; beyond it crystals are not moved onto symmetry: neighbours fall together, and a search may not end (at 0.5 Å on
+crystals as a network draws them)."""
+
 MAX_SEARCHED_SITES = 4000
 """Sites above which no symmetry is looked for (seconds a crystal)."""
 

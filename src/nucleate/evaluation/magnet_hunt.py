@@ -248,7 +248,10 @@ _ADVICE = {
     "relaxed": "none converged: give them longer with --max-seconds or --max-steps",
     "unique": "only copies are left, which cannot happen in one run",
 }
-_BESIDES = {"space_group": "--symmetrize 0.2 moves crystals onto the symmetry that they nearly have"}
+_BESIDES = {
+    "space_group": "--sampler symmetry=templates draws crystals with the symmetry of known ones, --symmetrize 0.2 "
+    "moves them onto what they nearly have"
+}
 
 
 def dead_end(result: FunnelResult, table: pd.DataFrame) -> DeadEnd | None:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from nucleate.config import Settings
+from nucleate.crystal.symmetry_search import MAX_SYMPREC
 from nucleate.guidance.conditions import Condition, Scalar
 from nucleate.guidance.named_conditions import NamedConditions
 
@@ -36,7 +37,7 @@ class SamplerConfig(Settings):
     spacing: float = Field(default=1.0, gt=0, le=8)
     temperature: float = Field(default=1.0, gt=0)
     symmetry: Literal["free", "templates"] = "free"
-    symmetrize: float = Field(default=0.0, ge=0)
+    symmetrize: float = Field(default=0.0, ge=0, le=MAX_SYMPREC)
     draws: int = Field(default=1, ge=1, le=100)
 
 

@@ -27,7 +27,7 @@ from nucleate.guidance.known_crystals import KnownCrystals
 from nucleate.guidance.labels import Labels
 from nucleate.guidance.redraw import redrawn
 from nucleate.guidance.request import Plan, Request
-from nucleate.guidance.training_labels import fitted_conditions, labels_of
+from nucleate.guidance.training_labels import fitted_conditions, labels_of, refitted, standardised_labels
 from nucleate.representations.cells import CellVectors
 from nucleate.search.parents import parent_weights
 from nucleate.symmetry.site_features import WIDTH, site_features
@@ -152,7 +152,8 @@ class JointModel(nn.Module):
             return self.prepared(crystals)
         placed = self.templates.fit(crystals)
         at = placed.crystal_fields["template"]
-        self.known.fit(at, self.templates.members(at, placed.numbers), self._standardised_labels(placed))
+        labels = standardised_labels(placed, self.config.scalars)
+        self.known.fit(at, self.templates.members(at, placed.numbers), labels)
         return self._ready(described(placed, self.templates))
 
     def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
@@ -160,9 +161,7 @@ class JointModel(nn.Module):
 
         What was learned of sizes and elements stays; templates and labels of the crystals come on top.
         """
-        new = [condition for condition in self.config.adapters if condition.name in names]
-        fitted = {condition.name: condition for condition in fitted_conditions(new, crystals)}
-        adapters = tuple(fitted.get(condition.name, condition) for condition in self.config.adapters)
+        adapters = refitted(self.config.adapters, names, crystals)
         self.config = self.config.model_copy(update={"adapters": adapters})
         self.adapters.conditions = adapters
         if not self.config.templates:
@@ -171,16 +170,10 @@ class JointModel(nn.Module):
         placed = own.fit(crystals)
         at = placed.crystal_fields["template"]
         moved = torch.where(at < 0, at, at + len(self.templates))
-        self.known.extend(moved, own.members(at, placed.numbers), self._standardised_labels(placed))
+        labels = standardised_labels(placed, self.config.scalars)
+        self.known.extend(moved, own.members(at, placed.numbers), labels)
         self.templates.extend(own)
         return self._ready(described(placed, own))
-
-    def _standardised_labels(self, crystals: Crystals) -> Tensor:
-        """Labels of the conditions that are numbers, shape (B, C), NaN where missing."""
-        scalars = self.config.scalars
-        labels = labels_of(crystals, scalars).values
-        columns = [condition.standardised(labels[condition.name]).float() for condition in scalars]
-        return torch.stack(columns, 1) if columns else torch.zeros(len(crystals), 0)
 
     def prepared(self, crystals: Crystals) -> Crystals:
         """Crystals as a call takes them: single precision, equivalent settings of each reduced cell, their symmetry."""

@@ -13,9 +13,14 @@ from nucleate.crystal.formula import compositions
 
 
 def redrawn(
-    draw: Callable[[Tensor, int], Crystals], n: int, draws: int, tolerance: float, balanced: bool = False
+    draw: Callable[[Tensor, int], Crystals],
+    n: int,
+    draws: int,
+    tolerance: float,
+    balanced: bool = False,
+    as_meant: Callable[[Crystals], Tensor] | None = None,
 ) -> Crystals:
-    """Draw n crystals, and again those that are not sound or have no symmetry, keeping the best of each.
+    """Draw n crystals, and again those that are not sound or not as they should be, keeping the best of each.
 
     Arguments:
         draw: Gives the crystals of rows (K,) in the draw of a number.
@@ -23,8 +28,14 @@ def redrawn(
         draws: Most draws for a crystal.
         tolerance: Distance in Å within which symmetry counts and is made exact; 0 to do neither.
         balanced: Whether charges that cannot balance count.
+        as_meant: Which crystals (K,) came out as the family meant them to, bool; None for all.
     """
-    crystals, _ = best_of(draw, n, draws, lambda c: _merit(c, tolerance, balanced), _GOOD)
+
+    def merit(crystals: Crystals) -> Tensor:
+        found = _merit(crystals, tolerance, balanced)
+        return found + (found > 0) * (1 if as_meant is None else as_meant(crystals).long())
+
+    crystals, _ = best_of(draw, n, draws, merit, _GOOD)
     if tolerance == 0:
         return crystals
     # Symmetry is the one thing here that needs more than tensors; sampling without it does without the library.
@@ -68,7 +79,7 @@ def best_of(
     return crystals, taken
 
 
-_GOOD = 3
+_GOOD = 4
 
 
 def _merit(crystals: Crystals, tolerance: float, balanced: bool) -> Tensor:

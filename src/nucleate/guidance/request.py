@@ -166,11 +166,18 @@ class Request:
             shares = parents(known.elements.cpu(), templates.class_sizes.cpu()[row], where, weights[row] > 0)
         return cls(where, config, strengths, sizes, weights, own_sizes, known, shares, allowed)
 
-    def plan(self, seed: int, start: int, n: int) -> Plan:
-        """Draw labels, and templates or sizes alone, of crystals start .. start + n - 1."""
+    def plan(self, seed: int, start: int, n: int, number: int = 0) -> Plan:
+        """Draw labels, and templates or sizes alone, of crystals start .. start + n - 1.
+
+        Arguments:
+            seed: Of the request.
+            start: Number of the first crystal.
+            n: How many.
+            number: Further plans ask the same crystals for the same labels, on other templates or sizes.
+        """
         indices = torch.arange(start, start + n)
-        noise = KeyedNoise(seed, indices, dtype=torch.float64)
-        asked = self._labels(noise, n)
+        asked = self._labels(KeyedNoise(seed, indices, dtype=torch.float64), n)
+        noise = KeyedNoise(seed, indices, dtype=torch.float64, draw=number)
         if not self.templates.sum() > 0:
             return Plan(indices, _drawn(self.sizes, noise.uniform("size", (n,))), None, asked)
         u = noise.uniform("template", (n,))
@@ -278,7 +285,7 @@ def _fitting(templates: OrbitTemplates, where: Conditions) -> Tensor:
     if where.space_group is not None:
         fits &= templates.groups.long().cpu() == where.space_group
     if where.composition is not None:
-        counts = sorted(where.composition.values(), reverse=True)
+        counts = templates.class_counts(where.composition)
         unit = torch.zeros(1, max(sizes.shape[1], len(counts)), dtype=torch.int64)
         unit[0, : len(counts)] = torch.tensor(counts)
         scaled = unit * (n_sites // sum(counts))[:, None]

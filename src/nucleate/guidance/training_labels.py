@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor
@@ -40,6 +40,20 @@ def fitted_conditions(conditions: Sequence[Condition], crystals: Crystals) -> tu
     """The same with statistics of the labels."""
     labels = labels_of(crystals, conditions).values
     return tuple(fitted(c, labels[c.name]) if isinstance(c, Scalar) else c for c in conditions)
+
+
+def refitted(conditions: Sequence[Condition], names: Collection[str], crystals: Crystals) -> tuple[Condition, ...]:
+    """The same, those of some names with statistics of the labels."""
+    new = fitted_conditions([condition for condition in conditions if condition.name in names], crystals)
+    by_name = {condition.name: condition for condition in new}
+    return tuple(by_name.get(condition.name, condition) for condition in conditions)
+
+
+def standardised_labels(crystals: Crystals, scalars: Sequence[Scalar]) -> Tensor:
+    """Labels of fitted conditions that are numbers, in standard deviations, shape (B, C); NaN where missing."""
+    labels = labels_of(crystals, scalars).values
+    columns = [condition.standardised(labels[condition.name]).float() for condition in scalars]
+    return torch.stack(columns, 1) if columns else torch.zeros(len(crystals), 0)
 
 
 def _elements(numbers: Tensor, size: int) -> Tensor:

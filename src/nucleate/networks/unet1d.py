@@ -7,7 +7,7 @@ the batch for its sequence, so that crystals saw their batch mates; here every c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Literal
@@ -68,27 +68,44 @@ class UNet1d(nn.Module):
         # Processors convolve faster with the channels innermost, a layout that images of height 1 have and signals not.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor, level: Tensor, condition: Tensor | None = None) -> Tensor:
+    @property
+    def blocks(self) -> int:
+        """Levels, each of which is told of noise and conditions."""
+        return 2 * len(self.config.widths) + 1
+
+    def forward(
+        self,
+        x: Tensor,
+        level: Tensor,
+        condition: Tensor | None = None,
+        mix: Callable[[int, Tensor], Tensor] | None = None,
+    ) -> Tensor:
         """The network's answer, of the shape of ``x``.
 
         Arguments:
             x: Matrices with the columns as channels, shape (B, channels, length).
             level: The scalar that tells the noise, shape (B,).
             condition: Added to its embedding, shape (B, noise_features).
+            mix: From the number of a level and that sum as (B, 1, noise_features) to what the level is told besides.
         """
-        told = self.embed(level)
+        heard = self.embed(level)
         if condition is not None:
-            told = told + condition
+            heard = heard + condition
+
+        def told(number: int) -> Tensor:
+            return heard if mix is None else heard + mix(number, heard[:, None])[:, 0]
+
+        half = len(self.down)
         length = x.shape[-1]
         h = F.pad(x, (0, -length % self.unit))[:, :, None].contiguous(memory_format=torch.channels_last)
         skipped = []
-        for level_blocks, fold in zip(self.down, self.fold, strict=True):
-            h = level_blocks(h, told)
+        for number, (level_blocks, fold) in enumerate(zip(self.down, self.fold, strict=True)):
+            h = level_blocks(h, told(number))
             skipped.append(h)
             h = fold(h)
-        h = self.attend[1](self.bottleneck(self.attend[0](h), told))
-        for unfold, level_blocks in zip(self.unfold, self.up, strict=True):
-            h = level_blocks(torch.cat([unfold(h), skipped.pop()], 1), told)
+        h = self.attend[1](self.bottleneck(self.attend[0](h), told(half)))
+        for number, (unfold, level_blocks) in enumerate(zip(self.unfold, self.up, strict=True), half + 1):
+            h = level_blocks(torch.cat([unfold(h), skipped.pop()], 1), told(number))
         answer: Tensor = self.out(h)[:, :, 0]
         return answer[..., :length]
 

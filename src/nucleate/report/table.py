@@ -17,6 +17,7 @@ _COLUMNS = (
     # heading markup, explanation, sort key kind, css
     ("#", "rank", "number", "num"),
     ("Formula", "reduced or cell formula, as the run writes it", "text", ""),
+    ("Status", "outcome", "text", ""),
     ("Atoms", "atoms in the cell", "number", "num"),
     ("<i>E</i><sub>hull</sub> <small>eV/atom</small>", "energy above the hull of competing phases", "number", "num"),
     ("<i>E</i><sub>form</sub> <small>eV/atom</small>", "formation energy", "number", "num"),
@@ -28,7 +29,6 @@ _COLUMNS = (
     ("Unique", "first of its kind in this run", "text", "flag"),
     ("Novel", "matches no known structure", "text", "flag"),
     ("Known formula", "the reference holds a phase of this composition", "text", "flag"),
-    ("Status", "outcome", "text", ""),
 )
 
 
@@ -123,6 +123,7 @@ def _row(rank: int, row: dict[str, Any], run: RunData, has_structure: bool, colu
     cells = [
         _cell(rank, str(rank), "num"),
         _cell(row["formula"], f'<span class="formula">{formula(row["formula"])}</span>'),
+        f'<td data-v="{text(row["status"])}"{reason}><span class="status {status}">{text(row["status"])}</span></td>',
         _cell(row["n_atoms"], _integer(row["n_atoms"]), "num"),
         _cell(distance, dot + number(distance), "num"),
         _cell(row["formation_energy"], number(_float(row["formation_energy"])), "num"),
@@ -131,7 +132,6 @@ def _row(rank: int, row: dict[str, Any], run: RunData, has_structure: bool, colu
         _group(row["relaxed_space_group"]),
         _cell(row["rmsd_to_relaxed"], number(_float(row["rmsd_to_relaxed"])), "num"),
         *(_flag(row[name]) for name in ("is_stable", "is_unique", "is_novel", "formula_known")),
-        f'<td data-v="{text(row["status"])}"{reason}><span class="status {status}">{text(row["status"])}</span></td>',
         *(_cell(row[name], compact(_float(row[name])), "num extra") for name in run.extra_columns),
         *_funnel_cells(row, columns),
     ]

@@ -170,13 +170,7 @@ class IRCR:
             allowed: Elements that a column may be, bool, shape (B, 94) or (94,); any by default.
         """
         blocks = self.blocks
-        species = matrix[:, blocks["E"], : self.k]
-        if allowed is not None:
-            species = torch.where(allowed.expand(len(matrix), -1)[..., None], species, -torch.inf)
-        score, element = species.max(1)
-        element = torch.where(score >= PRESENT, element + 1, 0)
-        score, column = matrix[:, blocks["O"], : self.k].max(2)
-        numbers = torch.where(score >= PRESENT, element.gather(1, column), 0)
+        numbers = self.numbers(matrix, allowed)
         order = (numbers == 0).to(torch.int8).argsort(dim=1, stable=True)
         n_atoms = (numbers > 0).sum(1)
         most = int(n_atoms.max()) if len(n_atoms) else 0
@@ -185,6 +179,16 @@ class IRCR:
         lengths, angles = matrix[:, blocks["L"], :3].unbind(1)
         frac = torch.where((numbers > 0)[..., None], wrap(frac), 0.0)
         return Crystals(numbers, frac, parameters_to_matrix(lengths, angles), n_atoms)
+
+    def numbers(self, matrix: Tensor, allowed: Tensor | None = None) -> Tensor:
+        """Atomic number of each row of sites, 0 where it is empty, shape (B, n); see :meth:`decode`."""
+        species = matrix[:, self.blocks["E"], : self.k]
+        if allowed is not None:
+            species = torch.where(allowed.expand(len(matrix), -1)[..., None], species, -torch.inf)
+        score, element = species.max(1)
+        element = torch.where(score >= PRESENT, element + 1, 0)
+        score, column = matrix[:, self.blocks["O"], : self.k].max(2)
+        return torch.where(score >= PRESENT, element.gather(1, column), 0)
 
     def _columns(self, crystals: Crystals) -> tuple[Tensor, Tensor]:
         """Column of each site (B, N), -1 at padding, and atomic number of each column (B, k), 0 where empty."""

@@ -14,14 +14,12 @@ from torch import Tensor
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import Noise
 from nucleate.representations.element_properties import ELECTRONEGATIVITY
-
-_TICKS = 1000
-"""Steps of a cell edge; coordinates closer than one count as equal, and 0.9999 as 0."""
+from nucleate.symmetry.templates import TICKS
 
 
 def canonical(crystals: Crystals) -> Crystals:
     """Sites by electronegativity, then atomic number, then x, y and z; the same for any order they came in."""
-    ticks = (crystals.frac * _TICKS).round().long() % _TICKS
+    ticks = (crystals.frac * TICKS).round().long() % TICKS
     keys = [ticks[..., axis] for axis in (2, 1, 0)]
     return reordered(crystals, _sorted_by([*keys, crystals.numbers, _rank(crystals.numbers)], crystals.mask))
 

@@ -8,7 +8,7 @@ generation, ICLR 2024, take their templates from the training data as well).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
@@ -26,6 +26,8 @@ TRANSLATIONS = 24
 ROTATIONS = 48
 """Most operations of a point group; a mean over a subgroup is a multiple of 1/48."""
 OFFSETS = TRANSLATIONS * ROTATIONS
+TICKS = 1000
+"""Steps of a cell edge; coordinates closer than one count as equal where sites are put in order."""
 
 _TABLES = ("rotations", "bases", "projectors", "metrics")
 _FIELDS = (
@@ -43,6 +45,11 @@ class OrbitTemplates(nn.Module):
     ``site_rotation``, ``site_shift`` in 1/24, ``site_orbit`` within its template. Orbits of all templates in turn:
     row of ``orbit_site_symmetry``, ``orbit_offset`` in 1/1152, ``orbit_class`` (equal for equal elements).
     The first site of an orbit is its representative.
+
+    Arguments:
+        rank: Of each element, by atomic number: sites stand in the order of their elements' ranks and then of their
+            coordinates from the template's origin. None for larger classes first and orbits one after the other, so
+            that a template knows nothing of its elements.
     """
 
     rotations: Tensor
@@ -61,8 +68,9 @@ class OrbitTemplates(nn.Module):
     orbit_offset: Tensor
     orbit_class: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, rank: Sequence[float] | None = None) -> None:
         super().__init__()
+        self.rank = rank
         for name in _FIELDS:
             self.register_buffer(name, torch.zeros(0, dtype=torch.int16))
 
@@ -85,7 +93,8 @@ class OrbitTemplates(nn.Module):
         for i, found in enumerate(search(exact, symprec)):
             if found is None:
                 continue
-            taken = _template(found, *(value.numpy() for value in exact.sites(i)))
+            z, x, cell = (value.numpy() for value in exact.sites(i))
+            taken = _template(found, z, x, cell, self.rank)
             if taken is None:
                 continue
             key, order, origin = taken
@@ -123,6 +132,12 @@ class OrbitTemplates(nn.Module):
             mine, theirs = getattr(self, name), getattr(others, name).to(self.n_sites.device)
             theirs = theirs + shift.get(name, 0) if name != "weights" else torch.zeros_like(theirs)
             self.register_buffer(name, torch.cat([mine, theirs.to(mine.dtype)]) if len(mine) else theirs)
+
+    def class_counts(self, composition: Mapping[int, int]) -> list[int]:
+        """The counts of a composition in the order in which classes stand."""
+        if self.rank is None:
+            return sorted(composition.values(), reverse=True)
+        return [composition[z] for z in _by_rank(composition, self.rank)]
 
     @property
     def class_sizes(self) -> Tensor:
@@ -190,18 +205,28 @@ class OrbitTemplates(nn.Module):
         super()._load_from_state_dict(state, prefix, *rest)
 
 
+def _by_rank(elements: Iterable[int], rank: Sequence[float]) -> list[int]:
+    return sorted(elements, key=lambda z: (rank[z], z))
+
+
 def _starts(counts: Tensor) -> Tensor:
     return torch.cumsum(counts.long(), 0) - counts.long()
 
 
 def _template(
-    found: Any, numbers: np.ndarray, frac: np.ndarray, lattice: np.ndarray
+    found: Any, numbers: np.ndarray, frac: np.ndarray, lattice: np.ndarray, rank: Sequence[float] | None
 ) -> tuple[tuple[Any, ...], list[int], np.ndarray] | None:
     """One crystal's template as nested tuples, equal for equal templates; its sites in that order; the origin.
 
     None where the operations do not fit.
     """
     origin = np.array(found.prim_std_origin_shift)
+    orbits = np.array(found.orbits)
+    before = np.arange(len(numbers))
+    if rank is not None:
+        before = _sorted_sites(numbers, frac - origin, rank)
+        numbers, frac = numbers[before], frac[before]
+        orbits = np.array([np.flatnonzero(orbits[before] == orbit)[0] for orbit in orbits[before]])
     rotations = np.array(found.operations.rotations)
     moved = np.array(found.operations.translations) + rotations @ origin - origin
     shifts = np.round(moved * TRANSLATIONS)
@@ -209,7 +234,7 @@ def _template(
         return None
     z = frac - origin
     images = np.einsum("kab,ib->kia", rotations, z) + (shifts / TRANSLATIONS)[:, None]
-    orbits, sites = np.array(found.orbits), []
+    sites = []
     for first in np.unique(orbits):
         members = np.flatnonzero(orbits == first)
         if len(rotations) % len(members):  # the library leaves operations of some larger cells out
@@ -227,13 +252,23 @@ def _template(
         described_so = (offset, kind, tuple(where for where, _ in placed))
         sites.append((int(numbers[first]), described_so, [member for _, member in placed]))
     count = Counter(numbers.tolist())
-    # Larger classes first; equal ones in an order that does not depend on what the elements are.
     of = {z: sorted((site[1:] for site in sites if site[0] == z), key=lambda site: site[0]) for z in count}
-    ordered = sorted(count, key=lambda z: (-count[z], [site[0] for site in of[z]]))
+    # Without ranks equal classes are in an order that does not depend on what the elements are.
+    if rank is None:
+        ordered = sorted(count, key=lambda z: (-count[z], [site[0] for site in of[z]]))
+    else:
+        ordered = _by_rank(count, rank)
     metric = np.round(metric_average(torch.from_numpy(rotations).double()).numpy() * ROTATIONS).astype(int)
     classes = tuple(tuple(described for described, _ in of[z]) for z in ordered)
-    order = [member for z in ordered for _, members in of[z] for member in members]
-    return (int(found.number), tuple(metric.ravel().tolist()), classes), order, origin
+    order = np.array([member for z in ordered for _, members in of[z] for member in members])
+    sequence = np.arange(len(order)) if rank is None else np.argsort(order)
+    key = (int(found.number), tuple(metric.ravel().tolist()), classes, tuple(sequence.tolist()))
+    return key, before[order[sequence]].tolist(), origin
+
+
+def _sorted_sites(numbers: np.ndarray, frac: np.ndarray, rank: Sequence[float]) -> np.ndarray:
+    ticks = np.round(frac * TICKS).astype(int) % TICKS
+    return np.lexsort([*ticks.T[::-1], numbers, np.array(rank)[numbers]])
 
 
 def _representative(
@@ -289,21 +324,23 @@ def _stacked(templates: Iterable[tuple[Any, ...]], weights: list[int]) -> dict[s
         return tables[table].setdefault(value, len(tables[table]))
 
     lists: dict[str, list[Any]] = {name: [] for name in _FIELDS if name not in _TABLES}
-    for (group, metric, classes), weight in zip(templates, weights, strict=True):
+    for (group, metric, classes, sequence), weight in zip(templates, weights, strict=True):
         orbits = [(label, *orbit) for label, members in enumerate(classes) for orbit in members]
         lists["groups"].append(group)
         lists["weights"].append(weight)
         lists["metric"].append(row("metrics", metric))
         lists["n_orbits"].append(len(orbits))
         lists["n_sites"].append(sum(len(placed) for *_, placed in orbits))
+        sites = []
         for number, (label, offset, kind, placed) in enumerate(orbits):
             lists["orbit_class"].append(label)
             lists["orbit_offset"].append(offset)
             lists["orbit_site_symmetry"].append(row("kinds", kind))
-            for turn, shift in placed:
-                lists["site_rotation"].append(row("rotations", turn))
-                lists["site_shift"].append(shift)
-                lists["site_orbit"].append(number)
+            sites += [(number, *where) for where in placed]
+        for number, turn, shift in (sites[i] for i in sequence):
+            lists["site_rotation"].append(row("rotations", turn))
+            lists["site_shift"].append(shift)
+            lists["site_orbit"].append(number)
     small = {"site_shift": torch.int8, "site_orbit": torch.int8, "orbit_class": torch.int8}
     stacked = {name: torch.tensor(value, dtype=small.get(name, torch.int16)) for name, value in lists.items()}
     kinds = list(tables["kinds"])

@@ -9,9 +9,11 @@ from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import RequestWarning, UserError
-from nucleate.families.diffcrysgen import DiffCrysGenConfig, build, configured
+from nucleate.families.diffcrysgen import DiffCrysGenConfig, build, configured, load
 from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig
 from nucleate.families.samplers import sampler_from
+from nucleate.symmetry.space_group import space_groups
+from nucleate.training.export import ModelFacts, halved, write_model
 
 QUICK = SamplerConfig(steps=5)
 
@@ -161,3 +163,45 @@ def test_settings():
     ):
         with pytest.raises(UserError):
             call()
+
+
+def symmetric(model):
+    return model.config.sampler.model_copy(update={"symmetry": "templates", "symmetrize": 0.0, "draws": 1})
+
+
+def test_walks_by_templates_end_on_the_symmetry_of_known_crystals(steered_model):
+    found = steered_model.sample(16, seed=0, sampler=symmetric(steered_model))
+    groups = space_groups(found, 1e-3)
+    # Of the crooked cells, of the caesium chloride, and of the latter where both elements are the same.
+    assert set(groups.tolist()) <= {1, 221, 229}
+    assert (groups > 1).sum() >= 6
+    how = symmetric(steered_model)
+    parts = [steered_model.sample(size, seed=0, start=start, sampler=how) for start, size in ((0, 5), (5, 11))]
+    assert torch.equal(found.numbers, Crystals.concatenate(parts).numbers)
+    assert torch.allclose(found.frac, Crystals.concatenate(parts).frac, atol=1e-4)
+
+
+def test_a_space_group_can_be_asked_of_walks_by_templates_alone(steered_model):
+    where = Conditions.parse(["space_group=221"])
+    found = steered_model.sample(4, where, seed=0, sampler=symmetric(steered_model))
+    assert space_groups(found, 1e-3).tolist() == [221] * 4
+    with pytest.raises(UserError, match="space_group"):
+        steered_model.sample(1, where, sampler=QUICK)
+    with pytest.raises(UserError, match="a space group that training crystals of such a request have"):
+        steered_model.sample(1, Conditions.parse(["space_group=225"]), sampler=symmetric(steered_model))
+
+
+@pytest.mark.parametrize("formula", ["NaF", "Li4O4"])
+def test_a_composition_by_templates_is_exact(steered_model, formula):
+    where = Conditions.parse([f"composition={formula}", "n_atoms=2"])
+    found = steered_model.sample(4, where, seed=0, sampler=symmetric(steered_model))
+    elements = {"NaF": [9, 11], "Li4O4": [3, 8]}[formula]
+    assert all(sorted(numbers[numbers > 0].tolist()) == elements for numbers in found.numbers)
+
+
+def test_the_folder_keeps_the_templates(steered_model, tmp_path):
+    config = steered_model.config.model_dump(mode="json")
+    write_model(tmp_path, halved(steered_model.state_dict()), ModelFacts("diffcrysgen", "tiny", "a tiny one", config))
+    back = load(tmp_path)
+    assert torch.equal(back.templates.groups, steered_model.templates.groups)
+    assert torch.equal(back.known.template, steered_model.known.template)

@@ -15,6 +15,7 @@ from nucleate.errors import UserError
 from nucleate.families.maggen import build, load
 from nucleate.families.maggen.config import SamplerConfig
 from nucleate.families.maggen.model import MagGen
+from nucleate.symmetry.space_group import space_groups
 from nucleate.training.export import ModelFacts, halved, write_model
 
 NARROW = {"maggen": {}, "maggen-paper": {"channels": (8, 8, 16, 16)}}
@@ -125,7 +126,7 @@ def test_a_folder_gives_the_same_crystals(model: MagGen, tmp_path: Path) -> None
     config = model.config.model_dump(mode="json")
     write_model(tmp_path, weights, ModelFacts("maggen", "small", "a small one", config))
     back = load(tmp_path, "scale=0.2,parents=all")
-    assert back.config.sampler == SamplerConfig(scale=0.2, parents="all", draws=10)
+    assert back.config.sampler == SamplerConfig(scale=0.2, parents="all", draws=50, symmetry="templates")
     first, second = (m.sample(5, seed=2, sampler=EVERY) for m in (model, back))
     assert torch.equal(first.numbers, second.numbers)
     assert torch.allclose(first.lattice, second.lattice, atol=1e-5, equal_nan=True)
@@ -161,3 +162,31 @@ def test_any_column_can_have_a_branch(crystals: Crystals) -> None:
     assert made.properties == ("formation_energy", "hardness")
     assert made.config.conditions[1].mean == pytest.approx(float(crystals.volume.mean()), rel=1e-5)
     assert made.predicted(made.encode(train)).shape == (len(train), 2)
+
+
+def salts() -> Crystals:
+    """Caesium-chloride cells of several sizes."""
+    numbers = [[a, b] for a in (3, 11, 19, 37, 55) for b in (9, 17, 35)]
+    cells = [torch.eye(3, dtype=torch.float64) * (3.0 + 0.1 * i) for i in range(len(numbers))]
+    return Crystals.from_lists(numbers, [[[0.0, 0, 0], [0.5, 0.5, 0.5]]] * len(numbers), cells)
+
+
+def test_crystals_take_the_symmetry_of_their_parents() -> None:
+    torch.manual_seed(0)
+    made = build({"max_atoms": 6, "dense": 32, "latent": 12, "branch": (8,), "conditions": ()})
+    train = made.fit(salts())
+    optimizer, noise = torch.optim.Adam(made.parameters(), lr=3e-3), GeneratorNoise(torch.Generator().manual_seed(0))
+    for _ in range(150):
+        optimizer.zero_grad()
+        made(train, noise)["total"].mean().backward()
+        optimizer.step()
+    made.finished(train)
+    how = SamplerConfig(parents="all", scale=0.1)
+    free = made.sample(12, seed=0, sampler=how)
+    moved = made.sample(12, seed=0, sampler=how.model_copy(update={"symmetry": "templates"}))
+    marked = moved.crystal_fields["on_template"]
+    assert marked.sum() >= 6
+    assert (space_groups(moved[marked], 1e-3) == 221).all()
+    assert (space_groups(free, 1e-3) < 221).sum() >= 9
+    assert torch.equal(free.numbers, moved.numbers)
+    assert torch.equal(free.frac[~marked], moved.frac[~marked])

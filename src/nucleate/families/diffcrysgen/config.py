@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from nucleate.config import Settings
+from nucleate.crystal.symmetry_search import MAX_SYMPREC
+from nucleate.families.matrix_crystals import Cells, Order
 from nucleate.guidance.conditions import Condition, Scalar
 from nucleate.guidance.named_conditions import NamedConditions, by_name
 from nucleate.networks.unet1d import UNet1dConfig
@@ -21,6 +23,9 @@ class SamplerConfig(Settings):
             asked for, is drawn again; the best is kept. With 1, whatever comes is kept.
         symmetrize: Tolerance in Å within which a finished crystal is moved onto the symmetry it nearly has, where
             the structure matcher still calls it the same crystal; 0 leaves all as they came.
+        symmetry: "templates" walks keep to the symmetry and stoichiometry of a known crystal, whose elements, cell and
+            free coordinates they draw; they need a model whose sites are in "canonical" order. "free" walks draw
+            everything.
         batch: Crystals that walk together; no crystal depends on it.
     """
 
@@ -30,15 +35,16 @@ class SamplerConfig(Settings):
     churn: float = Field(default=1.0, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     draws: int = Field(default=1, ge=1, le=100)
-    symmetrize: float = Field(default=0.0, ge=0)
+    symmetrize: float = Field(default=0.0, ge=0, le=MAX_SYMPREC)
+    symmetry: Literal["templates", "free"] = "free"
     batch: int = Field(default=64, ge=1)
 
 
 PAPER_SAMPLER = SamplerConfig()
 """The constants of the public code; the paper gives none."""
 
-DEFAULT_SAMPLER = SamplerConfig(steps=40, draws=10, symmetrize=0.1)
-"""Fewer steps; invalid crystals are drawn again."""
+DEFAULT_SAMPLER = SamplerConfig(steps=10, draws=10, symmetrize=0.1, symmetry="templates")
+"""Fewer steps, by templates; invalid crystals are drawn again."""
 
 
 CONDITIONS: tuple[Condition, ...] = tuple(
@@ -62,6 +68,7 @@ class DiffCrysGenConfig(Settings):
         widths, attention: Shape of the network, see :class:`nucleate.networks.unet1d.UNet1dConfig`.
         sigma_data, log_mean, log_std: See :class:`nucleate.diffusion.edm.EdmProcess`.
         conditions: What the model can be asked for, beyond elements and sizes.
+        adapters: Further conditions, which it was fine-tuned for.
         drop_each: Chance of a condition to be missing in training, each on its own.
         drop_all: Chance that all are missing.
         guidance: γ of a condition where nothing else is said.
@@ -70,8 +77,8 @@ class DiffCrysGenConfig(Settings):
 
     max_elements: int = Field(default=3, ge=1, le=10)
     max_atoms: int = Field(default=20, ge=1, le=200)
-    cells: Literal["reduced", "standard"] = "standard"
-    order: Literal["given", "canonical", "shuffled"] = "canonical"
+    cells: Cells = "standard"
+    order: Order = "canonical"
     scale: Literal["row", "entry"] = "entry"
     weights: tuple[float, float, float, float] = (2.0, 0.5, 1.0, 1.0)
     widths: tuple[int, ...] = (32, 64, 128)
@@ -80,6 +87,7 @@ class DiffCrysGenConfig(Settings):
     log_mean: float = -1.2
     log_std: float = Field(default=1.2, gt=0)
     conditions: NamedConditions = CONDITIONS
+    adapters: NamedConditions = ()
     drop_each: float = Field(default=0.3, ge=0, le=1)
     drop_all: float = Field(default=0.15, ge=0, le=1)
     guidance: float = Field(default=2.0, ge=0)
@@ -101,12 +109,12 @@ class DiffCrysGenConfig(Settings):
     @property
     def asked(self) -> tuple[Condition, ...]:
         """What the network is told of what a crystal should be."""
-        return self.conditions
+        return self.conditions + self.adapters
 
     @property
     def scalars(self) -> tuple[Scalar, ...]:
         """The conditions that are numbers."""
-        return tuple(condition for condition in self.conditions if isinstance(condition, Scalar))
+        return tuple(condition for condition in self.asked if isinstance(condition, Scalar))
 
     def network(self, length: int, width: int) -> UNet1dConfig:
         """Shape of the network for matrices of the given rows and columns."""

@@ -11,6 +11,7 @@ from torch import Tensor
 from nucleate.crystal.conditions import Conditions
 from nucleate.diffusion.edm import TensorDenoiser
 from nucleate.errors import UserError
+from nucleate.families.matrix_templates import MatrixTemplates
 from nucleate.representations.ircr import IRCR
 from nucleate.representations.site_order import element_order
 
@@ -36,16 +37,19 @@ class KnownEntries(NamedTuple):
         return lambda x, sigma: torch.where(self.given, clean.to(x), denoiser(x, sigma))
 
 
-def known_entries(ircr: IRCR, where: Conditions, n_atoms: Tensor) -> KnownEntries:
+def known_entries(
+    ircr: IRCR, where: Conditions, n_atoms: Tensor, templates: MatrixTemplates | None = None
+) -> KnownEntries:
     """What a request fixes.
 
     A chemical system fixes the columns' elements, a size the empty sites, a composition besides which column each
-    site belongs to. With subsystems allowed nothing is fixed by the system.
+    site belongs to, and so do templates. With subsystems allowed nothing is fixed by the system.
 
     Arguments:
         ircr: The representation.
         where: The request.
         n_atoms: Size drawn for each crystal, shape (B,); counts where the request asks for sizes or a composition.
+        templates: Of each crystal; None for a free walk.
 
     Raises:
         UserError: More elements than the matrix has columns for.
@@ -62,6 +66,11 @@ def known_entries(ircr: IRCR, where: Conditions, n_atoms: Tensor) -> KnownEntrie
             values[:, blocks["E"]][:, number - 1, column] = 1.0
         given[:, blocks["E"], : ircr.k] = True
     site = torch.arange(ircr.n)
+    if templates is not None:
+        values[:, blocks["O"], : ircr.k] = templates.occupancy()
+        given[:, blocks["O"], : ircr.k] = True
+        given[:, blocks["C"], :3] |= (templates.classes < 0)[..., None]
+        return KnownEntries(values, given)
     if where.n_atoms is not None or where.composition is not None:
         empty = (site >= n_atoms[:, None])[..., None]
         given[:, blocks["O"], : ircr.k] |= empty

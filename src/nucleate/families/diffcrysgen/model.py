@@ -6,7 +6,7 @@ side in :mod:`nucleate.families.diffcrysgen.config`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import torch
@@ -20,17 +20,24 @@ from nucleate.families.diffcrysgen.config import DiffCrysGenConfig, SamplerConfi
 from nucleate.families.diffcrysgen.known_entries import known_entries, meets
 from nucleate.families.diffcrysgen.rejection import drawn
 from nucleate.families.matrix_crystals import usable
+from nucleate.families.matrix_templates import MatrixTemplates, templates_by_column
+from nucleate.guidance.adapters import Adapters
 from nucleate.guidance.classifier_free import Guided
 from nucleate.guidance.embedding import ConditionEmbedding
+from nucleate.guidance.known_crystals import KnownCrystals
 from nucleate.guidance.labels import Labels
 from nucleate.guidance.request import Plan, Request
-from nucleate.guidance.training_labels import fitted_conditions, labels_of
+from nucleate.guidance.training_labels import fitted_conditions, labels_of, refitted, standardised_labels
 from nucleate.networks.unet1d import UNet1d
 from nucleate.representations.element_properties import LARGEST_NUMBER
 from nucleate.representations.ircr import IRCR
 from nucleate.representations.scaling import MatrixScaling
 from nucleate.representations.site_order import shuffled
 from nucleate.search.onto_symmetry import onto_symmetry
+from nucleate.search.parents import parent_weights
+
+DRAWS_OF_A_PLAN = 3
+"""Walks of a crystal before another size or template is tried."""
 
 
 class Matrix(NamedTuple):
@@ -45,6 +52,8 @@ class DiffCrysGen(nn.Module):
     Attributes:
         size_weights: Share of training crystals with n atoms at index n, shape (max_atoms + 1,).
         element_seen: 1 where the training data hold the atomic number z at index z - 1, shape (94,).
+        templates: Symmetries of the training crystals; none where sites do not stand in their order.
+        known: Which template and which labels go together; likewise.
         strengths: γ of every condition, or by name, where a call says nothing; None for the configuration's.
     """
 
@@ -61,8 +70,11 @@ class DiffCrysGen(nn.Module):
         self.process = EdmProcess(config.sigma_data, config.log_mean, config.log_std)
         self.network = UNet1d(config.network(*shape))
         self.embed = ConditionEmbedding(config.conditions, self.network.config.noise_features)
+        self.adapters = Adapters(config.adapters, self.network.config.noise_features, self.network.blocks)
         self.register_buffer("size_weights", torch.zeros(config.max_atoms + 1))
         self.register_buffer("element_seen", torch.zeros(LARGEST_NUMBER))
+        self.templates = templates_by_column()
+        self.known = KnownCrystals()
 
     def fit(self, crystals: Crystals) -> Crystals:
         """Take scale and statistics from training crystals and return those crystals ready for a call.
@@ -74,7 +86,9 @@ class DiffCrysGen(nn.Module):
         Raises:
             UserError: The matrix can hold none of them.
         """
-        kept = self._usable(self.ircr.held(crystals))
+        kept = usable(
+            self.ircr.held(crystals), self.ircr, self.config.cells, self.config.order, templates=self.templates
+        )
         self.scaling.fit(self.ircr.encode(kept))
         if self.config.scale == "entry":
             for letter in "ECO":
@@ -85,14 +99,36 @@ class DiffCrysGen(nn.Module):
         self.element_seen.copy_((seen > 0).float())
         self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
         self.embed.conditions = self.config.conditions
+        if self.config.order != "given":
+            at = kept.crystal_fields["template"]
+            labels = standardised_labels(kept, self.config.scalars)
+            self.known.fit(at, self.templates.members(at, kept.numbers), labels)
+        return kept.to(dtype=torch.float32)
+
+    def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
+        """Take statistics of the adapters ``names`` from tuning crystals and return those ready for a call.
+
+        Scale, sizes and elements stay as they were learned; templates and labels of the crystals come on top.
+
+        Raises:
+            UserError: The matrix can hold none of them.
+        """
+        own = templates_by_column()
+        kept = usable(self.ircr.held(crystals), self.ircr, self.config.cells, self.config.order, own)
+        adapters = refitted(self.config.adapters, names, kept)
+        self.config = self.config.model_copy(update={"adapters": adapters})
+        self.adapters.conditions = adapters
+        if self.config.order != "given":
+            at = kept.crystal_fields["template"]
+            moved = torch.where(at < 0, at, at + len(self.templates))
+            labels = standardised_labels(kept, self.config.scalars)
+            self.known.extend(moved, own.members(at, kept.numbers), labels)
+            self.templates.extend(own)
         return kept.to(dtype=torch.float32)
 
     def prepared(self, crystals: Crystals) -> Crystals:
         """Crystals as a call takes them; those that the matrix cannot hold are left out."""
-        return self._usable(crystals).to(dtype=torch.float32)
-
-    def _usable(self, crystals: Crystals) -> Crystals:
-        return usable(crystals, self.ircr, self.config.cells, self.config.order)
+        return usable(crystals, self.ircr, self.config.cells, self.config.order).to(dtype=torch.float32)
 
     def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of training crystals from :meth:`fit`: the mean error of each block and their total."""
@@ -101,7 +137,7 @@ class DiffCrysGen(nn.Module):
                 crystals = shuffled(crystals, noise)
             clean = self.scaling(self.ircr.encode(crystals))
             noisy, sigma = self.process.corrupt(clean, noise)
-            labels = labels_of(crystals, self.config.conditions)
+            labels = labels_of(crystals, self.config.asked)
             labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
         found = self.denoise(noisy, sigma, labels)
         with torch.autocast(crystals.frac.device.type, enabled=False):
@@ -119,10 +155,11 @@ class DiffCrysGen(nn.Module):
     def denoise(self, noisy: Tensor, sigma: Tensor, labels: Labels) -> Tensor:
         """Estimate of clean scaled matrices from noisy ones (B, rows, columns) at noise levels (B,)."""
         condition = self.embed(labels) if self.config.conditions else None
+        mix = self.adapters(labels) if self.config.adapters else None
         dtype = self.size_weights.dtype
 
         def network(x: Tensor, level: Tensor) -> Tensor:
-            return self.network(x.mT.to(dtype), level.to(dtype), condition).mT
+            return self.network(x.mT.to(dtype), level.to(dtype), condition, mix).mT
 
         return self.process.denoised(network, noisy, sigma)
 
@@ -139,12 +176,13 @@ class DiffCrysGen(nn.Module):
         """Crystals start .. start + n - 1 of the request (seed, where).
 
         Elements, counts and sizes that are asked for are given to the walk as known entries of the matrix
-        (:mod:`nucleate.families.diffcrysgen.known_entries`); properties are met by guidance.
+        (:mod:`nucleate.families.diffcrysgen.known_entries`); properties are met by guidance. Walks by templates
+        draw one for each crystal that goes with the request; where none does, the walk is free.
 
         Arguments:
             n: How many.
             where: Conditions; ``chemical_system``, ``composition`` and ``n_atoms`` are understood by every model,
-                others by models that were trained on them.
+                ``space_group`` by a walk by templates, others by models that were trained on them.
             seed: Of the request.
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done.
@@ -165,17 +203,22 @@ class DiffCrysGen(nn.Module):
             self.size_weights.cpu(),
             self.element_seen.cpu(),
             self.config,
-            guidance=self.strengths if guidance is None else guidance,
+            self.templates if settings.symmetry == "templates" and len(self.templates) else None,
+            self.known if len(self.templates) else None,
+            self.strengths if guidance is None else guidance,
+            parent_weights,
         )
-        plan = request.plan(seed, start, n)
-        known_entries(self.ircr, where, plan.n_atoms[:1])  # a request that cannot be met fails before any work
+        plans = [request.plan(seed, start, n)]
+        known_entries(self.ircr, where, plans[0].n_atoms[:1])  # a request that cannot be met fails before any work
         walks = 0
 
         def draw(rows: Tensor, number: int) -> Crystals:
             nonlocal walks
             parts = []
+            if number // DRAWS_OF_A_PLAN == len(plans):
+                plans.append(request.plan(seed, start, n, len(plans)))
             for batch in rows.split(settings.batch):
-                parts.append(self._walk(settings, request, plan, batch, seed, number))
+                parts.append(self._walk(settings, request, plans[-1], batch, seed, number))
                 walks += len(batch)
                 if progress is not None:
                     progress(min(n, walks // settings.draws))
@@ -194,16 +237,22 @@ class DiffCrysGen(nn.Module):
     ) -> Crystals:
         device = self.size_weights.device
         noise = KeyedNoise(seed, plan.indices[rows].to(device), dtype=torch.float64, draw=number)
-        known = known_entries(self.ircr, request.conditions, plan.n_atoms[rows])
+        tied = None if plan.templates is None else MatrixTemplates.of(self.ircr, self.templates, plan.templates[rows])
+        known = known_entries(self.ircr, request.conditions, plan.n_atoms[rows], tied)
         known = known._replace(values=known.values.to(device), given=known.given.to(device))
         labels = plan.labels(rows, device, self.size_weights.dtype)
         walk = HeunSampler(settings.steps, settings.sigma, settings.rho, settings.churn)
-        denoiser = known.inpainted(self._guided(labels, request.strengths), self.scaling)
+        free = self._guided(labels, request.strengths)
+        denoiser = known.inpainted(free if tied is None else self._symmetric(free, tied), self.scaling)
         precision = torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
         with precision, self.network.settled():
             scaled = walk.walk(denoiser, (self.ircr.length, self.ircr.width), noise)
         allowed = request.allowed[:LARGEST_NUMBER].to(device)
         return self.ircr.decode(self.scaling.inverse(scaled), allowed).to("cpu")
+
+    def _symmetric(self, denoiser: TensorDenoiser, tied: MatrixTemplates) -> TensorDenoiser:
+        """A denoiser whose answers keep to templates, so that the walk ends on them."""
+        return lambda x, sigma: self.scaling(tied.projected(self.scaling.inverse(denoiser(x, sigma).double())))
 
     def _guided(self, labels: Labels, strengths: Mapping[str, float]) -> TensorDenoiser:
         def denoiser(state: Matrix, sigma: Tensor, told: Labels) -> Matrix:

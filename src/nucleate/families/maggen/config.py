@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from nucleate.config import Settings
+from nucleate.crystal.symmetry_search import MAX_SYMPREC
+from nucleate.families.matrix_crystals import Cells
 from nucleate.guidance.conditions import Scalar
 from nucleate.guidance.named_conditions import NamedScalars
 from nucleate.networks.cnn1d import Tower
@@ -23,10 +25,12 @@ class SamplerConfig(Settings):
             ones, whose edges in the latent graph mostly lead to their own class.
         similarity: Tanimoto similarity from which two points share an edge.
         correct: Share of a connected parent's edges that lead to its own class, more than this.
-        draws: Most points for a crystal. One whose atoms are too close, or without symmetry where ``symmetrize``
-            asks for it, is drawn again; the best is kept. With 1, whatever comes is kept.
+        draws: Most points for a crystal. One whose atoms are too close, or without symmetry where ``symmetry`` or
+            ``symmetrize`` ask for it, is drawn again; the best is kept. With 1, whatever comes is kept.
         symmetrize: Tolerance in Å within which a finished crystal is moved onto the symmetry it nearly has; 0
             leaves it as it came.
+        symmetry: "templates" decodes a point of "local" onto the symmetry of its parent, where sites and elements still
+            allow it; it needs a model whose sites are in "canonical" order. "free" leaves it as it came.
     """
 
     method: Literal["local", "slerp", "global"] = "local"
@@ -35,14 +39,16 @@ class SamplerConfig(Settings):
     similarity: float = Field(default=0.4, gt=-1, lt=1)
     correct: float = Field(default=0.8, ge=0, lt=1)
     draws: int = Field(default=1, ge=1, le=100)
-    symmetrize: float = Field(default=0.0, ge=0)
+    symmetrize: float = Field(default=0.0, ge=0, le=MAX_SYMPREC)
+    symmetry: Literal["templates", "free"] = "free"
 
 
 PAPER_SAMPLER = SamplerConfig()
 """Section on generation: noise of scale 1, parents with more than 80 % correct edges at a similarity of 0.4."""
 
-DEFAULT_SAMPLER = SamplerConfig(scale=0.5, draws=10)
-"""Half of the paper's noise, at which more crystals are valid; invalid ones are drawn again."""
+DEFAULT_SAMPLER = SamplerConfig(scale=1.2, draws=50, symmetry="templates")
+"""A little more than the paper's noise, since what keeps the symmetry of its parent is more often a known crystal;
+crystals that are invalid or lost that symmetry are drawn again, for next to nothing."""
 
 
 class MagGenConfig(Settings):
@@ -74,7 +80,7 @@ class MagGenConfig(Settings):
 
     max_elements: int = Field(default=3, ge=1, le=10)
     max_atoms: int = Field(default=20, ge=1, le=200)
-    cells: Literal["reduced", "standard"] = "reduced"
+    cells: Cells = "standard"
     order: Literal["given", "canonical"] = "canonical"
     scale: Literal["row", "entry"] = "row"
     channels: tuple[int, ...] = ()
@@ -99,6 +105,7 @@ class MagGenConfig(Settings):
         """As published: supplement S2 and Table S4; 11.4 million parameters."""
         tower = Tower()
         return cls(
+            cells="reduced",
             order="given",
             channels=tower.channels,
             kernels=tower.kernels,

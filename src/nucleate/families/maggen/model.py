@@ -21,6 +21,7 @@ from nucleate.families.maggen.objective import block_losses, squared_error
 from nucleate.families.maggen.parents import Parents
 from nucleate.families.maggen.perturbation import everywhere, local, slerp
 from nucleate.families.matrix_crystals import ordered, usable
+from nucleate.families.matrix_templates import MatrixTemplates, templates_by_column
 from nucleate.guidance.redraw import redrawn
 from nucleate.guidance.training_labels import fitted_conditions, labels_of
 from nucleate.networks.cnn1d import LatentDecoder, LatentEncoder, branch, divergence
@@ -30,10 +31,18 @@ from nucleate.representations.scaling import MatrixScaling
 
 ROWS = (*MAGGEN_ROWS, "zero", "zero")
 """Six properties and two rows of zeros, which make 144 rows with 20 sites."""
+ON_TEMPLATE = "on_template"
+"""Crystal field: whether the crystal has the symmetry of its parent."""
 TOGETHER = 512
 """Crystals encoded or decoded at once."""
 FIRST_LOG_VARIANCE = -4.0
 """Where the posterior's variance starts with a direct path, so that the first steps are those of an auto-encoder."""
+
+
+def on_template(crystals: Crystals) -> Tensor:
+    """Which crystals have the symmetry of their parents, or were not meant to; bool, shape (B,)."""
+    everywhere_else = torch.ones(len(crystals), dtype=torch.bool)
+    return crystals.crystal_fields.get(ON_TEMPLATE, everywhere_else)
 
 
 class MagGen(nn.Module):
@@ -41,6 +50,7 @@ class MagGen(nn.Module):
 
     Attributes:
         parents: The training crystals in the latent space; empty before :meth:`finished`.
+        templates: Their symmetries; none where sites do not stand in their order.
     """
 
     def __init__(self, config: MagGenConfig, name: str = "maggen") -> None:
@@ -60,6 +70,7 @@ class MagGen(nn.Module):
             nn.init.constant_(self.encoder.log_variance.bias, FIRST_LOG_VARIANCE)
         self.branches = nn.ModuleList([branch(config.latent, config.branch) for _ in config.conditions])
         self.parents = Parents()
+        self.templates = templates_by_column()
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -76,22 +87,29 @@ class MagGen(nn.Module):
         Raises:
             UserError: The matrix can hold none of them.
         """
-        kept = self._usable(self.ircr.held(crystals))
+        kept = usable(self.ircr.held(crystals), self.ircr, self.config.cells, self.config.order, self.templates)
         self.scaling.fit(self.ircr.encode(kept))
         self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
         return kept.to(dtype=torch.float32)
 
     def prepared(self, crystals: Crystals) -> Crystals:
         """Crystals as a call takes them; those that the matrix cannot hold are left out."""
-        return self._usable(crystals).to(dtype=torch.float32)
+        return usable(crystals, self.ircr, self.config.cells, self.config.order).to(dtype=torch.float32)
 
     def finished(self, train: Crystals) -> None:
         """Keep the training crystals from :meth:`fit` as parents, once the weights are final."""
-        points = self.encode(train)
+        points = self.encode(train, ready=True)
         labels = self.labels(train).cpu()
         elements = self.ircr.encode(train)[:, self.ircr.blocks["E"], : self.ircr.k]
         numbers = torch.where(elements.amax(1) > 0, elements.argmax(1) + 1, 0)
-        self.parents.keep(points, labels, self.predicted(points), numbers, train.n_atoms)
+        self.parents.keep(
+            points=points,
+            labels=labels,
+            predicted=self.predicted(points),
+            elements=numbers,
+            sizes=train.n_atoms,
+            template=train.crystal_fields.get("template", torch.full((len(train),), -1)),
+        )
 
     def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of training crystals from :meth:`fit`: reconstruction, divergence, properties, their total."""
@@ -122,8 +140,13 @@ class MagGen(nn.Module):
         return {"total": total + self.config.property_weight * off.sum(1), **found}
 
     @torch.inference_mode()
-    def encode(self, crystals: Crystals) -> Tensor:
+    def encode(self, crystals: Crystals, ready: bool = False) -> Tensor:
         """Means (B, D) in the latent space of crystals that the matrix holds; float32, on the processor.
+
+        Arguments:
+            crystals: In cells as the model wants them; their sites are put in its order.
+            ready: They come from :meth:`fit` or :meth:`prepared`, which did that. A crystal may have several
+                equivalent descriptions, so that doing it twice may end elsewhere.
 
         Raises:
             UserError: The matrix cannot hold one of them.
@@ -131,7 +154,8 @@ class MagGen(nn.Module):
         self.eval()
         parts = []
         for start in range(0, len(crystals), TOGETHER):
-            some = ordered(crystals[start : start + TOGETHER], self.config.order)
+            some = crystals[start : start + TOGETHER]
+            some = some if ready else ordered(some, self.config.order)
             raw = self.ircr.encode(some.to(self._place, torch.float32))
             parts.append(self._posterior(self.scaling(raw))[0].cpu())
         return torch.cat(parts) if parts else torch.zeros(0, self.config.latent)
@@ -190,7 +214,8 @@ class MagGen(nn.Module):
 
         Returns:
             Crystals with the crystal fields ``parent``, the row of the parent in the training data, and
-            ``predicted/NAME``, what each branch says of the point.
+            ``predicted/NAME``, what each branch says of the point; decoded onto templates also ``on_template``, whether
+            it has the symmetry of its parent.
 
         Raises:
             UserError: A condition that the model does not have, or no parent meets the request.
@@ -214,7 +239,7 @@ class MagGen(nn.Module):
                     progress(min(n, made // how.draws))
             return Crystals.concatenate(parts)
 
-        crystals = redrawn(draw, n, how.draws, how.symmetrize)
+        crystals = redrawn(draw, n, how.draws, how.symmetrize, as_meant=on_template)
         if progress is not None:
             progress(n)
         return crystals
@@ -230,17 +255,41 @@ class MagGen(nn.Module):
 
         first = one("parent")
         gauss = noise.normal("latent", (size, known.shape[1]))
+        template = None
         if how.method == "local":
             z = local(known[first], gauss, how.scale)
+            template = self.parents.template[first.to(self.parents.template.device)].cpu().long()
         elif how.method == "slerp":
             z = slerp(known[first], known[one("other parent")], noise.uniform("share", (size,)))
         else:
             z = everywhere(known[rows], gauss, how.scale)
-        return self.decoded(z, {"parent": first}, allowed)
+        if how.symmetry == "free" or not len(self.templates):
+            template = None
+        return self.decoded(z, {"parent": first}, allowed, template)
 
-    def decoded(self, z: Tensor, fields: dict[str, Tensor] | None = None, allowed: Tensor | None = None) -> Crystals:
-        """Crystals of points (B, D), with what the branches say in the crystal fields ``predicted/NAME``."""
-        crystals = self.ircr.decode(self.matrices(z, allowed))
+    def decoded(
+        self,
+        z: Tensor,
+        fields: dict[str, Tensor] | None = None,
+        allowed: Tensor | None = None,
+        template: Tensor | None = None,
+    ) -> Crystals:
+        """Crystals of points (B, D), with what the branches say in the crystal fields ``predicted/NAME``.
+
+        Arguments:
+            z: The points.
+            fields: Further crystal fields.
+            allowed: See :meth:`matrices`.
+            template: Row of the template, -1 for none, of each, shape (B,): where the sites are still those of the
+                template and an orbit holds one element, cell and coordinates keep its symmetry.
+        """
+        matrix = self.matrices(z, allowed)
+        if template is not None:
+            tied = MatrixTemplates.of(self.ircr, self.templates, template.clamp_min(0))
+            kept = (template >= 0) & tied.kept(self.ircr.numbers(matrix))
+            matrix = torch.where(kept[:, None, None], tied.projected(matrix), matrix)
+            fields = {**(fields or {}), ON_TEMPLATE: kept}
+        crystals = self.ircr.decode(matrix)
         said = self.predicted(z).double()
         found = {f"predicted/{name}": said[:, i] for i, name in enumerate(self.properties)}
         return replace(crystals, crystal_fields={**found, **(fields or {})})
@@ -248,9 +297,6 @@ class MagGen(nn.Module):
     @property
     def _place(self) -> torch.device:
         return self.encoder.dense.weight.device
-
-    def _usable(self, crystals: Crystals) -> Crystals:
-        return usable(crystals, self.ircr, self.config.cells, self.config.order)
 
     def _posterior(self, clean: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.encoder(clean)

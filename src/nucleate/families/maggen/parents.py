@@ -11,7 +11,8 @@ from nucleate.errors import UserError
 from nucleate.families.maggen.config import SamplerConfig
 from nucleate.families.maggen.latent_graph import connections
 
-_FIELDS = ("points", "labels", "predicted", "elements", "sizes")
+_FIELDS = ("points", "labels", "predicted", "elements", "sizes", "template")
+_WHOLE = ("elements", "sizes", "template")
 
 
 class Parents(nn.Module):
@@ -23,6 +24,7 @@ class Parents(nn.Module):
         predicted: What the branches say of the points, shape (P, C).
         elements: Atomic numbers in each, 0 where there are fewer, shape (P, k), int16.
         sizes: Sites of each, shape (P,), int16.
+        template: Row of its template, -1 for none, shape (P,), int16.
     """
 
     points: Tensor
@@ -30,6 +32,7 @@ class Parents(nn.Module):
     predicted: Tensor
     elements: Tensor
     sizes: Tensor
+    template: Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,15 +40,16 @@ class Parents(nn.Module):
             self.register_buffer(name, torch.zeros(0, 0))
         self.register_buffer("elements", torch.zeros(0, 0, dtype=torch.int16))
         self.register_buffer("sizes", torch.zeros(0, dtype=torch.int16))
+        self.register_buffer("template", torch.zeros(0, dtype=torch.int16))
 
     def __len__(self) -> int:
         return len(self.points)
 
-    def keep(self, points: Tensor, labels: Tensor, predicted: Tensor, elements: Tensor, sizes: Tensor) -> None:
-        """Take the training crystals, see the attributes."""
-        for name, value in zip(_FIELDS, (points, labels, predicted, elements, sizes), strict=True):
-            whole = name in ("elements", "sizes")
-            self.register_buffer(name, value.to(torch.int16) if whole else value.to(torch.bfloat16).float())
+    def keep(self, **values: Tensor) -> None:
+        """Take the training crystals: every one of the attributes."""
+        for name in _FIELDS:
+            value = values[name].cpu()
+            self.register_buffer(name, value.to(torch.int16) if name in _WHOLE else value.to(torch.bfloat16).float())
 
     def known(self) -> Tensor:
         """Labels, where they are unknown what the branches say, shape (P, C)."""

@@ -62,7 +62,7 @@ def reconstruction(model: MagGen, crystals: Crystals) -> Reconstruction:
     """Encode crystals to their means, decode these, and compare; those that the matrix cannot hold are left out."""
     kept = model.prepared(crystals)
     truth = model.ircr.encode(kept).double()
-    found = model.matrices(model.encode(kept))
+    found = model.matrices(model.encode(kept, ready=True))
     blocks, k = model.ircr.blocks, model.ircr.k
     elements, their = (_choice(m[:, blocks["E"], :k], 1) for m in (truth, found))
     there = elements > 0
@@ -88,7 +88,7 @@ def reconstruction(model: MagGen, crystals: Crystals) -> Reconstruction:
 def property_fits(model: MagGen, crystals: Crystals) -> dict[str, PropertyFit]:
     """What the branches say of crystals with labels in the crystal fields ``label/NAME``, by property."""
     kept = model.prepared(crystals)
-    said = model.predicted(model.encode(kept)).double()
+    said = model.predicted(model.encode(kept, ready=True)).double()
     labels = model.labels(kept).double()
     return {name: fit(said[:, i], labels[:, i]) for i, name in enumerate(model.properties)}
 

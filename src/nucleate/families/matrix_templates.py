@@ -1,0 +1,94 @@
+"""Symmetry for families over the matrix of a crystal: whole matrices moved onto templates of known crystals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nucleate.crystal.crystals import Crystals, wrap
+from nucleate.crystal.lattice import matrix_to_parameters, parameters_to_matrix
+from nucleate.crystal.orbits import SiteOrbits
+from nucleate.representations.element_properties import ELECTRONEGATIVITY
+from nucleate.representations.ircr import IRCR
+from nucleate.representations.site_order import canonical
+from nucleate.symmetry.templates import OrbitTemplates
+
+_DECIMALS = 9
+"""Coordinates are rounded to, so that a zero with an error does not become a one."""
+_LENGTHS, _ANGLES = (1.0, 200.0), (10.0, 170.0)
+"""Between which a cell is held while its symmetry is averaged; early answers of a network may be no cell at all."""
+
+
+def templates_by_column() -> OrbitTemplates:
+    """Templates, still none, whose sites stand in canonical order, their classes in that of the matrix's columns."""
+    return OrbitTemplates(ELECTRONEGATIVITY)
+
+
+def in_template_order(crystals: Crystals, templates: OrbitTemplates) -> Crystals:
+    """Crystals in the canonical order of sites from the origins of the templates that are taken from them.
+
+    Coordinates are made exact. A crystal without a template keeps its own; its crystal field ``template`` is -1.
+    """
+    plain = canonical(crystals.to("cpu", torch.float64))
+    placed = templates.fit(plain)
+    there = placed.crystal_fields["template"] >= 0
+    numbers = torch.where(there[:, None], placed.numbers, plain.numbers)
+    frac = torch.where(there[:, None, None], placed.site_fields["ideal"], plain.frac)
+    return replace(placed, numbers=numbers, frac=_rounded(frac), site_fields={})
+
+
+@dataclass(frozen=True)
+class MatrixTemplates:
+    """What templates tie together in the matrices of B crystals.
+
+    Attributes:
+        ircr: The representation, of at most n sites and k elements.
+        orbits: Of the sites, in double precision, shape (B, n).
+        classes: Column of each site, -1 where there is none, shape (B, n).
+    """
+
+    ircr: IRCR
+    orbits: SiteOrbits
+    classes: Tensor
+
+    @classmethod
+    def of(cls, ircr: IRCR, templates: OrbitTemplates, which: Tensor) -> MatrixTemplates:
+        """Those of the templates ``which`` (B,)."""
+        orbits, classes = templates.rows(which, torch.float64)
+        return cls(ircr, orbits.padded(ircr.n), F.pad(classes, (0, ircr.n - classes.shape[1]), value=-1))
+
+    def projected(self, matrix: Tensor) -> Tensor:
+        """Matrices (B, rows, columns) in Å, degrees and fractions with the cell and coordinates that keep to the
+        templates and lie nearest; all else is as it was.
+        """
+        found, blocks = matrix.clone(), self.ircr.blocks
+        sites = _rounded(self.orbits.nearest(matrix[:, blocks["C"], :3]))
+        found[:, blocks["C"], :3] = torch.where((self.classes >= 0)[..., None], sites, 0.0)
+        lengths, angles = matrix[:, blocks["L"], :3].unbind(1)
+        cell = parameters_to_matrix(lengths.clamp(*_LENGTHS), angles.clamp(*_ANGLES))
+        vectors, fault = torch.linalg.cholesky_ex(self.orbits.metrics(cell))
+        sound = (fault == 0) & vectors.isfinite().flatten(1).all(1)
+        vectors = torch.where(sound[:, None, None], vectors, torch.eye(3).to(vectors))
+        averaged = torch.stack(matrix_to_parameters(vectors), 1)
+        found[:, blocks["L"], :3] = torch.where(sound[:, None, None], averaged, matrix[:, blocks["L"], :3])
+        return found
+
+    def occupancy(self) -> Tensor:
+        """The rows O that the templates ask for, shape (B, n, k)."""
+        return F.one_hot(self.classes + 1, self.ircr.k + 1)[..., 1:].double()
+
+    def kept(self, numbers: Tensor) -> Tensor:
+        """Which crystals have sites where their template has them, and one element on each orbit; bool, (B,).
+
+        Arguments:
+            numbers: Atomic number of each row, 0 where empty, shape (B, n).
+        """
+        representative = numbers.gather(1, self.orbits.first)
+        return (((numbers > 0) == (self.classes >= 0)) & (numbers == representative)).all(1)
+
+
+def _rounded(frac: Tensor) -> Tensor:
+    return wrap(frac.round(decimals=_DECIMALS))
