@@ -47,7 +47,7 @@ def main() -> None:
     print("| property | labels | MAE | R² | MAE of the mean |\n|---|---|---|---|---|")
     drawn = {}
     for column, unit in model.columns.items():
-        count, mae, r2, trivial, drawn[column] = errors(model, data, column)
+        count, mae, r2, trivial, drawn[f"{column.replace('_', ' ')} ({unit})"] = errors(model, data, column)
         print(f"| {column}, {unit} | {count} | {mae:.4f} | {r2:.3f} | {trivial:.3f} |", flush=True)
     if options.picture:
         parity(drawn, options.picture)
@@ -74,11 +74,11 @@ def parity(drawn: dict[str, np.ndarray], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4 * len(drawn), 4), layout="constrained")
-    for axes, (column, pairs) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn.items(), strict=True):
+    for axes, (title, pairs) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn.items(), strict=True):
         axes.plot(*pairs, ".", ms=3)
         ends = [pairs[0].min(), pairs[0].max()]
         axes.plot(ends, ends, "k-", lw=0.6)
-        axes.set(title=column, xlabel="label", ylabel="prediction")
+        axes.set(title=title, xlabel="label", ylabel="prediction")
     figure.savefig(path, dpi=150)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.lattice import heights
-from nucleate.crystal.periodic import reduced_cells, usable_cells
+from nucleate.crystal.periodic import minimum_distances, reduced_cells, usable_cells
 
 SYMPREC = 0.1
 """Å; distance within which sites count as equivalent where nothing else is said."""
@@ -19,6 +19,10 @@ SYMPREC = 0.1
 MAX_SYMPREC = 0.3
 """Å; beyond it crystals are not moved onto symmetry: neighbours fall together, and a search may not end (at 0.5 Å on
 crystals as a network draws them)."""
+
+MAX_OF_CONTACT = 0.2
+"""Of the shortest distance between atoms; a wider tolerance is lowered to it, though not below ``SYMPREC``. At 0.3 Å the
+library never came back from a crystal with a contact of 1.15 Å (0.26 of it), and took more and more memory."""
 
 MAX_SEARCHED_SITES = 4000
 """Sites above which no symmetry is looked for (seconds a crystal)."""
@@ -39,23 +43,27 @@ def search(crystals: Crystals, symprec: float = SYMPREC, rotate: bool = True) ->
 
     Arguments:
         crystals: B crystals.
-        symprec: Tolerance in Å.
+        symprec: Tolerance in Å; see ``MAX_OF_CONTACT``.
         rotate: Turn the standard cells into the standard orientation; otherwise they keep the crystal's own.
     """
     # On cells that are not primitive the library warns of operations it leaves out; that is no news here.
     logging.getLogger("moyo").setLevel(logging.ERROR)
-    usable = usable_cells(crystals)
+    usable = usable_cells(crystals) & (crystals.n_atoms > 0)
     cells = reduced_cells(crystals.lattice[usable].double())[0]
     longest = torch.linalg.vector_norm(cells, dim=-1).amax(1)
     vectors = 8 * math.pi * longest**2 * symprec / torch.linalg.det(cells).abs()
     usable[usable.clone()] = (heights(cells).amin(1) >= MIN_SPACING) & (vectors <= MAX_VECTORS)
+    tolerance = torch.full((len(crystals),), symprec, dtype=torch.float64)
+    if symprec > SYMPREC:
+        contacts = minimum_distances(crystals[usable]).flatten(1).amin(1).double().cpu()
+        tolerance[usable] = (MAX_OF_CONTACT * contacts).nan_to_num(SYMPREC).clamp(SYMPREC, symprec)
     for i in range(len(crystals)):
         if not usable[i] or not 1 <= int(crystals.n_atoms[i]) <= MAX_SEARCHED_SITES:
             yield None
             continue
         numbers, frac, lattice = (value.tolist() for value in crystals.sites(i))
         try:
-            yield moyopy.MoyoDataset(moyopy.Cell(lattice, frac, numbers), symprec=symprec, rotate_basis=rotate)
+            yield moyopy.MoyoDataset(moyopy.Cell(lattice, frac, numbers), symprec=float(tolerance[i]), rotate_basis=rotate)
         except ValueError:
             yield None
         except BaseException as error:
