@@ -21,8 +21,8 @@ MAX_SYMPREC = 0.3
 crystals as a network draws them)."""
 
 MAX_OF_CONTACT = 0.2
-"""Of the shortest distance between atoms; a wider tolerance is lowered to it, though not below ``SYMPREC``. At 0.3 Å the
-library never came back from a crystal with a contact of 1.15 Å (0.26 of it), and took more and more memory."""
+"""Of the shortest distance between atoms; a wider tolerance is lowered to it, though not below ``SYMPREC``. At 0.3 Å
+the library never came back from a crystal with a contact of 1.15 Å (0.26 of it), and took more and more memory."""
 
 MAX_SEARCHED_SITES = 4000
 """Sites above which no symmetry is looked for (seconds a crystal)."""
@@ -62,8 +62,9 @@ def search(crystals: Crystals, symprec: float = SYMPREC, rotate: bool = True) ->
             yield None
             continue
         numbers, frac, lattice = (value.tolist() for value in crystals.sites(i))
+        cell = moyopy.Cell(lattice, frac, numbers)
         try:
-            yield moyopy.MoyoDataset(moyopy.Cell(lattice, frac, numbers), symprec=float(tolerance[i]), rotate_basis=rotate)
+            yield moyopy.MoyoDataset(cell, symprec=float(tolerance[i]), rotate_basis=rotate)
         except ValueError:
             yield None
         except BaseException as error:
