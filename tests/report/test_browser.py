@@ -157,9 +157,9 @@ def test_opens_without_errors_and_fetches_nothing(make_run, browser):
 
 def test_sorting_keeps_unknown_values_last(make_run, browser):
     browser.open(build_report(make_run()))
-    click(browser, "#ranked th:nth-child(4) button")
+    click(browser, "#ranked th:nth-child(5) button")
     assert shown_ids(browser) == ["c000000", "c000001", "c000020", "c000003"]
-    click(browser, "#ranked th:nth-child(4) button")
+    click(browser, "#ranked th:nth-child(5) button")
     assert shown_ids(browser) == ["c000020", "c000001", "c000000", "c000003"]
     assert browser.run("return document.querySelector('#ranked th:nth-child(4)').ariaSort") == "descending"
 

@@ -134,9 +134,9 @@ def test_a_folder_gives_the_same_crystals(model: MagGen, tmp_path: Path) -> None
 
 def test_bad_requests_are_one_line(model: MagGen, crystals: Crystals, tmp_path: Path) -> None:
     for text, found in (
-        ("band_gap=1", "condition band_gap: found nothing of it in maggen; expected one of formation_energy"),
-        ("composition=FeO", "condition composition"),
-        ("space_group=225", "condition space_group"),
+        ("band_gap=1", "--where: found band_gap; expected conditions of this model: formation_energy"),
+        ("composition=FeO", "--where: found composition"),
+        ("space_group=225", "--where: found space_group"),
     ):
         with pytest.raises(UserError, match=found):
             model.sample(1, Conditions.parse([text]), sampler=EVERY)

@@ -339,10 +339,8 @@ class MagGen(nn.Module):
         """The request names what the model has."""
         if not len(self.parents):
             raise UserError(f"model {self.name}", "no parents", "a model whose training has ended")
-        offers = ", ".join((*self.properties, "chemical_system", "n_atoms"))
-        for name, there in (("composition", where.composition), ("space_group", where.space_group)):
-            if there is not None:
-                raise UserError(f"condition {name}", f"nothing of it in {self.name}", f"one of {offers}")
-        for name in where.targets:
-            if name not in self.properties:
-                raise UserError(f"condition {name}", f"nothing of it in {self.name}", f"one of {offers}")
+        asked = [name for name in ("composition", "space_group") if getattr(where, name) is not None]
+        asked += [name for name in where.targets if name not in self.properties]
+        if asked:
+            offers = ", ".join((*self.properties, "chemical_system", "n_atoms"))
+            raise UserError("--where", ", ".join(asked), f"conditions of this model: {offers}")
