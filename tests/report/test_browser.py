@@ -161,7 +161,7 @@ def test_sorting_keeps_unknown_values_last(make_run, browser):
     assert shown_ids(browser) == ["c000000", "c000001", "c000020", "c000003"]
     click(browser, "#ranked th:nth-child(5) button")
     assert shown_ids(browser) == ["c000020", "c000001", "c000000", "c000003"]
-    assert browser.run("return document.querySelector('#ranked th:nth-child(4)').ariaSort") == "descending"
+    assert browser.run("return document.querySelector('#ranked th:nth-child(5)').ariaSort") == "descending"
 
 
 def test_filters(make_run, rows, browser):
