@@ -84,22 +84,18 @@ def main() -> None:
 def picture(options: argparse.Namespace, name: str, target: float) -> None:
     """Both shares against the strength, a line for each model in OUT."""
     figure = Figure(figsize=(7.5, 3), layout="constrained")
-    for axes, which, label in zip(figure.subplots(1, 2), (0, 1), ("on target", "S.U.N."), strict=True):
-        for folder in sorted(path for path in options.out.iterdir() if path.is_dir()):
-            points = {
-                float(path.parent.name.split("@")[1]): shares(pd.read_parquet(path), name, target, options.within)[
-                    which
-                ]
-                for path in folder.glob("default@*/table.parquet")
-            }
-            strengths = sorted(points)
-            middle, low, high = np.array([points[strength] for strength in strengths]).T
-            axes.errorbar(
-                strengths, middle, (middle - low, high - middle), marker="o", ms=3, capsize=2, label=folder.name
-            )
+    panels = figure.subplots(1, 2)
+    for folder in sorted(path for path in options.out.iterdir() if path.is_dir()):
+        tables = {float(path.parent.name.split("@")[1]): path for path in folder.glob("default@*/table.parquet")}
+        strengths = sorted(tables)
+        points = [shares(pd.read_parquet(tables[s]), name, target, options.within) for s in strengths]
+        for axes, intervals in zip(panels, zip(*points, strict=True), strict=True):
+            middle, low, high = np.array(intervals).T
+            axes.errorbar(strengths, middle, (middle - low, high - middle), marker="o", capsize=2, label=folder.name)
+    for axes, label in zip(panels, ("on target", "S.U.N."), strict=True):
         axes.set(xlabel="γ", ylabel=f"{label} (%)", ylim=(0, None))
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=7)
+    panels[1].legend(frameon=False, fontsize=7)
     figure.savefig(options.out / "curves.png", dpi=160)
 
 

@@ -35,8 +35,8 @@ def energies(crystals: Crystals) -> Tensor:
     with tempfile.TemporaryDirectory() as folder:
         plain = replace(crystals, crystal_fields={}, site_fields={})
         table = nucleate.screen(plain, Path(folder) / "run", workers=1, descriptors="none").candidates()
-    found = table.sort_values("id")["energy_per_atom"].where(table.sort_values("id")["status"] == "ok")
-    return torch.tensor(found.to_numpy(dtype=float))
+    table = table.sort_values("id")
+    return torch.tensor(table["energy_per_atom"].where(table["status"] == "ok").to_numpy(dtype=float))
 
 
 def share(flags: Tensor) -> str:

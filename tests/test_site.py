@@ -89,6 +89,6 @@ def test_every_family_and_shipped_model_has_a_page():
     ]
     for source in sources:
         line = f'--8<-- "{source}"'
-        pages = [path for path, text in texts.items() if text.startswith(line)]
-        assert pages, f"no page of docs/families or docs/models begins with: {line}"
+        pages = [path for path, text in texts.items() if text.strip() == line]
+        assert pages, f"no page of docs/families or docs/models consists of: {line}"
         assert pages[0].relative_to(DOCS).as_posix() in navigation, f"{pages[0]} is not in the nav of mkdocs.yml"

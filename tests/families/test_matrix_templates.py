@@ -29,9 +29,9 @@ def placed():
     return in_template_order(primitive_cells(from_pymatgen(KNOWN)), templates), templates
 
 
-def tied(placed, ircr=None):
+def tied(placed):
     crystals, templates = placed
-    return MatrixTemplates.of(ircr or IRCR(3, 12), templates, crystals.crystal_fields["template"])
+    return MatrixTemplates.of(IRCR(3, 12), templates, crystals.crystal_fields["template"])
 
 
 def test_crystals_in_template_order_are_the_same_crystals(placed):

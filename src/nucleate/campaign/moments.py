@@ -28,7 +28,7 @@ def magnetizations(crystals: Crystals, potential: Potential) -> list[float]:
         return found
 
     parts = (crystals[start : start + TOGETHER] for start in range(0, len(crystals), TOGETHER))
-    return [value for some in parts for value in asked_together(some, ask, float("nan"))]
+    return [value for some in parts for value in asked_together(some, ask, (RuntimeError,), float("nan"))]
 
 
 def magnetization(run: Run) -> pd.DataFrame:

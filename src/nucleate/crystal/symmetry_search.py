@@ -24,6 +24,9 @@ MAX_OF_CONTACT = 0.2
 """Of the shortest distance between atoms; a wider tolerance is lowered to it, though not below ``SYMPREC``. At 0.3 Å
 the library never came back from a crystal with a contact of 1.15 Å (0.26 of it), and took more and more memory."""
 
+MAX_CONTACT_SITES = 1000
+"""Sites above which the shortest distance is not looked for (gigabytes), and the tolerance stays as it is."""
+
 MAX_SEARCHED_SITES = 4000
 """Sites above which no symmetry is looked for (seconds a crystal)."""
 
@@ -48,26 +51,30 @@ def search(crystals: Crystals, symprec: float = SYMPREC, rotate: bool = True) ->
     """
     # On cells that are not primitive the library warns of operations it leaves out; that is no news here.
     logging.getLogger("moyo").setLevel(logging.ERROR)
-    usable = usable_cells(crystals) & (crystals.n_atoms > 0)
+    usable = usable_cells(crystals) & (crystals.n_atoms > 0) & (crystals.n_atoms <= MAX_SEARCHED_SITES)
     cells = reduced_cells(crystals.lattice[usable].double())[0]
     longest = torch.linalg.vector_norm(cells, dim=-1).amax(1)
     vectors = 8 * math.pi * longest**2 * symprec / torch.linalg.det(cells).abs()
     usable[usable.clone()] = (heights(cells).amin(1) >= MIN_SPACING) & (vectors <= MAX_VECTORS)
-    tolerance = torch.full((len(crystals),), symprec, dtype=torch.float64)
-    if symprec > SYMPREC:
-        contacts = minimum_distances(crystals[usable]).flatten(1).amin(1).double().cpu()
-        tolerance[usable] = (MAX_OF_CONTACT * contacts).nan_to_num(SYMPREC).clamp(SYMPREC, symprec)
     for i in range(len(crystals)):
-        if not usable[i] or not 1 <= int(crystals.n_atoms[i]) <= MAX_SEARCHED_SITES:
+        if not usable[i]:
             yield None
             continue
+        tolerance = _lowered(symprec, crystals[i : i + 1])
         numbers, frac, lattice = (value.tolist() for value in crystals.sites(i))
         cell = moyopy.Cell(lattice, frac, numbers)
         try:
-            yield moyopy.MoyoDataset(cell, symprec=float(tolerance[i]), rotate_basis=rotate)
+            yield moyopy.MoyoDataset(cell, symprec=tolerance, rotate_basis=rotate)
         except ValueError:
             yield None
         except BaseException as error:
             if type(error).__name__ != "PanicException":  # how an internal failure of the library arrives
                 raise
             yield None
+
+
+def _lowered(symprec: float, crystal: Crystals) -> float:
+    """The tolerance that one crystal is searched with; see ``MAX_OF_CONTACT``."""
+    if symprec <= SYMPREC or int(crystal.n_atoms) > MAX_CONTACT_SITES:
+        return symprec
+    return min(symprec, max(SYMPREC, MAX_OF_CONTACT * float(minimum_distances(crystal).min())))

@@ -27,7 +27,7 @@ from nucleate.guidance.known_crystals import KnownCrystals
 from nucleate.guidance.labels import Labels
 from nucleate.guidance.redraw import redrawn
 from nucleate.guidance.request import Plan, Request
-from nucleate.guidance.training_labels import fitted_conditions, labels_of, refitted, standardised_labels
+from nucleate.guidance.training_labels import fitted_conditions, labels_of, refitted
 from nucleate.representations.cells import CellVectors
 from nucleate.search.parents import parent_weights
 from nucleate.symmetry.site_features import WIDTH, site_features
@@ -151,9 +151,7 @@ class JointModel(nn.Module):
         if not self.config.templates:
             return self.prepared(crystals)
         placed = self.templates.fit(crystals)
-        at = placed.crystal_fields["template"]
-        labels = standardised_labels(placed, self.config.scalars)
-        self.known.fit(at, self.templates.members(at, placed.numbers), labels)
+        self.known.learn(placed, self.templates, self.config.scalars)
         return self._ready(described(placed, self.templates))
 
     def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
@@ -168,11 +166,7 @@ class JointModel(nn.Module):
             return self.prepared(crystals)
         own = OrbitTemplates()
         placed = own.fit(crystals)
-        at = placed.crystal_fields["template"]
-        moved = torch.where(at < 0, at, at + len(self.templates))
-        labels = standardised_labels(placed, self.config.scalars)
-        self.known.extend(moved, own.members(at, placed.numbers), labels)
-        self.templates.extend(own)
+        self.known.learn_more(placed, own, self.templates, self.config.scalars)
         return self._ready(described(placed, own))
 
     def prepared(self, crystals: Crystals) -> Crystals:

@@ -6,9 +6,16 @@ leave nothing to steer. Drawing training crystals by a kernel on their labels is
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.guidance.conditions import Scalar
+from nucleate.guidance.training_labels import standardised_labels
+from nucleate.symmetry.templates import OrbitTemplates
 
 NEAREST = 64
 """Training crystals that a kernel spans at least."""
@@ -54,6 +61,20 @@ class KnownCrystals(nn.Module):
         self.register_buffer("elements", torch.cat([old, new]))
         self.register_buffer("template", torch.cat([self.template, template[kept].to(torch.int16)]))
         self.register_buffer("labels", torch.cat([before, labels[kept].to(torch.float16).float()]))
+
+    def learn(self, placed: Crystals, templates: OrbitTemplates, scalars: Sequence[Scalar]) -> None:
+        """Keep training crystals from :meth:`OrbitTemplates.fit` with their labels of some conditions."""
+        at = placed.crystal_fields["template"]
+        self.fit(at, templates.members(at, placed.numbers), standardised_labels(placed, scalars))
+
+    def learn_more(
+        self, placed: Crystals, own: OrbitTemplates, templates: OrbitTemplates, scalars: Sequence[Scalar]
+    ) -> None:
+        """Add crystals, whose templates are their ``own``, and these to the ``templates`` that were there before."""
+        at = placed.crystal_fields["template"]
+        moved = torch.where(at < 0, at, at + len(templates))
+        self.extend(moved, own.members(at, placed.numbers), standardised_labels(placed, scalars))
+        templates.extend(own)
 
     def draw(self, asked: Tensor, weights: Tensor, u: Tensor, parents: Tensor | None = None) -> Tensor:
         """Templates (n,) of training crystals near the asked labels.

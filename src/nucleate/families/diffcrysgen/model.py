@@ -27,7 +27,7 @@ from nucleate.guidance.embedding import ConditionEmbedding
 from nucleate.guidance.known_crystals import KnownCrystals
 from nucleate.guidance.labels import Labels
 from nucleate.guidance.request import Plan, Request
-from nucleate.guidance.training_labels import fitted_conditions, labels_of, refitted, standardised_labels
+from nucleate.guidance.training_labels import fitted_conditions, labels_of, refitted
 from nucleate.networks.unet1d import UNet1d
 from nucleate.representations.element_properties import LARGEST_NUMBER
 from nucleate.representations.ircr import IRCR
@@ -100,9 +100,7 @@ class DiffCrysGen(nn.Module):
         self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
         self.embed.conditions = self.config.conditions
         if self.config.order != "given":
-            at = kept.crystal_fields["template"]
-            labels = standardised_labels(kept, self.config.scalars)
-            self.known.fit(at, self.templates.members(at, kept.numbers), labels)
+            self.known.learn(kept, self.templates, self.config.scalars)
         return kept.to(dtype=torch.float32)
 
     def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
@@ -119,11 +117,7 @@ class DiffCrysGen(nn.Module):
         self.config = self.config.model_copy(update={"adapters": adapters})
         self.adapters.conditions = adapters
         if self.config.order != "given":
-            at = kept.crystal_fields["template"]
-            moved = torch.where(at < 0, at, at + len(self.templates))
-            labels = standardised_labels(kept, self.config.scalars)
-            self.known.extend(moved, own.members(at, kept.numbers), labels)
-            self.templates.extend(own)
+            self.known.learn_more(kept, own, self.templates, self.config.scalars)
         return kept.to(dtype=torch.float32)
 
     def prepared(self, crystals: Crystals) -> Crystals:

@@ -41,8 +41,7 @@ FIRST_LOG_VARIANCE = -4.0
 
 def on_template(crystals: Crystals) -> Tensor:
     """Which crystals have the symmetry of their parents, or were not meant to; bool, shape (B,)."""
-    everywhere_else = torch.ones(len(crystals), dtype=torch.bool)
-    return crystals.crystal_fields.get(ON_TEMPLATE, everywhere_else)
+    return crystals.crystal_fields.get(ON_TEMPLATE, torch.ones(len(crystals), dtype=torch.bool))
 
 
 class MagGen(nn.Module):
@@ -258,13 +257,12 @@ class MagGen(nn.Module):
         template = None
         if how.method == "local":
             z = local(known[first], gauss, how.scale)
-            template = self.parents.template[first.to(self.parents.template.device)].cpu().long()
+            if how.symmetry == "templates" and len(self.templates):
+                template = self.parents.template.cpu().long()[first]
         elif how.method == "slerp":
             z = slerp(known[first], known[one("other parent")], noise.uniform("share", (size,)))
         else:
             z = everywhere(known[rows], gauss, how.scale)
-        if how.symmetry == "free" or not len(self.templates):
-            template = None
         return self.decoded(z, {"parent": first}, allowed, template)
 
     def decoded(
