@@ -1,11 +1,12 @@
-"""What guidance and the length of the walk buy: S.U.N. and the share on target, for one request.
+"""What guidance and the length of the walk buy: S.U.N. and the share on target, for one request or none.
 
     python benchmarks/curves.py MODEL [MODEL ...] --where formation_energy=-2 --within 0.25 --guidance 0,1,2,4 \
         --sampler steps=10 --sampler steps=50 --count 300 --reference references/union -o runs/curves
+    python benchmarks/curves.py diffcsp-mp --guidance own --sampler steps=10 --reference references/union -o runs/curves
 
-Every strength with the model's own walk, then every walk with the model's own strength. The property is that of the
-relaxed crystal. A point that is done is kept in OUT; the picture shows all that are there, so that models can be run
-one after the other.
+Every strength with the model's own walk, then every walk with the model's own strength ("own"). The property is that of
+the relaxed crystal. A point that is done is kept in OUT; the picture shows all that are there, so that models can be
+run one after the other.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from matplotlib.figure import Figure
 
 import nucleate
+from nucleate.campaign.models import find_model, read_config
 from nucleate.crystal.conditions import Conditions
 from nucleate.evaluation.intervals import wilson
 
@@ -30,37 +32,42 @@ def measured(options: argparse.Namespace, model: str, sampler: str, guidance: st
     """The candidates of one point."""
     folder = options.out / model / f"{sampler.replace(',', '+')}@{guidance}"
     if not (folder / "table.parquet").exists():
-        strengths = [] if guidance == "own" else [guidance]
-        generator = nucleate.load(model, "cpu", sampler, strengths)
+        generator = nucleate.load(model, "cpu", sampler, [] if guidance == "own" else [guidance])
+        where = Conditions.parse([options.where] if options.where else [])
         began = time.process_time()
-        crystals = generator.sample(options.count, Conditions.parse([options.where]), options.seed)
+        crystals = generator.sample(options.count, where, options.seed)
         seconds = (time.process_time() - began) / options.count
         run = nucleate.screen(crystals, folder / "run", reference=options.reference, workers=1, descriptors="none")
-        run.candidates().assign(core_seconds=seconds).to_parquet(folder / "table.parquet")
+        table = run.candidates().assign(core_seconds=seconds, where=options.where, within=options.within)
+        table.to_parquet(folder / "table.parquet")
     return pd.read_parquet(folder / "table.parquet")
 
 
-def shares(table: pd.DataFrame, name: str, target: float, within: float) -> tuple[Interval, Interval]:
-    """Share on target and S.U.N., with their intervals, in percent."""
-    on = (table[name] - target).abs().le(within) & table["status"].eq("ok")
+def shares(table: pd.DataFrame) -> tuple[Interval | None, Interval]:
+    """Share on target, where one was asked for, and S.U.N., with their intervals, in percent."""
     good = np.logical_and.reduce([table[f"is_{word}"].eq(True) for word in ("valid", "stable", "unique", "novel")])
-    found = []
-    for passed in (on, pd.Series(good)):
-        low, high = wilson(int(passed.sum()), len(passed))
-        found.append((100 * float(passed.mean()), 100 * low, 100 * high))
-    return found[0], found[1]
+    if not table["where"].iloc[0]:
+        return None, interval(pd.Series(good))
+    name, value = table["where"].iloc[0].split("=")
+    on = (table[name] - float(value)).abs().le(table["within"]) & table["status"].eq("ok")
+    return interval(on), interval(pd.Series(good))
 
 
-def text(interval: Interval) -> str:
-    return "{:.0f} ({:.0f}-{:.0f})".format(*interval)
+def interval(passed: pd.Series) -> Interval:
+    low, high = wilson(int(passed.sum()), len(passed))
+    return 100 * float(passed.mean()), 100 * low, 100 * high
+
+
+def text(found: Interval | None) -> str:
+    return "—" if found is None else "{:.0f} ({:.0f}-{:.0f})".format(*found)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+")
-    parser.add_argument("--where", default="formation_energy=-2", help="one property and its value")
+    parser.add_argument("--where", default="", help="one property and its value; none by default")
     parser.add_argument("--within", type=float, default=0.25)
-    parser.add_argument("--guidance", default="0,1,2,4")
+    parser.add_argument("--guidance", default="own")
     parser.add_argument("--sampler", action="append", default=[])
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
@@ -68,35 +75,56 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    name, value = options.where.split("=")
     print("| model | walk | γ | core-s | on target | S.U.N. | median above hull (meV/atom) |\n" + "|---" * 7 + "|")
     for model in options.models:
         points = [("default", strength) for strength in options.guidance.split(",")]
         for sampler, guidance in points + [(sampler, "own") for sampler in options.sampler]:
             table = measured(options, model, sampler, guidance)
-            on, sun = shares(table, name, float(value), options.within)
+            on, sun = shares(table)
             hull = 1000 * table["energy_above_hull"].where(table["status"] == "ok").median()
             cells = [model, sampler, guidance, f"{table['core_seconds'].iloc[0]:.2f}", text(on), text(sun)]
             print("| " + " | ".join([*cells, f"{hull:.0f}"]) + " |", flush=True)
-    picture(options, name, float(value))
+    picture(options.out)
 
 
-def picture(options: argparse.Namespace, name: str, target: float) -> None:
-    """Both shares against the strength, a line for each model in OUT."""
-    figure = Figure(figsize=(7.5, 3), layout="constrained")
-    panels = figure.subplots(1, 2)
-    for folder in sorted(path for path in options.out.iterdir() if path.is_dir()):
-        tables = {float(path.parent.name.split("@")[1]): path for path in folder.glob("default@*/table.parquet")}
-        strengths = sorted(tables)
-        points = [shares(pd.read_parquet(tables[s]), name, target, options.within) for s in strengths]
-        for axes, intervals in zip(panels, zip(*points, strict=True), strict=True):
-            middle, low, high = np.array(intervals).T
-            axes.errorbar(strengths, middle, (middle - low, high - middle), marker="o", capsize=2, label=folder.name)
-    for axes, label in zip(panels, ("on target", "S.U.N."), strict=True):
-        axes.set(xlabel="γ", ylabel=f"{label} (%)", ylim=(0, None))
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[1].legend(frameon=False, fontsize=7)
-    figure.savefig(options.out / "curves.png", dpi=160)
+def picture(out: Path) -> None:
+    """Both shares against the strength and against the steps, a line for each model in OUT."""
+    figure = Figure(figsize=(8, 5.6), layout="constrained")
+    panels = figure.subplots(2, 2, sharey="col")
+    for folder in sorted(path for path in out.iterdir() if path.is_dir()):
+        entry = find_model(folder.name)
+        own = read_config(entry.folder or folder)["config"]
+        strengths: dict[float, pd.DataFrame] = {}
+        walks: dict[float, pd.DataFrame] = {}
+        for path in folder.glob("*/table.parquet"):
+            sampler, guidance = path.parent.name.split("@")
+            table = pd.read_parquet(path)
+            settings = dict(pair.split("=") for pair in sampler.split("+") if "=" in pair)
+            if sampler == "default" and guidance != "own":
+                strengths[float(guidance)] = table
+            if "steps" in settings:
+                walks[float(settings["steps"])] = table
+            elif sampler == "default" and guidance in ("own", f"{own['guidance']:g}"):
+                walks[float(own["sampler"]["steps"])] = table
+        lines(panels[0], strengths, folder.name)
+        lines(panels[1], walks if len(walks) > 1 else {}, folder.name)
+    for row, under in zip(panels, ("γ", "steps of the walk"), strict=True):
+        for axes, label in zip(row, ("on target", "S.U.N."), strict=True):
+            axes.set(xlabel=under, ylabel=f"{label} (%)", ylim=(0, None))
+            axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels[1]:
+        axes.set_xscale("log")
+    panels[1, 1].legend(frameon=False, fontsize=7)
+    figure.savefig(out / "curves.png", dpi=160)
+
+
+def lines(panels: np.ndarray, tables: dict[float, pd.DataFrame], label: str) -> None:
+    """On target and S.U.N. of some points, in their panels."""
+    found = {x: shares(tables[x]) for x in sorted(tables)}
+    for axes, which in zip(panels, (0, 1), strict=True):
+        points = [(x, *share) for x, both in found.items() if (share := both[which]) is not None]
+        x, middle, low, high = np.array(points).reshape(-1, 4).T
+        axes.errorbar(x, middle, (middle - low, high - middle), marker="o", ms=4, capsize=2, label=label)
 
 
 if __name__ == "__main__":
