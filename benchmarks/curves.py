@@ -95,26 +95,27 @@ def picture(out: Path) -> None:
         entry = find_model(folder.name)
         own = read_config(entry.folder or folder)["config"]
         strengths: dict[float, pd.DataFrame] = {}
-        walks: dict[float, pd.DataFrame] = {}
+        walks: dict[str, dict[float, pd.DataFrame]] = {}
         for path in folder.glob("*/table.parquet"):
             sampler, guidance = path.parent.name.split("@")
             table = pd.read_parquet(path)
             settings = dict(pair.split("=") for pair in sampler.split("+") if "=" in pair)
-            if sampler == "default" and guidance != "own":
+            steps = float(settings.pop("steps", own["sampler"]["steps"]))
+            if guidance != "own":
                 strengths[float(guidance)] = table
-            if "steps" in settings:
-                walks[float(settings["steps"])] = table
-            elif sampler == "default" and guidance in ("own", f"{own['guidance']:g}"):
-                walks[float(own["sampler"]["steps"])] = table
+            if guidance in ("own", f"{own['guidance']:g}"):
+                walks.setdefault(",".join(map("=".join, settings.items())), {})[steps] = table
         lines(panels[0], strengths, folder.name)
-        lines(panels[1], walks if len(walks) > 1 else {}, folder.name)
+        for rest, tables in walks.items():
+            lines(panels[1], tables if len(tables) > 1 else {}, " ".join([folder.name, rest]).strip())
     for row, under in zip(panels, ("γ", "steps of the walk"), strict=True):
         for axes, label in zip(row, ("on target", "S.U.N."), strict=True):
             axes.set(xlabel=under, ylabel=f"{label} (%)", ylim=(0, None))
             axes.spines[["top", "right"]].set_visible(False)
     for axes in panels[1]:
         axes.set_xscale("log")
-    panels[1, 1].legend(frameon=False, fontsize=7)
+    for row in panels:
+        row[1].legend(frameon=False, fontsize=7)
     figure.savefig(out / "curves.png", dpi=160)
 
 

@@ -41,9 +41,10 @@ class SamplerConfig(Settings):
     draws: int = Field(default=1, ge=1, le=100)
 
 
-FAST_SAMPLER = SamplerConfig(steps=25, corrector_steps=0, symmetry="templates", draws=4)
+FAST_SAMPLER = SamplerConfig(steps=25, corrector_steps=0, temperature=0.7, symmetry="templates", draws=4)
 """A fortieth of the published steps, no corrector; symmetry and stoichiometry of known crystals. As good as 50 or 100
-steps (``docs/pigen.md``); without noise, or below 10 steps, crystals get worse."""
+steps (``docs/pigen.md``); without noise, or below 10 steps, crystals get worse. Likelier elements than the network's
+own distribution make more crystals stable (``docs/walks.md``)."""
 
 
 class JointConfig(Settings):

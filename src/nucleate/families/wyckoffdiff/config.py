@@ -45,6 +45,9 @@ class SamplerConfig(Settings):
 PAPER_SAMPLER = SamplerConfig(order="time", steps=1000, draws=1, balanced=False)
 """T = 1000 (T. Ishii et al., section 2.1)."""
 
+FAST_SAMPLER = SamplerConfig(temperature=0.5)
+"""By orbits, and likelier occupations than the network's own distribution (``docs/walks.md``)."""
+
 
 CONDITIONS = ("n_atoms", "chemical_system", "energy_above_hull", "formation_energy", "band_gap", "magnetic_density")
 
@@ -99,7 +102,7 @@ class WyckoffDiffConfig(Settings):
     drop_all: float = Field(default=0.15, ge=0, le=1)
     guidance: float = Field(default=2.0, ge=0)
     max_atoms: int = Field(default=20, ge=1, le=200)
-    sampler: SamplerConfig = SamplerConfig()
+    sampler: SamplerConfig = FAST_SAMPLER
 
     @classmethod
     def small(cls) -> WyckoffDiffConfig:
