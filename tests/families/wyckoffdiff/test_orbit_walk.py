@@ -83,8 +83,9 @@ def test_needed_elements_are_there():
         assert (found.composition[:, [1, 3]] > 0).all()
 
 
-def test_orbits_are_drawn_by_their_probabilities():
-    """One atom in group 1: the element's share is that of its probability of a count of one."""
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_orbits_are_drawn_by_their_probabilities(temperature):
+    """One atom in group 1: the element's share is that of its probability of a count of one, to the power 1/T."""
     size = 4000
     group = torch.ones(size, dtype=torch.int64)
     logits = torch.zeros(E, K)
@@ -93,9 +94,9 @@ def test_orbits_are_drawn_by_their_probabilities():
     def denoiser(state, t, rows):
         return Logits(torch.zeros(*state.fixed.shape, E + 1), logits.expand(len(rows), state.fixed.shape[1], E, K))
 
-    found = place_orbits(denoiser, demand(group, 1), group, KeyedNoise(3, torch.arange(size)), 1.0)
+    found = place_orbits(denoiser, demand(group, 1), group, KeyedNoise(3, torch.arange(size)), temperature)
     # A count beyond the room is ruled out before the probabilities are formed.
-    chance = torch.softmax(logits[:, :2], 1)[:, 1]
+    chance = torch.softmax(logits[:, :2], 1)[:, 1] ** (1 / temperature)
     shares = torch.bincount(found.composition.argmax(1), minlength=E) / size
     assert torch.allclose(shares, chance / chance.sum(), atol=0.025)
 
