@@ -91,7 +91,7 @@ def picture(out: Path) -> None:
     """Both shares against the strength and against the steps, a line for each model in OUT."""
     figure = Figure(figsize=(8, 5.6), layout="constrained")
     panels = figure.subplots(2, 2, sharey="col")
-    for folder in sorted(path for path in out.iterdir() if path.is_dir()):
+    for k, folder in enumerate(sorted(path for path in out.iterdir() if path.is_dir())):
         entry = find_model(folder.name)
         own = read_config(entry.folder or folder)["config"]
         strengths: dict[float, pd.DataFrame] = {}
@@ -105,27 +105,29 @@ def picture(out: Path) -> None:
                 strengths[float(guidance)] = table
             if guidance in ("own", f"{own['guidance']:g}"):
                 walks.setdefault(",".join(map("=".join, settings.items())), {})[steps] = table
-        lines(panels[0], strengths, folder.name)
+        lines(panels[0], strengths, folder.name, f"C{k}")
         for rest, tables in walks.items():
-            lines(panels[1], tables if len(tables) > 1 else {}, " ".join([folder.name, rest]).strip())
+            if len(tables) > 1:
+                lines(panels[1], tables, " ".join([folder.name, rest]).strip(), f"C{k}")
     for row, under in zip(panels, ("γ", "steps of the walk"), strict=True):
         for axes, label in zip(row, ("on target", "S.U.N."), strict=True):
             axes.set(xlabel=under, ylabel=f"{label} (%)", ylim=(0, None))
             axes.spines[["top", "right"]].set_visible(False)
-    for axes in panels[1]:
-        axes.set_xscale("log")
     for row in panels:
-        row[1].legend(frameon=False, fontsize=7)
+        row[1].legend(frameon=False, fontsize=7, loc="lower left")
+    for axes in panels[1]:
+        axes.set_xlim(0, None)
     figure.savefig(out / "curves.png", dpi=160)
 
 
-def lines(panels: np.ndarray, tables: dict[float, pd.DataFrame], label: str) -> None:
+def lines(panels: np.ndarray, tables: dict[float, pd.DataFrame], label: str, colour: str) -> None:
     """On target and S.U.N. of some points, in their panels."""
     found = {x: shares(tables[x]) for x in sorted(tables)}
     for axes, which in zip(panels, (0, 1), strict=True):
         points = [(x, *share) for x, both in found.items() if (share := both[which]) is not None]
         x, middle, low, high = np.array(points).reshape(-1, 4).T
-        axes.errorbar(x, middle, (middle - low, high - middle), marker="o", ms=4, capsize=2, label=label)
+        ends = (middle - low, high - middle)
+        axes.errorbar(x, middle, ends, marker="o", ms=4, capsize=2, label=label, color=colour)
 
 
 if __name__ == "__main__":
