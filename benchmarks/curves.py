@@ -23,9 +23,8 @@ from matplotlib.figure import Figure
 import nucleate
 from nucleate.campaign.models import find_model, read_config
 from nucleate.crystal.conditions import Conditions
-from nucleate.evaluation.intervals import wilson
-
-Interval = tuple[float, float, float]
+from nucleate.evaluation.intervals import Rate, percent_text
+from nucleate.evaluation.stability import is_sun
 
 
 def measured(options: argparse.Namespace, model: str, sampler: str, guidance: str) -> pd.DataFrame:
@@ -43,23 +42,14 @@ def measured(options: argparse.Namespace, model: str, sampler: str, guidance: st
     return pd.read_parquet(folder / "table.parquet")
 
 
-def shares(table: pd.DataFrame) -> tuple[Interval | None, Interval]:
-    """Share on target, where one was asked for, and S.U.N., with their intervals, in percent."""
-    good = np.logical_and.reduce([table[f"is_{word}"].eq(True) for word in ("valid", "stable", "unique", "novel")])
+def shares(table: pd.DataFrame) -> tuple[Rate | None, Rate]:
+    """Share on target, where one was asked for, and S.U.N."""
+    good = Rate("S.U.N.", "all", int((is_sun(table) & table["is_valid"].eq(True)).sum()), len(table))
     if not table["where"].iloc[0]:
-        return None, interval(pd.Series(good))
+        return None, good
     name, value = table["where"].iloc[0].split("=")
     on = (table[name] - float(value)).abs().le(table["within"]) & table["status"].eq("ok")
-    return interval(on), interval(pd.Series(good))
-
-
-def interval(passed: pd.Series) -> Interval:
-    low, high = wilson(int(passed.sum()), len(passed))
-    return 100 * float(passed.mean()), 100 * low, 100 * high
-
-
-def text(found: Interval | None) -> str:
-    return "—" if found is None else "{:.0f} ({:.0f}-{:.0f})".format(*found)
+    return Rate("on target", "all", int(on.sum()), len(table)), good
 
 
 def main() -> None:
@@ -82,7 +72,14 @@ def main() -> None:
             table = measured(options, model, sampler, guidance)
             on, sun = shares(table)
             hull = 1000 * table["energy_above_hull"].where(table["status"] == "ok").median()
-            cells = [model, sampler, guidance, f"{table['core_seconds'].iloc[0]:.2f}", text(on), text(sun)]
+            cells = [
+                model,
+                sampler,
+                guidance,
+                f"{table['core_seconds'].iloc[0]:.2f}",
+                percent_text(on.count, on.total) if on else "—",
+            ]
+            cells.append(percent_text(sun.count, sun.total))
             print("| " + " | ".join([*cells, f"{hull:.0f}"]) + " |", flush=True)
     picture(options.out)
 
@@ -124,8 +121,8 @@ def lines(panels: np.ndarray, tables: dict[float, pd.DataFrame], label: str, col
     """On target and S.U.N. of some points, in their panels."""
     found = {x: shares(tables[x]) for x in sorted(tables)}
     for axes, which in zip(panels, (0, 1), strict=True):
-        points = [(x, *share) for x, both in found.items() if (share := both[which]) is not None]
-        x, middle, low, high = np.array(points).reshape(-1, 4).T
+        points = [(x, rate.value, *rate.interval) for x, both in found.items() if (rate := both[which]) is not None]
+        x, middle, low, high = np.array(points).reshape(-1, 4).T * [[1], [100], [100], [100]]
         ends = (middle - low, high - middle)
         axes.errorbar(x, middle, ends, marker="o", ms=4, capsize=2, label=label, color=colour)
 

@@ -30,7 +30,7 @@ from nucleate.data.bulk_moduli import bulk_moduli, table_of
 from nucleate.data.dataset import Dataset, load_dataset
 from nucleate.data.labels import label
 from nucleate.energies.potential import load_potential
-from nucleate.evaluation.intervals import wilson
+from nucleate.evaluation.intervals import percent_text
 from nucleate.evaluation.judgement import crystals_of
 from nucleate.evaluation.stability import is_sun
 
@@ -103,8 +103,7 @@ def screened(folder: Path | None, task: Task) -> np.ndarray:
 
 
 def share(found: pd.Series) -> str:
-    low, high = wilson(int(found.sum()), len(found))
-    return f"{100 * found.mean():.1f} ({100 * low:.1f}-{100 * high:.1f})"
+    return percent_text(int(found.sum()), len(found), 1)
 
 
 def plot(curves: dict[str, tuple[np.ndarray, float, np.ndarray]], path: Path) -> None:

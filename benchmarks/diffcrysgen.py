@@ -17,7 +17,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import reduced_formulas
 from nucleate.data.dataset import load_dataset
 from nucleate.descriptors.validity import validity
-from nucleate.evaluation.intervals import wilson
+from nucleate.evaluation.intervals import percent_text
 from nucleate.families.diffcrysgen import DiffCrysGen, build
 from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig
 from nucleate.representations.ircr import IRCR
@@ -95,24 +95,16 @@ def quality(name: str, n: int, known: str | None) -> None:
         sound = validity(crystals).is_valid
         groups = space_groups(crystals[sound])
         fresh = sum(formula not in there for formula in reduced_formulas(crystals[sound])) if there else None
-        row = [share(int(sound.sum()), n), share(int((groups <= 1).sum()), len(groups))]
-        row.append(share(int((groups <= 15).sum()), len(groups)))
-        row.append("" if fresh is None else share(fresh, len(groups)))
+        row = [percent_text(int(sound.sum()), n), percent_text(int((groups <= 1).sum()), len(groups))]
+        row.append(percent_text(int((groups <= 15).sum()), len(groups)))
+        row.append("" if fresh is None else percent_text(fresh, len(groups)))
         row += [f"{float(crystals.crystal_fields['draws'].double().mean()):.2f}", f"{seconds:.3f}"]
         print(f"{label:<24}" + "".join(f"{cell:>18}" for cell in row))
     if train is not None:
         fits = train[IRCR(model.config.max_elements, model.config.max_atoms).fits(train)]
         groups = space_groups(fits)
-        text = [share(int((groups <= limit).sum()), len(groups)) for limit in (1, 15)]
+        text = [percent_text(int((groups <= limit).sum()), len(groups)) for limit in (1, 15)]
         print(f"{'known structures':<24}{'':>18}" + "".join(f"{cell:>18}" for cell in text))
-
-
-def share(count: int, total: int) -> str:
-    """A share with its interval."""
-    if total == 0:
-        return "none"
-    low, high = wilson(count, total)
-    return f"{count / total:.0%} ({low:.0%}-{high:.0%})"
 
 
 def main() -> None:

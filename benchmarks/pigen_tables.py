@@ -31,7 +31,7 @@ from nucleate.data.dataset import load_dataset
 from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.evaluation.filters import PASSES
 from nucleate.evaluation.funnels import pigen
-from nucleate.evaluation.intervals import Rate
+from nucleate.evaluation.intervals import Rate, percent_text
 from nucleate.evaluation.judgement import crystals_of
 from nucleate.evaluation.prototypes import unmatched_curve
 
@@ -74,9 +74,7 @@ def make(row: dict[str, Any], count: int, seed: int, reference: str, folder: Pat
 
 def percent(passed: np.ndarray) -> str:
     """A share with its 95 % interval."""
-    rate = Rate("", "", int(passed.sum()), len(passed))
-    low, high = rate.interval
-    return f"{100 * rate.value:.1f} ({100 * low:.0f}-{100 * high:.0f})"
+    return percent_text(int(passed.sum()), len(passed), 1)
 
 
 def alone_and_together(tables: dict[str, pd.DataFrame]) -> str:

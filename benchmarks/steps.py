@@ -20,7 +20,8 @@ import torch
 import nucleate
 from nucleate.crystal.conditions import Conditions
 from nucleate.descriptors.spp import shipped_table
-from nucleate.evaluation.intervals import wilson
+from nucleate.evaluation.intervals import percent_text, wilson
+from nucleate.evaluation.stability import is_sun
 
 BINS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 20))
 KINDS = {
@@ -34,8 +35,7 @@ STEPS = (10, 20, 50, 100)
 
 
 def share(passed: pd.Series) -> str:
-    low, high = wilson(int(passed.sum()), len(passed))
-    return f"{100 * passed.mean():.0f} ({100 * low:.0f}-{100 * high:.0f})"
+    return percent_text(int(passed.sum()), len(passed))
 
 
 def judged(model: str, sampler: str, count: int, seed: int, reference: str, folder: Path, workers: int) -> pd.DataFrame:
@@ -48,8 +48,7 @@ def judged(model: str, sampler: str, count: int, seed: int, reference: str, fold
         table = run.candidates().assign(core_seconds=seconds)
         table.to_parquet(folder / "table.parquet")
     table = pd.read_parquet(folder / "table.parquet")
-    good = table["is_valid"].eq(True) & table["is_stable"].eq(True)
-    table["sun"] = good & table["is_unique"].eq(True) & table["is_novel"].eq(True)
+    table["sun"] = is_sun(table) & table["is_valid"].eq(True)
     table["spp"] = table["proxy_potential"] <= shipped_table().thresholds["all"]
     return table
 

@@ -22,7 +22,7 @@ import nucleate
 from nucleate.crystal.convert import to_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.validity import validity
-from nucleate.evaluation.intervals import wilson
+from nucleate.evaluation.intervals import percent_text
 from nucleate.families.maggen import MagGen
 from nucleate.symmetry.space_group import space_groups, symmetrized
 
@@ -40,8 +40,7 @@ def energies(crystals: Crystals) -> Tensor:
 
 
 def share(flags: Tensor) -> str:
-    low, high = wilson(int(flags.sum()), len(flags))
-    return f"{100 * float(flags.double().mean()):.0f} ({100 * low:.0f}-{100 * high:.0f})"
+    return percent_text(int(flags.sum()), len(flags))
 
 
 def line(name: str, drawn: Crystals, moved: Crystals, possible: Tensor) -> None:

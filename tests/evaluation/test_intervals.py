@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis.strategies import integers
 from scipy.stats import binomtest
 
-from nucleate.evaluation.intervals import Z_95, Rate, wilson
+from nucleate.evaluation.intervals import Z_95, Rate, percent_text, wilson
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 10), (3, 17), (50, 100), (999, 1000), (64, 64)])
@@ -31,3 +31,9 @@ def test_nothing_counted() -> None:
 def test_bounds_of_none_and_of_all_are_exact(total: int) -> None:
     assert wilson(0, total)[0] == 0
     assert wilson(total, total)[1] == 1
+
+
+def test_text_of_a_share() -> None:
+    low, high = binomtest(174, 300).proportion_ci(method="wilson")
+    assert percent_text(174, 300) == f"58 ({round(100 * low)}-{round(100 * high)})"
+    assert percent_text(0, 0) == "—"

@@ -76,3 +76,11 @@ def wilson(count: int, total: int, z: float = Z_95) -> tuple[float, float]:
     low = max(0.0, centre - half) if count else 0.0  # exact, where rounding would leave 5e-17
     high = min(1.0, centre + half) if count < total else 1.0
     return low, high
+
+
+def percent_text(count: int, total: int, digits: int = 0) -> str:
+    """A share in percent and its interval as plain tables print them, ``58 (53-64)``; a dash of nothing."""
+    if total == 0:
+        return "—"
+    low, high = wilson(count, total)
+    return f"{100 * count / total:.{digits}f} ({100 * low:.{digits}f}-{100 * high:.{digits}f})"

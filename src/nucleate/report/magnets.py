@@ -10,7 +10,7 @@ from typing import Any
 from nucleate.crystal.writing import write_whole
 from nucleate.errors import UserError
 from nucleate.evaluation.filters import Filter
-from nucleate.evaluation.intervals import Rate
+from nucleate.evaluation.intervals import wilson
 from nucleate.evaluation.magnet_hunt import PUBLISHED, Passed
 from nucleate.report.document import document
 from nucleate.report.funnel_section import condition
@@ -125,7 +125,7 @@ def _steps(record: Mapping[str, Any]) -> str:
 def _share(count: int, total: int) -> str:
     if not total:
         return MISSING
-    low, high = Rate("", "", count, total).interval
+    low, high = wilson(count, total)
     return f'{percent(count / total)} <small class="faint">({percent(low)} to {percent(high)})</small>'
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from nucleate.crystal.writing import write_whole
 from nucleate.errors import UserError
-from nucleate.evaluation.intervals import Rate
+from nucleate.evaluation.intervals import wilson
 from nucleate.report.document import document
 from nucleate.report.hull_figure import Point, fractions, hull_figure, ordered_system
 from nucleate.report.markup import formula, number, percent, plain_table, plural, text
@@ -90,7 +90,7 @@ def _methods(methods: pd.DataFrame) -> str:
     rows = []
     for row in methods.to_dict("records"):
         total = int(row["crystals"])
-        low, high = Rate("", "", int(row["sun"]), total).interval
+        low, high = wilson(int(row["sun"]), total)
         share = f"{row['sun']} of {total}, {percent(row['sun'] / total)} ({percent(low)} to {percent(high)})"
         rows.append(
             (
