@@ -5,8 +5,11 @@ import pytest
 import torch
 
 import nucleate
+from nucleate.campaign.label_screen import _known
 from nucleate.crystal.crystals import Crystals
+from nucleate.data.reference import Reference
 from nucleate.errors import UserError
+from nucleate.symmetry.prototype import protostructure_labels
 
 HALF = [[0.0, 0, 0], [0.5, 0.5, 0.5]]
 FCC = torch.tensor([[0.0, 1, 1], [1, 0, 1], [1, 1, 0]], dtype=torch.float64)
@@ -63,3 +66,11 @@ def test_a_resumed_run_leaves_out_the_same(tmp_path):
 def test_other_choices_are_refused(tmp_path):
     with pytest.raises(UserError, match="labels"):
         screened(tmp_path, labels="some")
+
+
+def test_a_known_structure_need_not_be_a_phase():
+    reference = Reference.load("bundled")
+    phases = set(reference.phases["id"])
+    rows = [row for row, one in enumerate(reference.structure_ids) if one not in phases][:5]
+    assert rows
+    assert set(protostructure_labels(reference.structures[rows])) <= _known(reference, "bundled")

@@ -34,6 +34,14 @@ def test_every_task_gets_a_row_whatever_its_worker_does() -> None:
     assert not multiprocessing.active_children()
 
 
+def test_an_answer_outlives_the_worker_that_gave_it() -> None:
+    found = {}
+    for index, result in map_unordered(unruly.short_lived, (), range(4), workers=2, seconds=30.0):
+        found[index] = result
+        time.sleep(0.6)  # a caller so slow that the workers are gone when the next task is due
+    assert found == {0: 0, 1: 10, 2: 20, 3: 30}
+
+
 def test_closing_the_iterator_ends_the_workers() -> None:
     results = map_unordered(unruly.troubled, (1,), [1, 3, 3, 2], workers=2, seconds=100.0)
     assert next(results) == (0, 1)

@@ -74,7 +74,7 @@ def design(
                 run.discard_if_empty()
                 raise
         screen_run(run, settings.screen, reference, request if settings.where else None, workers, progress)
-        hand_over(run, reference, settings.screen, request.chemical_system or tuple(request.composition or ()))
+        hand_over(run, reference, settings.screen, request.chemical_system or tuple(request.composition or ()) or None)
     return run
 
 

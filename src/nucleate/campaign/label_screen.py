@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING
 
+from nucleate.campaign.reference_profile import known_labels
 from nucleate.campaign.rows import Row, crystals_of, read_rows
 from nucleate.campaign.run_store import Run
 from nucleate.config import ScreenSettings
@@ -32,7 +33,7 @@ def left_out(run: Run, settings: ScreenSettings, reference: Reference) -> list[d
 
     if settings.labels == "all":
         return [{} for _ in run.chunks]
-    known = set(reference.phases["label"].dropna()) if settings.labels == "new" else set()
+    known = _known(reference, settings.reference) if settings.labels == "new" else set()
     first: dict[str, str] = {}
     outcomes: list[dict[int, Row]] = []
     for number in range(len(run.chunks)):
@@ -51,6 +52,12 @@ def left_out(run: Run, settings: ScreenSettings, reference: Reference) -> list[d
                 first[label] = row["id"]
         outcomes.append(chunk)
     return outcomes
+
+
+def _known(reference: Reference, name: str) -> set[str]:
+    """Labels of all phases and known structures; a phase need not have a structure, nor a structure be a phase."""
+    of_phases = reference.phases["label"].dropna() if "label" in reference.phases else ()
+    return {*of_phases, *known_labels(reference, name)}
 
 
 def _outcome(i: int, row: Row, status: Status, reason: str) -> Row:

@@ -48,8 +48,14 @@ def known_types(reference: Reference, name: str) -> Prototypes:
     """
     from nucleate.evaluation.prototypes import aflow_prototypes, commonest_prototypes
 
-    labels = kept(name, "labels", lambda: _labels(reference))
+    labels = known_labels(reference, name)
     return commonest_prototypes(reference.structures, MAX_TYPES, labels) + aflow_prototypes()
+
+
+def known_labels(reference: Reference, name: str) -> list[str]:
+    """The protostructure of each known structure of a reference, which was loaded by that name."""
+    found: list[str] = kept(name, "labels", lambda: _labels(reference))
+    return found
 
 
 def write_profile(run: Run, reference: Reference, name: str) -> None:

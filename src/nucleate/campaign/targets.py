@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from nucleate.errors import Status
+from nucleate.errors import RELAXED
 from nucleate.evaluation.intervals import Rate
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Target:
         else:
             hit = pd.to_numeric(candidates[self.column], errors="coerce").between(self.low, self.high)
             if self.relaxed:
-                hit &= candidates["status"].eq(str(Status.OK))
+                hit &= candidates["status"].isin(RELAXED)
         return Rate(name, self.where, int(hit.sum()), len(candidates))
 
 

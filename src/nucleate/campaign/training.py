@@ -104,7 +104,7 @@ def train_family(
     validation = model.prepared(others[0]) if others else None
     described = model.config.model_dump(mode="json")  # with the statistics of the labels
     what_is_learned = {name: value for name, value in described.items() if name != "sampler"}
-    identity = {"family": family, "model": what_is_learned, "data": dataset.digest}
+    identity = {"family": family, "model": what_is_learned, "data": dataset.digest, "withheld": withheld}
     trainer = Trainer(model, config, folder, identity, device)
     weights = trainer.fit(train, validation, lambda done, total, _: progress("train", done, total))
     measured, weights = validated(trainer, validation, weights)

@@ -57,10 +57,14 @@ class Worker:
         self.task: int | None = None
         self.deadline = time.monotonic() + START_SECONDS
 
-    def give(self, index: int, task: Any, seconds: float) -> None:
-        """Start a task that may take ``seconds``."""
+    def give(self, index: int, task: Any, seconds: float) -> bool:
+        """Start a task that may take ``seconds``; False where the process died since it last answered."""
+        try:
+            self.pipe.send(task)
+        except OSError:
+            return False
         self.task, self.deadline = index, time.monotonic() + seconds
-        self.pipe.send(task)
+        return True
 
     def stop(self) -> None:
         """End the process, politely and then not."""
@@ -103,34 +107,35 @@ def map_unordered(
             left = min(w.deadline for w in crew if w.task is not None or not w.ready) - time.monotonic()
             wait([w.pipe for w in crew], timeout=max(left, 0.0))
             for worker in list(crew):
-                index = worker.task
+                index, was_ready, alive = worker.task, worker.ready, True
                 try:
                     if worker.pipe.poll():
-                        answer = worker.pipe.recv()
-                        if not worker.ready and isinstance(answer, Exception):
-                            raise answer
-                        worker.ready, worker.task, failed_starts = True, None, 0
-                        if waiting:
-                            task = waiting.pop()
-                            worker.give(task, tasks[task], seconds)
-                        if index is not None:
-                            yield index, answer
+                        result = worker.pipe.recv()
+                    elif time.monotonic() > worker.deadline and (index is not None or not was_ready):
+                        result, alive = Lost(True, f"stopped after {seconds:.0f} s without an answer"), False
+                    else:
                         continue
-                    hung = time.monotonic() > worker.deadline and (index is not None or not worker.ready)
-                    if not hung:
-                        continue
-                    reason = f"stopped after {seconds:.0f} s without an answer"
                 except (EOFError, OSError):
                     worker.process.join(2.0)
-                    hung, reason = False, f"the worker process died (exit code {worker.process.exitcode})"
-                worker.stop()
-                crew.remove(worker)
-                if worker.task is not None:
-                    yield worker.task, Lost(hung, reason)
-                elif not worker.ready:
-                    failed_starts += 1
+                    reason = f"the worker process died (exit code {worker.process.exitcode})"
+                    result, alive = Lost(False, reason), False
+                if not was_ready and isinstance(result, Exception):
+                    raise result
+                if alive:
+                    worker.ready, worker.task = True, None
+                    if waiting and (alive := worker.give(waiting[-1], tasks[waiting[-1]], seconds)):
+                        waiting.pop()
+                if alive:
+                    failed_starts = 0
+                else:
+                    worker.stop()
+                    crew.remove(worker)
+                    failed_starts += not was_ready
                     if failed_starts >= MAX_FAILED_STARTS:
+                        reason = result.reason if isinstance(result, Lost) else "they die at once"
                         raise WorkersUnavailableError(f"worker processes do not start: {reason}")
+                if index is not None:  # after the next task was given, so that nobody waits for the caller
+                    yield index, result
     finally:
         for worker in crew:
             worker.stop()

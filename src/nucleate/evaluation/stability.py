@@ -18,7 +18,7 @@ def is_sun(candidates: pd.DataFrame) -> pd.Series:
 def is_stable(candidates: pd.DataFrame, threshold: float = STABLE_WITHIN) -> pd.Series:
     """Whether each candidate lies within ``threshold`` eV/atom of the hull.
 
-    Only a candidate whose relaxation ended well (status ``ok``) can be stable. Missing where the relaxation ended
+    Only a candidate whose relaxation ended well can be stable. Missing where the relaxation ended
     well but the distance is unknown, because the reference lacks a phase.
 
     Returns:

@@ -23,6 +23,11 @@ class Labels:
     values: Mapping[str, Tensor]
     given: Mapping[str, Tensor]
 
+    def to(self, device: torch.device) -> Labels:
+        """The same on a device."""
+        values, given = ({name: value.to(device) for name, value in part.items()} for part in (self.values, self.given))
+        return Labels(values, given)
+
     def only(self, names: Iterable[str]) -> Labels:
         """The same with every other condition missing."""
         kept = set(names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from nucleate.descriptors.registry import DESCRIPTORS
-from nucleate.errors import Status
+from nucleate.errors import RELAXED
 from nucleate.report.elements_figure import element_counts, periodic_table
 from nucleate.report.markup import compact, percent, space_group_name, space_group_symbol, text
 from nucleate.report.run_data import RunData
@@ -99,7 +99,7 @@ def _long_tail(values: pd.Series) -> float | None:
 
 def _groups(table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """Space groups before and after, of the crystals that were relaxed, so that the two columns compare."""
-    both = table[(table["status"] == Status.OK) & table["relaxed_space_group"].between(1, 230)]
+    both = table[table["status"].isin(RELAXED) & table["relaxed_space_group"].between(1, 230)]
     return both["space_group"].dropna().astype(int), both["relaxed_space_group"].dropna().astype(int)
 
 

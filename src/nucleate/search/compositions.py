@@ -37,7 +37,7 @@ def check_request(where: Conditions, name: str) -> None:
     """
     if where.targets:
         condition = next(iter(where.targets))
-        raise UserError(f"condition {condition}", f"it with '{name}'", "a model trained on that property")
+        raise UserError("--where", f"{condition} with '{name}'", "a model trained on that property")
     cell_volume(dict.fromkeys(where.composition or where.chemical_system or (), 1), "requested elements")
 
 
@@ -54,7 +54,7 @@ def sizes(where: Conditions) -> tuple[np.ndarray, np.ndarray]:
     if where.n_atoms is None and allowed:
         allowed = allowed[:1]  # the smallest whole cell of a large formula
     if not allowed:
-        raise UserError("conditions", "no number of atoms that fits them all", f"a size up to {MAX_ATOMS} atoms")
+        raise UserError("--where", "no number of atoms that fits them all", f"a size up to {MAX_ATOMS} atoms")
     return np.array(allowed), np.full(len(allowed), 1 / len(allowed))
 
 

@@ -66,7 +66,7 @@ class PseudoRandom:
         where = where or Conditions()
         check_request(where, self.name)
         if where.space_group is not None:
-            raise UserError("condition space_group", f"it with '{self.name}'", "'random', which draws with symmetry")
+            raise UserError("--where", f"space_group with '{self.name}'", "'random', which draws with symmetry")
         sizes = _sizes(where)
         parts = []
         for first in range(start, start + n, BATCH):
@@ -86,7 +86,7 @@ def _sizes(where: Conditions) -> list[int]:
     least = 1 if where.chemical_system is None or where.allow_subsystems else len(where.chemical_system)
     found = [size for size in range(max(low, least), high + 1) if where.allows_size(size)]
     if not found:
-        raise UserError("conditions", "no number of atoms that fits them all", "a size that holds every element")
+        raise UserError("--where", "no number of atoms that fits them all", "a size that holds every element")
     return found
 
 
@@ -139,4 +139,4 @@ def _batch(streams: list[np.random.Generator], where: Conditions, sizes: list[in
             waiting = [i for k, i in enumerate(waiting) if not settled[k] and not flat[k]]
         if len(done) == len(streams):
             return Crystals.concatenate([done[i] for i in range(len(streams))])
-    raise UserError("conditions", f"no crystal in {ATTEMPTS} cells", "a request that leaves more room")
+    raise UserError("--where", f"no crystal in {ATTEMPTS} cells", "a request that leaves more room")

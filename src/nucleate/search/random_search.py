@@ -111,7 +111,7 @@ class RandomSearch:
                 return Crystals.concatenate([done[i] for i in indices])
         missing = next(i for i in indices if i not in done)
         found = f"{_request(where)}; no crystal in {ATTEMPTS} attempts at number {missing}"
-        raise UserError("conditions", found, "a request that leaves more room, such as other sizes or no space group")
+        raise UserError("--where", found, "a request that leaves more room, such as other sizes or no space group")
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _symmetric(rng: np.random.Generator, where: Conditions) -> _Start | None:
 def _asymmetric(rng: np.random.Generator, where: Conditions) -> _Start:
     counts = draw_composition(rng, where)
     if counts is None:
-        raise UserError("conditions", _request(where), "a request that some composition fits")
+        raise UserError("--where", _request(where), "a request that some composition fits")
     lengths, angles = np.exp(rng.normal(0, 0.2, 3)), rng.uniform(60, 120, 3)
     cell = parameters_to_matrix(torch.from_numpy(lengths), torch.from_numpy(angles))
     while not float(torch.linalg.det(cell)) > 0.5 * lengths.prod():  # a flat cell, or none: turn it towards 90°

@@ -114,7 +114,7 @@ class Substitution:
             found, expected = "only the known structure itself", "a request that leaves another prototype"
             parents = [i for i in parents if _assignments(self._counts[i], where)]
         if not parents:
-            raise UserError("conditions", found, expected)
+            raise UserError("--where", found, expected)
         return parents
 
     def _group(self, parent: int) -> int:
@@ -145,7 +145,7 @@ class Substitution:
                 return crystal
             fallback = crystal
         if fallback is None:
-            raise UserError("conditions", "only replacements with atoms too close", "other elements or sizes")
+            raise UserError("--where", "only replacements with atoms too close", "other elements or sizes")
         return fallback
 
     def _replaced(self, parent: int, replacement: dict[int, int]) -> Crystals:

@@ -1,5 +1,7 @@
 """Training and sampling of the family."""
 
+import copy
+
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from nucleate.families.wyckoffdiff import build
 from nucleate.families.wyckoffdiff.config import SamplerConfig
 from nucleate.families.wyckoffdiff.model import _orbits
 from nucleate.guidance.training_labels import labels_of
+from nucleate.networks.wyckoff_gnn import Logits
 from nucleate.search.generic_symmetry import is_generic
 from nucleate.symmetry.prototype import protostructures
 from nucleate.symmetry.space_group import space_groups
@@ -235,3 +238,27 @@ def test_more_steps_and_draws_are_other_walks(default_model):
     found = default_model.sample_protostructures(8, sampler=plain)
     assert found != default_model.sample_protostructures(8, sampler=plain.model_copy(update={"steps": 9}))
     assert found != default_model.sample_protostructures(8, sampler=plain.model_copy(update={"draws": 3}))
+
+
+class Elsewhere(torch.nn.Module):
+    """A network on another device, which must be asked there."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1, device="meta"))
+
+    def forward(self, fixed, counts, *rest):
+        assert {value.device.type for value in (fixed, counts, *rest) if value is not None} == {"meta"}
+        elements, most = counts.shape[-1], TINY["max_count"]
+        return Logits(torch.zeros(*fixed.shape, elements + 1), torch.zeros(*counts.shape, most + 1))
+
+
+@pytest.mark.parametrize("order", ["orbits", "time"])
+def test_the_network_is_asked_on_its_device(default_model, order):
+    model = copy.deepcopy(default_model)
+    model.network = Elsewhere()
+    for part in (model.embed, model.adapters, model.stoichiometries.embed):
+        part.to("meta")
+    walk = model.config.sampler.model_copy(update={"order": order})
+    found = model.sample_protostructures(3, Conditions.parse(["chemical_system=Ca-O"]), 1, sampler=walk)
+    assert all({number for number, _ in one.sites} <= {8, 20} for one in found)

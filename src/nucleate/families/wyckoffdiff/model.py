@@ -303,6 +303,7 @@ class WyckoffDiff(nn.Module):
         best: dict[int, Protostructure] = {}
         merits = torch.full((n,), -1)
         rows = torch.arange(n)
+        of_fixed, of_counts = (replace(process, prior=process.prior.cpu()) for process in self.processes)
         for draw in range(settings.draws):
             for part in rows.split(BATCH):
                 noise = KeyedNoise(seed, indices[part], draw=draw)
@@ -316,7 +317,7 @@ class WyckoffDiff(nn.Module):
                 else:
                     guided = self._guided(labels, strengths, counts[part])
                     stays = self.config.prior == "empty"
-                    state = walk_by_time(self.processes, settings, limits, group[part], guided, noise, stays)
+                    state = walk_by_time((of_fixed, of_counts), settings, limits, group[part], guided, noise, stays)
                 found = [_given(one) for one in state.protostructures()]
                 merit = merits_of(state, found, where, n_atoms[part] if told else None, settings.balanced)
                 best.update({i: found[k] for k, i in enumerate(part.tolist()) if merit[k] > merits[i]})
@@ -347,10 +348,16 @@ class WyckoffDiff(nn.Module):
         return Demand(n_atoms, elements, needed, exact, counts)
 
     def _guided(self, labels: Labels, strengths: Mapping[str, float], counts: Tensor) -> Guided[Occupations, Logits]:
-        """The denoiser of a batch, also where the batch comes several times over."""
+        """The denoiser of a batch, also where the batch comes several times over.
+
+        Walks keep their books on the CPU; what the network is asked goes to its device and the answer comes back.
+        """
+        device = next(self.network.parameters()).device
 
         def denoiser(state: Occupations, t: Tensor, told: Labels) -> Logits:
-            return self.denoise(state, t, told, counts.repeat(len(t) // len(counts), 1))
+            there = Occupations(*(value.to(device) for value in state))
+            each = counts.repeat(len(t) // len(counts), 1).to(device)
+            return Logits(*(part.cpu() for part in self.denoise(there, t.to(device), told.to(device), each)))
 
         return Guided(denoiser, labels, strengths)
 

@@ -74,7 +74,7 @@ class Stoichiometries(nn.Module):
             fits &= n_elements <= asked if where.allow_subsystems else n_elements == asked
         if where.space_group is not None:
             fits &= self.group.long().cpu() == where.space_group
-        parents = parent_weights(self.elements.long(), self.counts.long(), where, fits)
+        parents = parent_weights(self.elements.long().cpu(), counts, where, fits)
         return self.weight.double().cpu() * (fits if parents is None else parents)
 
     def draw(self, weights: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
