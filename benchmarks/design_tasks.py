@@ -31,8 +31,8 @@ from nucleate.data.dataset import Dataset, load_dataset
 from nucleate.data.labels import label
 from nucleate.energies.potential import load_potential
 from nucleate.evaluation.intervals import percent_text
-from nucleate.evaluation.judgement import crystals_of
 from nucleate.evaluation.stability import is_sun
+from nucleate.evaluation.table_crystals import table_crystals
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def measured(run: nucleate.Run, names: set[str], predictor: Predictor | None) ->
     """The candidates with the properties of their relaxed crystals; NaN where there is none. Kept in the run."""
     table = run.candidates()
     there = np.flatnonzero(table["status"].eq("ok"))
-    relaxed = crystals_of(table.iloc[there], relaxed=True)
+    relaxed = table_crystals(table.iloc[there], relaxed=True)
     for name in sorted(names):
         path = run.folder / f"task_{name}.csv"
         if not path.exists():

@@ -32,8 +32,8 @@ from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.evaluation.filters import PASSES
 from nucleate.evaluation.funnels import pigen
 from nucleate.evaluation.intervals import Rate, percent_text
-from nucleate.evaluation.judgement import crystals_of
 from nucleate.evaluation.prototypes import unmatched_curve
+from nucleate.evaluation.table_crystals import table_crystals
 
 FUNNEL = pigen()
 AS_GENERATED = ("spp", "new_formula", "compactness", "m_led")
@@ -85,7 +85,7 @@ def alone_and_together(tables: dict[str, pd.DataFrame]) -> str:
     ]
     for name, table in tables.items():
         passed = verdicts(table)
-        cells = [percent(minimum_distances(crystals_of(table)).flatten(1).amin(1).numpy() > 0.5)]
+        cells = [percent(minimum_distances(table_crystals(table)).flatten(1).amin(1).numpy() > 0.5)]
         cells += [percent(passed[key]) for key in AS_GENERATED]
         complexity = table["complexity"].to_numpy(float)
         cells += [percent(complexity > 3.9), f"{np.nanmean(complexity):.2f}", f"{table['core_seconds'].iloc[0]:.2f}"]

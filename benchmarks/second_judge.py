@@ -22,8 +22,8 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions
 from nucleate.data.reference import Reference
 from nucleate.energies.hull import Hull
-from nucleate.evaluation.judgement import crystals_of
 from nucleate.evaluation.stability import is_sun
+from nucleate.evaluation.table_crystals import table_crystals
 
 
 def energies(crystals: Crystals, weights: str) -> np.ndarray:
@@ -66,7 +66,7 @@ def main() -> None:
     torch.set_num_threads(1)
     table = Run.open(options.run).candidates()
     best = table[is_sun(table)].nsmallest(options.count, "energy_above_hull")
-    candidates = crystals_of(best, relaxed=True)
+    candidates = table_crystals(best, relaxed=True)
     systems = [set(formula) for formula in compositions(candidates)]
     reference = Reference.load(options.reference)
     inside = [any(set(formula) <= system for system in systems) for formula in compositions(reference.structures)]

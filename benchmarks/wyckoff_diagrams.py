@@ -29,7 +29,7 @@ from nucleate.crystal.elements import SYMBOLS, parse_formula
 from nucleate.data.literature import load_literature
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
-from nucleate.evaluation.judgement import crystals_of
+from nucleate.evaluation.table_crystals import table_crystals
 from nucleate.search.protostructure_filling import FillSettings, fill
 from nucleate.symmetry.protostructure import Protostructure
 
@@ -66,7 +66,7 @@ def show(system: str, run: Run, note: str, reference: Reference) -> None:
     """Print what was found, and what was missed."""
     table = run.candidates()
     ended = table[table["status"].eq("ok")]
-    crystals = to_pymatgen(crystals_of(ended, relaxed=True))
+    crystals = to_pymatgen(table_crystals(ended, relaxed=True))
     elements = set(system.split("-"))
     literature, entries = load_literature()
     matcher, lines = StructureMatcher(), []

@@ -206,3 +206,9 @@ def test_every_family_names_works_to_cite():
     assert set(FAMILY_CITATIONS) == {package for package, _ in FAMILIES.values()}
     for family, works in FAMILY_CITATIONS.items():
         assert [work.key for work in citations(works)] == works, family
+
+
+def test_the_hull_of_a_run_without_conditions_is_that_of_its_best_candidate(request_for, tmp_path):
+    run = design(request_for(n=3, where=()), tmp_path / "run", workers=1)
+    best = pd.read_csv(run.folder / "ranked.csv").iloc[0]["chemical_system"]
+    assert json.loads((run.folder / "hull.json").read_text())["chemical_system"] == best

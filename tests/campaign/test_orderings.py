@@ -45,3 +45,11 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="something already there"):
         nucleate.orderings(iron_and_aluminium(), tmp_path)
+
+
+def test_a_collapsed_crystal_is_a_row(tmp_path: Path) -> None:
+    iron = iron_and_aluminium()[:1]
+    collapsed = Crystals(iron.numbers, iron.frac, iron.lattice * 0.1, iron.n_atoms)
+    table = nucleate.orderings(Crystals.concatenate([collapsed, iron]), tmp_path / "out")
+    assert table["status"].tolist() == ["error", "ok"]
+    assert table["reason"][0]

@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+import nucleate
 from nucleate.campaign.phase_diagram import phase_diagram
 from nucleate.errors import UserError
 from nucleate.evaluation.phase_diagram import REFERENCE
@@ -48,6 +49,7 @@ def test_the_page_names_every_phase_and_needs_nothing(explored) -> None:
     assert page.count("<tr>") == 3 + len(found.phases) + 1 + 3
     assert "http://" not in page
     assert "script-src 'none'" in page
+    assert nucleate.write_report(folder).read_text() == page
 
 
 def test_going_on_repeats_nothing(explored) -> None:
@@ -69,6 +71,7 @@ def test_going_on_repeats_nothing(explored) -> None:
         ("Cu-Xx", ["random"], "Xx"),
         ("Cu-Au", ["pign"], "pign"),
         ("Cu-Au", [], "model"),
+        ("Cu-Au", ["random", "elsewhere/random"], "a name for each"),
     ],
 )
 def test_what_cannot_be_explored(system, models, expected, screening, tmp_path) -> None:

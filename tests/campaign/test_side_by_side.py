@@ -9,10 +9,11 @@ from nucleate.campaign.rejudging import judged_by
 from nucleate.campaign.run_store import Run
 from nucleate.campaign.side_by_side import ALL_STAGES, GENERATION, side_by_side
 from nucleate.campaign.sources import asked_sources, parse_files
+from nucleate.config import ScreenSettings
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
 from nucleate.evaluation.intervals import wilson
-from nucleate.evaluation.side_by_side import OF_THE_REFERENCE
+from nucleate.evaluation.side_by_side import OF_THE_REFERENCE, ON_TARGET
 
 from .conftest import EMT
 
@@ -44,8 +45,6 @@ def theirs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory, metals, deeper, theirs):
-    from nucleate.config import ScreenSettings
-
     folder = tmp_path_factory.mktemp("compared") / "out"
     screening = ScreenSettings(potential=EMT, reference=metals, chunk_size=4, max_steps=100, funnel="sun")
     arguments = {"files": {"theirs": theirs}, "references": [deeper], "workers": 1}
@@ -158,3 +157,11 @@ def test_what_cannot_be_compared(models, files, expected, theirs, tmp_path, scre
 def test_files_have_names(items):
     with pytest.raises(UserError, match="--file"):
         parse_files(items)
+
+
+def test_a_request_that_a_source_cannot_meet_is_only_named(metals, tmp_path):
+    screening = ScreenSettings(potential=EMT, reference=metals, relaxation="none", descriptors="none")
+    found = side_by_side(["pseudo-random"], 2, tmp_path / "out", screening, per_request=2, workers=1)
+    record = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert "'random', which draws with symmetry" in record["sources"][0]["not_offered"]["space_group=225"]
+    assert found["metric"].eq(ON_TARGET).sum() >= 2  # the others were asked

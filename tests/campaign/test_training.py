@@ -78,6 +78,8 @@ def test_a_system_held_out_leaves_nothing_behind(tmp_path):
     assert (data["training crystals"], data["withheld: Li-F and its subsystems"]) == (3, 3)
     made = load_generator(str(folder)).sample(8, seed=2)
     assert not (made.numbers == 3).any()
+    with pytest.raises(UserError, match="other settings"):
+        trained(tmp_path, 6, resume=True)
     with pytest.raises(UserError, match="--hold-out-system"):
         trained(tmp_path / "all", 6, hold_out=["Li-Na-F"])
     with pytest.raises(UserError, match="Qq"):

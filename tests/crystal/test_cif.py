@@ -13,7 +13,7 @@ from nucleate.crystal import cif_reader
 from nucleate.crystal.cif_general import parse_with_pymatgen
 from nucleate.crystal.cif_layouts import lattice_rows, read_fixed_layouts
 from nucleate.crystal.cif_reader import parse_cifs, split_blocks
-from nucleate.crystal.cif_writer import block_names, cif_texts
+from nucleate.crystal.cif_writer import block_names, cif_texts, made_different
 from nucleate.crystal.convert import from_pymatgen, to_pymatgen
 from nucleate.crystal.intake import admit
 from nucleate.crystal.raw import RawCrystal
@@ -236,3 +236,7 @@ def test_block_names_are_different_and_safe(ids):
     names = block_names(ids)
     assert len({name.lower() for name in names}) == len(ids)
     assert all(name and not set(name) & set(" \t\n/\\'\":*?<>|") and not name.startswith(".") for name in names)
+
+
+def test_a_numbered_name_may_be_taken_already():
+    assert made_different(["a", "a", "a-2", "A"]) == ["a", "a-2", "a-2-2", "A-3"]

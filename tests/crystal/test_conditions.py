@@ -72,7 +72,7 @@ def test_the_formula_keeps_the_order_given():
         (["allow_subsystems=1"], "once"),
         (["space_group=0"], "230"),
         (["space_group=231"], "230"),
-        (["space_group=Fm-3m"], "230"),
+        (["space_group=Fm-3q"], "230"),
         (["n_atoms=0"], "n_atoms"),
         (["n_atoms=4.5"], "n_atoms"),
         (["n_atoms=1..100000"], "n_atoms"),

@@ -71,3 +71,9 @@ def test_a_known_phase_is_not_new() -> None:
 def test_other_elements_are_left_out() -> None:
     diagram = combined_hull(("Li", "O"), KNOWN, {"a": found(("0", "NaO", -5.0, True))})
     assert sorted(diagram.phases["formula"]) == ["Li", "Li2O", "O2"]
+
+
+def test_nothing_is_on_a_hull_whose_element_is_missing() -> None:
+    known = (["Li", "Li2O"], [0.0, -2.0])
+    diagram = combined_hull(("Li", "O"), known, {"a": found(("0", "Li2O2", 3.0, True))})
+    assert diagram.phases["formula"].tolist() == ["Li"]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from nucleate.crystal.space_group_symbols import N_GROUPS
 from nucleate.symmetry.site_maps import primitive_vectors, site_map
-from nucleate.symmetry.wyckoff import N_GROUPS, centring, wyckoff_positions
+from nucleate.symmetry.wyckoff import centring, wyckoff_positions
 
 # Some of every crystal system and centring, two origins, hexagonal axes, and the group of 27 letters.
 GROUPS = (1, 2, 5, 15, 38, 43, 47, 62, 88, 122, 141, 148, 152, 166, 186, 194, 205, 225, 227, 230)

@@ -9,22 +9,20 @@ from nucleate.crystal.convert import to_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.lattice import matrix_to_parameters
 from nucleate.symmetry.space_group import space_groups
-from nucleate.symmetry.standard_cells import conventional_cells, niggli_reduced, primitive_cells
+from nucleate.symmetry.standard_cells import niggli_reduced, primitive_cells
 
 seeds = st.integers(0, 2**31 - 1)
 CENTRED = {225: 4, 216: 4, 227: 4, 141: 2, 167: 3}
 
 
-def test_conventional_and_primitive_cells(known):
+def test_primitive_cells(known):
     crystals, numbers = known
-    conventional, primitive = conventional_cells(crystals), primitive_cells(crystals)
+    primitive = primitive_cells(crystals)
     matcher = StructureMatcher()
     for i, number in enumerate(numbers.tolist()):
-        assert conventional.n_atoms[i] == crystals.n_atoms[i]
         assert primitive.n_atoms[i] * CENTRED.get(number, 1) == crystals.n_atoms[i]
-    for cells in (conventional, primitive):
-        assert torch.equal(space_groups(cells, 1e-4), numbers)
-        assert all(matcher.fit(a, b) for a, b in zip(to_pymatgen(crystals), to_pymatgen(cells), strict=True))
+    assert torch.equal(space_groups(primitive, 1e-4), numbers)
+    assert all(matcher.fit(a, b) for a, b in zip(to_pymatgen(crystals), to_pymatgen(primitive), strict=True))
 
 
 @given(seeds)
@@ -32,10 +30,9 @@ def test_conventional_and_primitive_cells(known):
 def test_standard_cells_do_not_depend_on_the_description(known, otherwise, seed):
     crystals, _ = known
     other, _, _ = otherwise(crystals, seed)
-    for function in (conventional_cells, primitive_cells):
-        mine, theirs = matrix_to_parameters(function(crystals).lattice), matrix_to_parameters(function(other).lattice)
-        assert torch.allclose(mine[0], theirs[0], atol=1e-6)
-        assert torch.allclose(mine[1], theirs[1], atol=1e-5)
+    mine, theirs = (matrix_to_parameters(primitive_cells(one).lattice) for one in (crystals, other))
+    assert torch.allclose(mine[0], theirs[0], atol=1e-6)
+    assert torch.allclose(mine[1], theirs[1], atol=1e-5)
 
 
 @given(seeds)

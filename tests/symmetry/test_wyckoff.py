@@ -16,7 +16,6 @@ from nucleate.symmetry.wyckoff import (
     centring,
     equivalent_settings,
     lattice_symbol,
-    space_group_number,
     wyckoff_positions,
 )
 
@@ -92,24 +91,7 @@ def test_centrings():
     assert [lattice_symbol(g) for g in (2, 5, 38, 139, 166, 194, 227)] == ["aP", "mC", "oS", "tI", "hR", "hP", "cF"]
 
 
-def test_symbols():
-    assert space_group_number("Fd-3m") == 227
-    assert space_group_number("P2_1/c") == space_group_number("P 1 2_1/c 1") == 14
-    assert space_group_number(" 62 ") == 62
-    assert [space_group_number(_symbol(g)) for g in GROUPS] == list(GROUPS)
-
-
-def _symbol(group):
-    return moyopy.SpaceGroupType(group).hm_short
-
-
 @pytest.mark.parametrize("number", [0, 231, -1])
 def test_numbers_outside_the_range(number):
     with pytest.raises(UserError, match="a number from 1 to 230"):
         wyckoff_positions(number)
-
-
-@pytest.mark.parametrize("text", ["0", "231", "Fd-3q", "", "-3"])
-def test_unknown_symbols(text):
-    with pytest.raises(UserError, match="1 to 230"):
-        space_group_number(text)

@@ -46,14 +46,14 @@ def read_comparison(run: Run) -> Mapping[str, Any] | None:
 
 def _beside(table: pd.DataFrame, reference: Reference, name: str) -> dict[str, Any]:
     from nucleate.evaluation.comparison import Profile, Sample, compare
-    from nucleate.evaluation.judgement import crystals_of
+    from nucleate.evaluation.table_crystals import table_crystals
 
     readable = table[table["numbers"].map(len) > 0]
     relaxed = table[table["status"].isin(RELAXED)]
     sample = Sample.from_dict(kept(name, "sample", partial(_sample, reference)))
     found = compare(
-        crystals_of(readable),
-        crystals_of(relaxed, relaxed=True),
+        table_crystals(readable),
+        table_crystals(relaxed, relaxed=True),
         Profile.of(reference.structures, sample),
         reference.name,
         len(table) - len(readable),

@@ -16,8 +16,7 @@ from nucleate.campaign.judging import LOWEST_FORMATION_ENERGY
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions
 from nucleate.energies.apart import asked_together
-from nucleate.energies.bond_graph import TooManyBondsError
-from nucleate.energies.potential import CalculatorFaultError, load_potential, scale_of
+from nucleate.energies.potential import load_potential, scale_of
 from nucleate.energies.relaxation import fault_of
 from nucleate.errors import UserError
 from nucleate.evaluation.matching import StructureLibrary
@@ -33,8 +32,6 @@ MOST_DRAWS = 10
 """Crystals drawn for each that is wanted, at most."""
 FEWEST, MOST = 8, 256
 """Crystals drawn at once: many, since generators batch those of equal size, but news should come now and then."""
-FAULTS = (TooManyBondsError, CalculatorFaultError, UserError)
-"""A collapsed cell, a calculator that gives no answer, an element that the potential does not know."""
 TOGETHER = 16
 """Crystals in one call of the potential."""
 Heights = Callable[[Crystals], list[float]]
@@ -90,7 +87,7 @@ def energies_per_atom(crystals: Crystals, potential: Potential) -> list[float]:
         found: list[float] = (potential.evaluate(some).energy / some.n_atoms).tolist()
         return found
 
-    return [inf if isnan(energy) else energy for energy in asked_together(crystals, energies, FAULTS, inf)]
+    return [inf if isnan(energy) else energy for energy in asked_together(crystals, energies, inf)]
 
 
 def drawn_below(

@@ -52,10 +52,10 @@ def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: 
 def _write_cifs(run: Run, survivors: pd.DataFrame, symprec: float) -> None:
     """Relaxed structures under the symmetry found in them, named by candidate; the best ``MAX_CIFS``."""
     from nucleate.crystal.cif_writer import cif_texts
-    from nucleate.evaluation.judgement import crystals_of
+    from nucleate.evaluation.table_crystals import table_crystals
 
     folder, scratch = run.folder / "cifs", run.folder / "cifs.part"
-    texts = cif_texts(crystals_of(survivors, relaxed=True), survivors["id"].tolist(), symprec)
+    texts = cif_texts(table_crystals(survivors, relaxed=True), survivors["id"].tolist(), symprec)
     with writing(folder):
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)

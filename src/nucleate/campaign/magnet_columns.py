@@ -190,7 +190,7 @@ def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, so
     import pandas as pd
 
     from nucleate.energies.potential import load_potential
-    from nucleate.evaluation.judgement import crystals_of as table_crystals
+    from nucleate.evaluation.table_crystals import table_crystals
 
     after = screened[["id", *_FROM_SCREEN]].set_index("id")
     done = after["status"].isin(RELAXED).to_numpy()

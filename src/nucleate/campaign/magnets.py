@@ -178,7 +178,7 @@ def _write_orderings(run: Run, finalists: pd.DataFrame, settings: HuntSettings, 
     from nucleate.campaign.orderings import orderings_to
     from nucleate.crystal.files import write_structures
     from nucleate.crystal.structure_file import StructureFile
-    from nucleate.evaluation.judgement import crystals_of as table_crystals
+    from nucleate.evaluation.table_crystals import table_crystals
 
     for name in (FINALISTS, ORDERINGS):
         shutil.rmtree(run.folder / name, ignore_errors=True)

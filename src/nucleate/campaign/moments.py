@@ -28,7 +28,7 @@ def magnetizations(crystals: Crystals, potential: Potential) -> list[float]:
         return found
 
     parts = (crystals[start : start + TOGETHER] for start in range(0, len(crystals), TOGETHER))
-    return [value for some in parts for value in asked_together(some, ask, (RuntimeError,), float("nan"))]
+    return [value for some in parts for value in asked_together(some, ask, float("nan"))]
 
 
 def magnetization(run: Run) -> pd.DataFrame:
@@ -42,7 +42,7 @@ def magnetization(run: Run) -> pd.DataFrame:
 
     from nucleate.energies.magnetism import TESLA
     from nucleate.energies.potential import load_potential
-    from nucleate.evaluation.judgement import crystals_of
+    from nucleate.evaluation.table_crystals import table_crystals
 
     path = run.folder / "judged" / "magnetization.parquet"
     if not path.exists():
@@ -52,7 +52,7 @@ def magnetization(run: Run) -> pd.DataFrame:
         settings = run_settings(run)
         if len(there):
             potential = load_potential(settings.potential, settings.python)
-            values[there] = magnetizations(crystals_of(table.iloc[there], relaxed=True), potential)
+            values[there] = magnetizations(table_crystals(table.iloc[there], relaxed=True), potential)
         schema = pa.schema([("saturation_magnetization", pa.float64())])
         write_shard(path, [{"saturation_magnetization": value} for value in values.tolist()], schema)
     found = read_shard(path).to_pandas()

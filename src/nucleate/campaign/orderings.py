@@ -48,6 +48,7 @@ def orderings_to(
 
     from nucleate.crystal.files import file_names
     from nucleate.crystal.writing import write_whole
+    from nucleate.energies.apart import FAULTS
     from nucleate.energies.magnetic_orderings import magnetic_orderings, write_orderings
     from nucleate.energies.magnetism import SMALLEST
     from nucleate.energies.potential import load_potential
@@ -59,14 +60,19 @@ def orderings_to(
     for i, (crystal, folder) in enumerate(zip(structures.crystals, file_names(structures.ids), strict=True)):
         row: dict[str, Any] = {"row": structures.rows[i], "id": structures.ids[i], "status": Status.OK, "reason": ""}
         try:
-            moments = source.evaluate(crystal).magmoms[0]
-            if moments.isnan().any():
+            answer = source.evaluate(crystal)
+            moments = answer.magmoms[0]
+            if moments.isnan().any() and answer.energy.isfinite().all():
                 raise UserError("--potential", f"{potential}, which knows no moments", "one that does, such as chgnet")
+            if moments.isnan().any():
+                raise UserError("structure", "no energy from the potential", "sites that stand apart")
             found = magnetic_orderings(crystal, moments, cells, SMALLEST if smallest is None else smallest)
         except UserError as error:
             if error.where == "--potential":
                 raise
             row |= {"status": Status.INVALID_INPUT, "reason": f"{error.found}; expected {error.expected}"}
+        except FAULTS as error:
+            row |= {"status": Status.ERROR, "reason": str(error)}
         else:
             write_orderings(found.found, out / folder)
             size = found.found[0].magnetization

@@ -73,8 +73,11 @@ def phase_diagram(
     names = list(dict.fromkeys(models))
     if not names:
         raise UserError("--model", "none", "at least one model or searcher")
+    labels = [Path(name).name for name in names]
+    if len(set(labels)) < len(labels):
+        raise UserError("--model", "two of one name: " + ", ".join(labels), "a name for each")
     runs: dict[str, Run] = {}
-    for name in names:
+    for name, label in zip(names, labels, strict=True):
         entry = find_model(name)
         learned = entry.folder is not None
         asked = [f"chemical_system={'-'.join(elements)}", *where]
@@ -93,7 +96,6 @@ def phase_diagram(
                 "screen": screening,
             }
         )
-        label = Path(name).name
         runs[label] = design(settings, folder / label, resume, workers, progress)
     reference = Reference.load(screening.reference)
     inside = [{SYMBOLS[z] for z in formula} <= set(elements) for formula in reference.compositions]

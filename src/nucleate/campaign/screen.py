@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from nucleate.campaign.rows import Row, failed_row, structure_rows
 from nucleate.campaign.run_store import Run, locked, write_shard
 from nucleate.campaign.screening import add_timing, screen_run, screening_record
 from nucleate.config import ScreenSettings
-from nucleate.crystal.cif_writer import block_names
+from nucleate.crystal.cif_writer import made_different
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status, UserError
 
@@ -101,7 +102,7 @@ def file_rows(path: Path) -> list[Row]:
 
     found = read_structures(path)
     raw = {failure.row: failure.id for failure in found.failures} | dict(zip(found.rows, found.ids, strict=True))
-    names = block_names([raw[row] for row in range(found.n_rows)])
+    names = made_different(_file_name(raw[row], row) for row in range(found.n_rows))
     rows = {failure.row: failed_row(names[failure.row], SOURCE, failure) for failure in found.failures}
     good = structure_rows(found.crystals, [names[row] for row in found.rows], SOURCE)
     rows |= dict(zip(found.rows, good, strict=True))
@@ -122,3 +123,8 @@ def bounded(row: Row) -> Row:
         return row
     said = {"status": Status.INVALID_INPUT, "reason": f"{row['n_atoms']:,} sites; at most {MAX_SITES:,} are screened"}
     return {**row, **said, "numbers": [], "frac": [], "lattice": []}
+
+
+def _file_name(raw: str, row: int) -> str:
+    """An id that can name a file; no underscore, which parts it from the formula there."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", raw).strip("-.")[:80] or candidate_id(row)

@@ -242,16 +242,14 @@ def _described(target: Target) -> str:
 
 
 def _costs(run: Run) -> dict[str, float | None]:
-    """Core-seconds a crystal, over all sessions of the run: generation; relaxation and judging."""
+    """Core-seconds for each crystal of the run, over all its sessions: generation; relaxation and judging."""
     timings = run.record.get("timings", {})
 
-    def each(stage: str) -> float | None:
-        entry = timings.get(stage, {})
-        return entry["core_seconds"] / entry["crystals"] if entry.get("crystals") else None
+    def each(*stages: str) -> float | None:
+        spent = [timings[stage]["core_seconds"] for stage in stages if stage in timings]
+        return sum(spent) / run.record["n"] if spent else None
 
-    later = [each(stage) for stage in _JUDGING]
-    known = [value for value in later if value is not None]
-    return {"generation": each("generate"), "relaxation and judging": sum(known) if known else None}
+    return {"generation": each("generate"), "relaxation and judging": each(*_JUDGING)}
 
 
 def _per_core_hour(candidates: pd.DataFrame, costs: Mapping[str, float | None], reference: str) -> pd.DataFrame:

@@ -45,12 +45,7 @@ def command(
     from nucleate.cli.progress import shown_progress
     from nucleate.errors import UserError
 
-    settings = {}
-    for item in overrides or ():
-        name, separator, value = item.partition("=")
-        if not separator:
-            raise UserError("--set", repr(item), "NAME=VALUE")
-        settings[name] = value
+    settings = options.assignments(overrides)
     predicts = family == "predictor"
     if not predicts and (property_ or log10):
         raise UserError("--property", f"the family {family!r}", "predictor, which alone learns columns this way")

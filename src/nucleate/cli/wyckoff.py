@@ -24,8 +24,12 @@ def command(
         Path, typer.Option("-o", "--out", help="A folder for ranked.csv and CIFs, or a file; the suffix is the format.")
     ],
     n: Annotated[int, typer.Option("-n", help="How many different crystals at most.", min=1, max=1000)] = 4,
-    draws: Annotated[int, typer.Option(help="Cells and free coordinates drawn at once.", min=1)] = 32,
-    keep: Annotated[int, typer.Option(help="Of those, how many the potential looks at.", min=1)] = 8,
+    draws: Annotated[
+        int, typer.Option(help="Cells and free coordinates drawn at once; at least 8 for each of -n.", min=1)
+    ] = 32,
+    keep: Annotated[
+        int, typer.Option(help="Of those, how many the potential looks at; at least 2 for each of -n.", min=1)
+    ] = 8,
     calls: Annotated[
         int, typer.Option(help="Calls of the potential inside the space group, for each 3 crystals.", min=1)
     ] = 120,

@@ -47,11 +47,16 @@ def cif_texts(crystals: Crystals, ids: Sequence[str], symprec: float | None = SY
 
 def block_names(ids: Iterable[str]) -> list[str]:
     """A different name for each id that may stand in a CIF or a file name."""
+    stems = (re.sub(r"[^A-Za-z0-9._+()-]+", "_", one)[:60].lstrip(".") for one in ids)
+    return made_different(stem or f"{number:05d}" for number, stem in enumerate(stems))
+
+
+def made_different(stems: Iterable[str]) -> list[str]:
+    """The same names, later ones that repeat one numbered."""
     names: list[str] = []
     taken: set[str] = set()
-    for number, identifier in enumerate(ids):
-        name = stem = re.sub(r"[^A-Za-z0-9._+()-]+", "_", identifier)[:60].lstrip(".") or f"{number:05d}"
-        repeat = 2
+    for stem in stems:
+        name, repeat = stem, 2
         while name.lower() in taken:  # some file systems do not tell A from a
             name = f"{stem}-{repeat}"
             repeat += 1

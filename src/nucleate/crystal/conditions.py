@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import gcd
 
 from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
+from nucleate.crystal.space_group_symbols import space_group_number
 from nucleate.errors import UserError
 
 MAX_ATOMS = 200
@@ -54,7 +55,7 @@ class Conditions:
                 case "n_atoms":
                     known[name] = _atom_range(value)
                 case "space_group":
-                    known[name] = _space_group(value)
+                    known[name] = space_group_number(value, "condition space_group")
                 case _:
                     targets[name] = _target(name, value)
         conditions = cls(**known, targets=targets)  # type: ignore[arg-type]
@@ -137,9 +138,3 @@ def _atom_range(text: str) -> tuple[int, int]:
     if low != int(low) or high != int(high) or not 1 <= low <= high <= MAX_ATOMS:
         raise UserError("condition n_atoms", repr(text), f"whole numbers from 1 to {MAX_ATOMS}, such as 8 or 4..12")
     return int(low), int(high)
-
-
-def _space_group(text: str) -> int:
-    if not text.isdigit() or not 1 <= int(text) <= 230:
-        raise UserError("condition space_group", repr(text), "a number from 1 to 230")
-    return int(text)

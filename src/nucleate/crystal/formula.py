@@ -63,11 +63,6 @@ def chemical_systems(crystals: Crystals) -> list[str]:
     return [chemical_system(counts) for counts in compositions(crystals)]
 
 
-def anonymous_formulas(crystals: Crystals) -> list[str]:
-    """Anonymous formula of each crystal, counts rising, such as ``ABCD4``."""
-    return [anonymous_formula(counts) for counts in compositions(crystals)]
-
-
 def reduced_formula(counts: Mapping[int, int]) -> str:
     """Reduced formula of element counts {Z: count}."""
     return _reduced_formula(tuple(sorted(counts.items())))

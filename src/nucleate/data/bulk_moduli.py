@@ -16,6 +16,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import Dataset
+from nucleate.energies.apart import asked_together
 from nucleate.energies.chgnet import CHGNetPotential
 from nucleate.energies.equation_of_state import EquationOfState, equations_of_state
 from nucleate.energies.potential import Potential
@@ -37,6 +38,8 @@ def shipped_bulk_moduli() -> pd.DataFrame:
 def bulk_moduli(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
     """Bulk moduli in GPa, shape (B,): shipped ones where name and volume agree, else CHGNet's; NaN where there is none.
 
+    A crystal that CHGNet cannot be asked about, such as one of an element that it does not know, has none.
+
     Arguments:
         dataset: B structures.
         progress: Called with the number of moduli that were computed, and of all that have to be.
@@ -50,9 +53,14 @@ def bulk_moduli(dataset: Dataset, progress: Callable[[int, int], None] | None = 
     if not len(missing):
         return values
     potential = CHGNetPotential()
+
+    def moduli(crystals: Crystals) -> list[float]:
+        found: list[float] = table_of(crystals, potential)[BULK_MODULUS].tolist()
+        return found
+
     for start in range(0, len(missing), PART):
         rows = missing[start : start + PART]
-        values[rows] = table_of(dataset.crystals[torch.from_numpy(rows)], potential)[BULK_MODULUS].to_numpy()
+        values[rows] = asked_together(dataset.crystals[torch.from_numpy(rows)], moduli, float("nan"))
         if progress is not None:
             progress(start + len(rows), len(missing))
     return values

@@ -20,6 +20,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
+from nucleate.energies.formation import formation_energy
 from nucleate.energies.hull import Hull
 from nucleate.errors import UserError
 
@@ -111,9 +112,7 @@ class Reference:
 
     def formation_energy(self, composition: Mapping[int, int], energy_per_atom: float) -> float:
         """Energy in eV/atom over the elements of a composition {Z: count}; NaN where an element has no energy."""
-        n = sum(composition.values())
-        elements = sum(count * self.element_energies.get(z, float("nan")) for z, count in composition.items())
-        return energy_per_atom - elements / n
+        return formation_energy(composition, energy_per_atom, self.element_energies)
 
 
 def bundled_folder() -> Path:

@@ -12,12 +12,12 @@ from torch import Tensor
 from nucleate.crystal.crystals import Crystals
 from nucleate.energies.neighbours import bonds_within
 
-MAX_BONDS = 400_000
-"""More bonds than this in one crystal mean that its cell has collapsed."""
+MAX_BONDS, MAX_ANGLES = 400_000, 2_000_000
+"""More than this in one crystal mean that its cell, or some of its sites, have collapsed."""
 
 
 class TooManyBondsError(ValueError):
-    """A crystal is so dense that its bonds cannot be listed."""
+    """A crystal is so dense that its bonds, or the angles between them, cannot be listed."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def build_bond_graph(crystals: Crystals, cutoff: float, angle_cutoff: float) -> 
     Raises:
         TooManyBondsError: A crystal is far too dense.
     """
-    firsts, seconds, vectors = [], [], []
+    firsts, seconds, vectors, shorts = [], [], [], []
     offset = 0
     n_atoms = crystals.n_atoms.tolist()
     all_frac, all_lattice = (
@@ -74,13 +74,18 @@ def build_bond_graph(crystals: Crystals, cutoff: float, angle_cutoff: float) -> 
         if expected > MAX_BONDS:
             raise TooManyBondsError(f"about {expected:.0f} bonds within {cutoff} Å: the cell has collapsed")
         i, j, vector = bonds_within(cart, lattice, cutoff)
+        near = (vector**2).sum(1) < angle_cutoff**2
+        legs = np.bincount(np.concatenate([i[near], j[near]]), minlength=n)
+        if (angles := int((legs * (legs - 1)).sum())) > MAX_ANGLES:
+            raise TooManyBondsError(f"{angles} angles within {angle_cutoff} Å: the cell has collapsed")
+        shorts.append(near)
         vectors.append(vector)
         firsts.append(i + offset)
         seconds.append(j + offset)
         offset += n
     first, second = np.concatenate(firsts), np.concatenate(seconds)
     vector = np.concatenate(vectors)
-    short = (vector**2).sum(1) < angle_cutoff**2
+    short = np.concatenate(shorts)
     order = np.argsort(~short, kind="stable")
     first, second, vector = first[order], second[order], vector[order]
     n_short = int(short.sum())

@@ -218,9 +218,9 @@ def _completed(candidates: pd.DataFrame, rates: Iterable[Share]) -> pd.DataFrame
     if not asked or LAX in candidates or not {"numbers", "frac", "lattice"} <= set(candidates):
         return candidates
     from nucleate.descriptors.validity import validity
-    from nucleate.evaluation.judgement import crystals_of
+    from nucleate.evaluation.table_crystals import table_crystals
 
-    return candidates.assign(**{LAX: validity(crystals_of(candidates)).is_valid_lax.numpy()})
+    return candidates.assign(**{LAX: validity(table_crystals(candidates)).is_valid_lax.numpy()})
 
 
 def _same(found: str, names: tuple[str, ...]) -> bool:

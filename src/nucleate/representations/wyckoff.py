@@ -14,11 +14,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nucleate.crystal.space_group_symbols import N_GROUPS
 from nucleate.symmetry.protostructure import Protostructure
 from nucleate.symmetry.wyckoff import (
     LETTERS,
     MOST_POSITIONS,
-    N_GROUPS,
     centring,
     equivalent_settings,
     wyckoff_positions,

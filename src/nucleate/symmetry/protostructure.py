@@ -27,7 +27,6 @@ from nucleate.symmetry.wyckoff import (
     checked_group,
     equivalent_settings,
     lattice_symbol,
-    wyckoff_positions,
 )
 
 _WHERE = "protostructure"
@@ -180,11 +179,6 @@ class Protostructure:
 
     def __str__(self) -> str:
         return self.label
-
-
-def fewest_atoms(space_group: int) -> int:
-    """Atoms in the primitive cell of the smallest crystal of a space group: one orbit of its smallest position."""
-    return min(p.multiplicity for p in wyckoff_positions(space_group)) // centring(space_group)
 
 
 @lru_cache(maxsize=65536)

@@ -20,7 +20,8 @@ import moyopy
 import numpy as np
 from numpy.typing import NDArray
 
-from nucleate.symmetry.wyckoff import LETTERS, N_GROUPS, by_letter, centring, checked_group
+from nucleate.crystal.space_group_symbols import N_GROUPS
+from nucleate.symmetry.wyckoff import LETTERS, by_letter, centring, checked_group
 
 Array = NDArray[np.float64]
 

@@ -1,4 +1,4 @@
-"""Standard descriptions of a crystal: conventional, primitive and Niggli-reduced cells."""
+"""Standard descriptions of a crystal: primitive and Niggli-reduced cells."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from nucleate.crystal.raw import RawCrystal
 from nucleate.crystal.symmetry_search import SYMPREC, search
 
 
-def conventional_cells(crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
-    """Conventional standard cell of each crystal, refined to its space group; unchanged where none is found.
+def primitive_cells(crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
+    """Primitive standard cell of each crystal, refined to its space group; unchanged where none is found.
 
     Settings: unique axis b and cell choice 1, hexagonal axes for rhombohedral groups, the second choice of
     origin (at a centre of inversion) where there are two.
     """
-    return _standard(crystals, symprec, primitive=False)
-
-
-def primitive_cells(crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
-    """Primitive standard cell of each crystal, refined to its space group; unchanged where none is found."""
-    return _standard(crystals, symprec, primitive=True)
+    exact = crystals.to("cpu", torch.float64)
+    raws = []
+    for i, found in enumerate(search(exact, symprec)):
+        if found is None:
+            raws.append(RawCrystal(*(value.numpy() for value in exact.sites(i))))
+        else:
+            cell = found.prim_std_cell
+            raws.append(RawCrystal(np.array(cell.numbers), np.array(cell.positions), np.array(cell.basis)))
+    return batched(raws).to(crystals.numbers.device, crystals.frac.dtype)
 
 
 def niggli_reduced(crystals: Crystals) -> Crystals:
@@ -47,15 +50,3 @@ def niggli_reduced(crystals: Crystals) -> Crystals:
     frac = wrap(crystals.frac @ inverse.to(crystals.frac))
     frac = torch.where(crystals.mask[..., None], frac, torch.zeros_like(frac))
     return replace(crystals, frac=frac, lattice=reduced.to(crystals.lattice))
-
-
-def _standard(crystals: Crystals, symprec: float, *, primitive: bool) -> Crystals:
-    exact = crystals.to("cpu", torch.float64)
-    raws = []
-    for i, found in enumerate(search(exact, symprec)):
-        if found is None:
-            raws.append(RawCrystal(*(value.numpy() for value in exact.sites(i))))
-        else:
-            cell = found.prim_std_cell if primitive else found.std_cell
-            raws.append(RawCrystal(np.array(cell.numbers), np.array(cell.positions), np.array(cell.basis)))
-    return batched(raws).to(crystals.numbers.device, crystals.frac.dtype)

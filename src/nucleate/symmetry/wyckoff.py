@@ -18,9 +18,9 @@ from typing import Any
 
 import moyopy
 
+from nucleate.crystal.space_group_symbols import N_GROUPS
 from nucleate.errors import UserError
 
-N_GROUPS = 230
 MOST_POSITIONS = 27
 """Positions of the group that has the most, number 47, whose 27th letter is A."""
 LETTERS = "abcdefghijklmnopqrstuvwxyzA"
@@ -91,30 +91,6 @@ def checked_group(number: int, where: str = "space group") -> int:
     if not 1 <= number <= N_GROUPS:
         raise UserError(where, str(number), "a number from 1 to 230")
     return number
-
-
-def space_group_number(text: str, where: str = "space group") -> int:
-    """The number of a space group from a number or a short Hermann-Mauguin symbol such as ``Fd-3m`` or ``F d -3 m``.
-
-    Raises:
-        UserError: It is neither.
-    """
-    if text.strip().isdigit():
-        return checked_group(int(text), where)
-    number = _symbols().get(_plain(text))
-    if number is None:
-        raise UserError(where, repr(text), "a number from 1 to 230, or a symbol such as Fm-3m")
-    return number
-
-
-@lru_cache(maxsize=1)
-def _symbols() -> dict[str, int]:
-    groups = ((number, moyopy.SpaceGroupType(number)) for number in range(1, N_GROUPS + 1))
-    return {_plain(name): number for number, group in groups for name in (group.hm_full, group.hm_short)}
-
-
-def _plain(symbol: str) -> str:
-    return symbol.replace(" ", "").replace("_", "")
 
 
 @lru_cache(maxsize=3)

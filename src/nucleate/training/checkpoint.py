@@ -76,16 +76,3 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
         state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return groups["average"]
-
-
-def read_average(folder: Path) -> dict[str, Tensor]:
-    """The averaged weights of a checkpoint.
-
-    Raises:
-        UserError: There is none, or it is damaged.
-    """
-    if read_progress(folder) is None:
-        raise UserError(str(folder / NAME), "no such file", "a checkpoint of a training")
-    with safe_open(folder / NAME, framework="pt") as file:
-        names = [key for key in file.keys() if key.startswith("average/")]  # noqa: SIM118 (not a mapping)
-        return {name.removeprefix("average/"): file.get_tensor(name) for name in names}

@@ -120,7 +120,8 @@ class Trainer:
         losses = self._losses(batch, self.step)
         means = {name: value.mean() for name, value in losses.items()}
         if not torch.isfinite(means["total"]):
-            raise UserError(f"training step {self.step}", "a loss that is not finite", "a lower --learning-rate")
+            lower = "a lower rate, --set learning_rate=VALUE"
+            raise UserError(f"training step {self.step}", "a loss that is not finite", lower)
         self.fabric.backward(means["total"])
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
         self.optimizer.step()

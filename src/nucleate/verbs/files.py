@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_report(run: str | Path) -> Path:
-    """Build the page of a run, a hunt for magnets or a comparison again; returns where it lies."""
+    """Build the page of a run, a hunt for magnets, a comparison or a phase diagram again; returns where it lies."""
     folder = Path(run)
     if (folder / "magnets.json").exists():
         from nucleate.report.magnets import build_magnets
@@ -25,6 +25,10 @@ def write_report(run: str | Path) -> Path:
         from nucleate.report.side_by_side import build_comparison
 
         return build_comparison(folder)
+    if (folder / "phase_diagram.json").exists():
+        from nucleate.report.phase_diagram import build_phase_diagram
+
+        return build_phase_diagram(folder)
     from nucleate.report.page import build_report
 
     return build_report(folder)
@@ -41,7 +45,8 @@ def convert(source: str | Path, target: str | Path) -> int:
 
     found = read_structures(Path(source))
     if not found.ids:
-        raise UserError(str(source), f"no crystal; {found.failures[0].reason}", "at least one")
+        why = f"; {found.failures[0].reason}" if found.failures else ""
+        raise UserError(str(source), f"no crystal{why}", "at least one")
     write_structures(found.crystals, Path(target), ids=found.ids)
     return len(found.ids)
 

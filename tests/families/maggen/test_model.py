@@ -190,3 +190,9 @@ def test_crystals_take_the_symmetry_of_their_parents() -> None:
     assert (space_groups(free, 1e-3) < 221).sum() >= 9
     assert torch.equal(free.numbers, moved.numbers)
     assert torch.equal(free.frac[~marked], moved.frac[~marked])
+
+
+@pytest.mark.parametrize("system", ["Am-Cm", "Co-Am", "He-Ne"])
+def test_elements_that_no_parent_has_are_named(model: MagGen, system: str) -> None:
+    with pytest.raises(UserError, match="elements that the model was trained on"):
+        model.sample(2, Conditions.parse([f"chemical_system={system}"]), sampler=EVERY)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.elements import SYMBOLS
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.errors import UserError
 from nucleate.families.maggen.config import MagGenConfig, SamplerConfig
@@ -225,7 +226,7 @@ class MagGen(nn.Module):
         allowed = None
         if where.chemical_system is not None:
             allowed = torch.zeros(LARGEST_NUMBER, dtype=torch.bool)
-            allowed[torch.tensor([z - 1 for z in where.chemical_system if z <= LARGEST_NUMBER])] = True
+            allowed[torch.tensor([z - 1 for z in where.chemical_system])] = True
         made = 0
 
         def draw(crystals: Tensor, number: int) -> Crystals:
@@ -342,3 +343,7 @@ class MagGen(nn.Module):
         if asked:
             offers = ", ".join((*self.properties, "chemical_system", "n_atoms"))
             raise UserError("--where", ", ".join(asked), f"conditions of this model: {offers}")
+        seen = set(self.parents.elements.unique().tolist())
+        unseen = [SYMBOLS[z] for z in where.chemical_system or () if z not in seen]
+        if unseen:
+            raise UserError("--where", ", ".join(unseen), "elements that the model was trained on")

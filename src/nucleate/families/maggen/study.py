@@ -16,7 +16,6 @@ from nucleate.families.maggen.config import SamplerConfig
 from nucleate.families.maggen.latent_graph import connections
 from nucleate.families.maggen.model import MagGen
 
-SCALES = (0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0)
 """Supplement S4."""
 
 
@@ -77,14 +76,6 @@ def generated(model: MagGen, where: Conditions, how: SamplerConfig, n: int, seed
         validity(crystals).is_valid,
     )
     return Generated(n, len(rows), *(float(flag.double().mean()) for flag in flags))
-
-
-def scale_study(
-    model: MagGen, where: Conditions, n: int, scales: Sequence[float] = SCALES, seed: int = 0
-) -> dict[float, Generated]:
-    """The same request by local perturbation at several scales; the paper's Fig. S4."""
-    how = model.config.sampler.model_copy(update={"method": "local"})
-    return {s: generated(model, where, how.model_copy(update={"scale": s}), n, seed) for s in scales}
 
 
 def back_in_the_graph(model: MagGen, where: Conditions, points: Tensor, similarity: float) -> tuple[Tensor, Tensor]:

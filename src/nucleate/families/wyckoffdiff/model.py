@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.space_group_symbols import N_GROUPS
 from nucleate.diffusion.categorical import CategoricalProcess, marginal_prior, single_prior, uniform_prior
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.errors import UserError
@@ -31,13 +32,12 @@ from nucleate.guidance.classifier_free import Guided
 from nucleate.guidance.embedding import ConditionEmbedding
 from nucleate.guidance.labels import Labels
 from nucleate.guidance.request import Request
-from nucleate.guidance.training_labels import LABEL, fitted_conditions, labels_of
+from nucleate.guidance.training_labels import LABEL, fitted_conditions, labels_of, refitted
 from nucleate.networks.wyckoff_gnn import Logits, Positions, WyckoffGNN
 from nucleate.representations.wyckoff import Occupations, Orbits, wyckoff_tables
 from nucleate.search.protostructure_filling import FillSettings, fill
 from nucleate.symmetry.protostructure import Protostructure
 from nucleate.symmetry.prototype import protostructures
-from nucleate.symmetry.wyckoff import N_GROUPS
 
 GROUP, PLACE, NUMBERS = "orbits/group", "orbits/place", "orbits/numbers"
 """Crystal fields of training crystals."""
@@ -122,9 +122,7 @@ class WyckoffDiff(nn.Module):
         What was learned of groups, sizes and elements stays.
         """
         ready = self.prepared(crystals)
-        new = [condition for condition in self.config.adapters if condition.name in names]
-        fitted = {condition.name: condition for condition in fitted_conditions(new, ready)}
-        adapters = tuple(fitted.get(condition.name, condition) for condition in self.config.adapters)
+        adapters = refitted(self.config.adapters, names, ready)
         self.config = self.config.model_copy(update={"adapters": adapters})
         self.adapters.conditions = adapters
         return ready

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.space_group_symbols import N_GROUPS
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
 from nucleate.families.wyckoffdiff.stoichiometry import MOST_ELEMENTS, Stoichiometries
 from nucleate.search.wyckoff_fit import fits, most_orbits, site_multiplicities
-from nucleate.symmetry.wyckoff import N_GROUPS
 
 
 @dataclass(frozen=True)
