@@ -32,8 +32,8 @@ Workers = Annotated[int | None, typer.Option(help="Worker processes for relaxati
 Where = Annotated[
     list[str] | None,
     typer.Option(
-        help="A condition; repeat for more: chemical_system=Li-O, composition=LiFePO4, n_atoms=4..12, space_group=225, "
-        "or a property that the model knows, such as band_gap=0.5..3.",
+        help="A condition; repeat for more: chemical_system=Li-O, composition=LiFePO4, n_atoms=4..12, "
+        "space_group=225 or Fm-3m, or a property that the model knows, such as band_gap=0.5..3.",
         metavar="NAME=VALUE",
     ),
 ]
