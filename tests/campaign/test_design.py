@@ -13,6 +13,7 @@ import pytest
 from nucleate.campaign.columns import CANDIDATE_COLUMNS
 from nucleate.campaign.design import chunk_plan, design
 from nucleate.campaign.run_store import Run
+from nucleate.config import DesignSettings, ScreenSettings
 from nucleate.crystal.files import read_structures
 from nucleate.errors import UserError
 
@@ -34,8 +35,6 @@ def _bytes(folder):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, metals):
-    from nucleate.config import DesignSettings, ScreenSettings
-
     from .conftest import EMT
 
     settings = DesignSettings(
@@ -208,7 +207,8 @@ def test_every_family_names_works_to_cite():
         assert [work.key for work in citations(works)] == works, family
 
 
-def test_the_hull_of_a_run_without_conditions_is_that_of_its_best_candidate(request_for, tmp_path):
-    run = design(request_for(n=3, where=()), tmp_path / "run", workers=1)
+def test_the_hull_of_a_run_without_conditions_is_that_of_its_best_candidate(tmp_path):
+    settings = DesignSettings(model="substitution", n=2, screen=ScreenSettings().without_relaxation())
+    run = design(settings, tmp_path / "run", workers=1)
     best = pd.read_csv(run.folder / "ranked.csv").iloc[0]["chemical_system"]
     assert json.loads((run.folder / "hull.json").read_text())["chemical_system"] == best

@@ -160,7 +160,7 @@ def test_files_have_names(items):
 
 
 def test_a_request_that_a_source_cannot_meet_is_only_named(metals, tmp_path):
-    screening = ScreenSettings(potential=EMT, reference=metals, relaxation="none", descriptors="none")
+    screening = ScreenSettings(potential=EMT, reference=metals, descriptors="none").without_relaxation()
     found = side_by_side(["pseudo-random"], 2, tmp_path / "out", screening, per_request=2, workers=1)
     record = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert "'random', which draws with symmetry" in record["sources"][0]["not_offered"]["space_group=225"]
