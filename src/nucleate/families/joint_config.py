@@ -41,7 +41,7 @@ class SamplerConfig(Settings):
     draws: int = Field(default=1, ge=1, le=100)
 
 
-FAST_SAMPLER = SamplerConfig(steps=25, corrector_steps=0, temperature=0.7, symmetry="templates", draws=4)
+DEFAULT_SAMPLER = SamplerConfig(steps=25, corrector_steps=0, temperature=0.7, symmetry="templates", draws=4)
 """A fortieth of the published steps, no corrector; symmetry and stoichiometry of known crystals. As good as 50 or 100
 steps (``docs/pigen.md``); without noise, or below 10 steps, crystals get worse. Likelier elements than the network's
 own distribution make more crystals stable (``docs/walks.md``)."""
@@ -90,7 +90,7 @@ class JointConfig(Settings):
     drop_all: float = Field(default=0.15, ge=0, le=1)
     guidance: float = Field(default=2.0, ge=0)
     max_atoms: int = Field(default=20, ge=1, le=200)
-    sampler: SamplerConfig = FAST_SAMPLER
+    sampler: SamplerConfig = DEFAULT_SAMPLER
 
     @property
     def asked(self) -> tuple[Condition, ...]:

@@ -6,16 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.families.joint_config import FAST_SAMPLER, JointConfig, SamplerConfig
+from nucleate.families.joint_config import DEFAULT_SAMPLER, JointConfig, SamplerConfig
 from nucleate.guidance.named_conditions import by_name
 from nucleate.networks.cspnet import CSPNetConfig
 from nucleate.networks.gemnet import GemNetConfig
 
 PAPER_SAMPLER = SamplerConfig(steps=1000, corrector="snr", corrector_steps=1, snr=(0.4, 0.2))
 """D.1.3: 1,000 steps, before each a Langevin step at a signal-to-noise ratio of 0.4 for coordinates, 0.2 for cells."""
-
-OWN_SAMPLER = FAST_SAMPLER.model_copy(update={"temperature": 0.5})
-"""Of this family 0.7 makes no more crystals stable (``docs/walks.md``)."""
 
 
 class MatterGenConfig(JointConfig):
@@ -47,7 +44,8 @@ class MatterGenConfig(JointConfig):
     bounded_above: float | None = Field(default=5.0, gt=0)
     time_scale: float = Field(default=1000.0, gt=0)
     published_labels: bool = False
-    sampler: SamplerConfig = OWN_SAMPLER
+    # At a temperature of 0.7 no more crystals of this family are stable (docs/walks.md).
+    sampler: SamplerConfig = DEFAULT_SAMPLER.model_copy(update={"temperature": 0.5})
 
     @classmethod
     def paper(cls) -> MatterGenConfig:

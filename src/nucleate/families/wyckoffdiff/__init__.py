@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from nucleate.config import from_preset
+from nucleate.errors import UserError
 from nucleate.families.loading import loaded
-from nucleate.families.wyckoffdiff.config import PAPER_SAMPLER, PRESETS, WyckoffDiffConfig, configured
+from nucleate.families.wyckoffdiff.config import PAPER_SAMPLER, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.model import WyckoffDiff
 
 FAMILY = "wyckoffdiff"
+PRESETS = {"wyckoffdiff": WyckoffDiffConfig.small, "wyckoffdiff-paper": WyckoffDiffConfig.paper}
 SETTINGS = ("preset", *WyckoffDiffConfig.model_fields)
 """Names that :func:`build` takes; ``sampler.steps`` and the like reach inside a setting."""
 TRAINING = {"batch": (64, 64), "pairs": 1_000_000}
 """Settings of a training where nothing else is said: the cost of a crystal does not follow its number of atoms."""
-
-__all__ = ["FAMILY", "PRESETS", "SETTINGS", "TRAINING", "build", "configured", "load"]
 
 
 def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, float] | None = None) -> WyckoffDiff:
@@ -31,3 +32,15 @@ def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, 
 def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> WyckoffDiff:
     """A model with fresh weights; see :func:`configured`."""
     return WyckoffDiff(configured(overrides), name)
+
+
+def configured(overrides: Mapping[str, object] | None = None) -> WyckoffDiffConfig:
+    """A configuration from settings; see :func:`nucleate.config.from_preset`.
+
+    Raises:
+        UserError: A setting is unknown or its value does not fit.
+    """
+    config = from_preset(WyckoffDiffConfig, PRESETS, FAMILY, overrides)
+    if config.attention == "dot" and config.hidden % config.heads:
+        raise UserError("--set hidden", str(config.hidden), f"a multiple of heads={config.heads}")
+    return config

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Literal
 
 from pydantic import Field
 
-from nucleate.config import Settings, from_preset
+from nucleate.config import Settings
 from nucleate.diffusion.categorical import Schedule
-from nucleate.errors import UserError
 from nucleate.guidance.conditions import Condition, Scalar
 from nucleate.guidance.named_conditions import NamedConditions
 from nucleate.networks.wyckoff_gnn import WyckoffGNNConfig
@@ -45,7 +43,7 @@ class SamplerConfig(Settings):
 PAPER_SAMPLER = SamplerConfig(order="time", steps=1000, draws=1, balanced=False)
 """T = 1000 (T. Ishii et al., section 2.1)."""
 
-FAST_SAMPLER = SamplerConfig(temperature=0.5)
+DEFAULT_SAMPLER = SamplerConfig(temperature=0.5)
 """By orbits, and likelier occupations than the network's own distribution (``docs/walks.md``)."""
 
 
@@ -102,7 +100,7 @@ class WyckoffDiffConfig(Settings):
     drop_all: float = Field(default=0.15, ge=0, le=1)
     guidance: float = Field(default=2.0, ge=0)
     max_atoms: int = Field(default=20, ge=1, le=200)
-    sampler: SamplerConfig = FAST_SAMPLER
+    sampler: SamplerConfig = DEFAULT_SAMPLER
 
     @classmethod
     def small(cls) -> WyckoffDiffConfig:
@@ -153,21 +151,3 @@ class WyckoffDiffConfig(Settings):
             factored=self.factored,
             time_steps=self.time_steps,
         )
-
-
-PRESETS: Mapping[str, Callable[[], WyckoffDiffConfig]] = {
-    "wyckoffdiff": WyckoffDiffConfig.small,
-    "wyckoffdiff-paper": WyckoffDiffConfig.paper,
-}
-
-
-def configured(overrides: Mapping[str, object] | None = None) -> WyckoffDiffConfig:
-    """A configuration from settings; see :func:`nucleate.config.from_preset`.
-
-    Raises:
-        UserError: A setting is unknown or its value does not fit.
-    """
-    config = from_preset(WyckoffDiffConfig, PRESETS, "wyckoffdiff", overrides)
-    if config.attention == "dot" and config.hidden % config.heads:
-        raise UserError("--set hidden", str(config.hidden), f"a multiple of heads={config.heads}")
-    return config
