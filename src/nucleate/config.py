@@ -30,7 +30,9 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"{where} {name}", repr(first.get("input")), first["msg"]) from None
+            raise UserError(
+                f"{where} {name}", repr(first.get("input")), first["msg"].removeprefix("Input should be ")
+            ) from None
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

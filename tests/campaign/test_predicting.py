@@ -77,6 +77,18 @@ def test_the_command_line_trains_and_predicts(tmp_path, capsys):
     assert list(pd.read_csv(tmp_path / "p.csv").columns) == ["id", "status", "reason", "hardness"]
 
 
+def test_a_conventional_cell_is_answered_for_as_its_primitive_one():
+    corners = [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]
+    edges = [[0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5], [0.5, 0.5, 0.5]]
+    cube = Crystals.from_lists([[12] * 4 + [8] * 4], [corners + edges], 4.22 * torch.eye(3)[None])
+    (small,) = to_pymatgen(cube)
+    large = small.make_supercell(2, in_place=False)
+    assert len(large) > load_predictor("bulk-modulus-mp").config.max_atoms
+    found = nucleate.predict("bulk-modulus-mp", [small, large])
+    assert found["status"].tolist() == ["ok", "ok"]
+    assert found["bulk_modulus"][1] == pytest.approx(found["bulk_modulus"][0], rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -173,7 +173,7 @@ def _edited(old: str, new: str) -> str:
         ("data_x\n_cell_length_a 4\n", "no atom sites"),
         (_edited("Ti0  1  0.00000000", "Ti0  1  nowhere"), "cannot be read"),
         (_edited("Ti0  1  0.00000000", "Ti0  1  nan"), "finite|cannot be read"),
-        (_edited("  O  O2", "  Qq  O2"), "cannot be read|unknown element"),
+        (_edited("  O  O2", "  Qq  O2"), "cannot be read|unknown element Qq"),
         (_edited("_cell_length_a   4.59400000", "_cell_length_a   0.00000000"), "lattice vectors|cannot be read"),
         (_edited("_cell_length_a   4.59400000\n", ""), "cannot be read"),
         (_edited("_cell_angle_alpha   90.00000000", "_cell_angle_alpha   0.00000000"), "cannot be read|finite|flat"),

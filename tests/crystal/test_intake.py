@@ -101,3 +101,15 @@ def test_coordinates_are_wrapped():
     frac = batched([_cubic([[-0.25, 1.5, -1e-18]])]).frac
     assert frac.tolist() == [[[0.75, 0.5, 0.0]]]
     assert frac.dtype == torch.float64
+
+
+@pytest.mark.parametrize("frac", [7.2e25, -1e7])
+def test_coordinates_without_digits_are_refused(frac):
+    admitted = admit([_cubic([[frac, 0.0, 0.0]])])
+    assert "fractional coordinate" in admitted.reasons[0]
+
+
+def test_cells_of_any_length_are_refused_quietly(recwarn):
+    admitted = admit([RawCrystal(np.array([3]), np.zeros((1, 3)), np.diag([1e308, 4.0, 4.0]))])
+    assert "lattice vectors" in admitted.reasons[0]
+    assert not recwarn

@@ -97,3 +97,21 @@ def test_missing_columns_and_no_rows() -> None:
     assert summarise(table()[:0]).rate("valid").total == 0
     with pytest.raises(KeyError):
         summary.rate("novel")
+
+
+def test_what_a_reference_seems_to_lack_is_pointed_out() -> None:
+    table = pd.DataFrame(
+        {
+            "status": ["ok"] * 3,
+            "chemical_system": ["Hf-Rb", "O", "Li-O"],
+            "energy_above_hull": [-2.5, 0.0, -0.1],
+            "n_competing_phases": [0, 0, 3],
+        }
+    )
+    lacking, far = summarise(table).warnings
+    assert lacking.startswith("1 of 3 crystals have no competing compound")
+    assert far.startswith("1 of 3 crystals lie more than 0.3 eV/atom below the hull")
+
+
+def test_rates_and_means_of_nothing_are_words() -> None:
+    assert "nan" not in str(summarise(table()[:0]))

@@ -172,7 +172,7 @@ def _first_difference(name: str, found: Any, asked: Any) -> tuple[str, str]:
         for key in sorted(found.keys() | asked.keys()):
             if not _agree(found.get(key), asked.get(key)):
                 return _first_difference(key, found.get(key), asked.get(key))
-    return f"a run with {name} = {found!r}", f"the same settings, not {name} = {asked!r}"
+    return f"a run with {name} = {found!r}", f"the options that it began with, not {name} = {asked!r}"
 
 
 def _record(settings: DesignSettings, model_folder: Path | None, reference: Reference) -> dict[str, Any]:

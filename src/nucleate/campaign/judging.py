@@ -85,7 +85,7 @@ class Judge:
         comparable = [row for row in merged if row["numbers"] and row["status"] not in NOT_COMPARED]
         self._compare(comparable)
         self._find_stable(merged)
-        if self.request is not None:
+        if self.request is not None and self.request.of_the_crystal:
             for row in merged:
                 row["meets_request"] = bool(row["numbers"]) and meets(self.request, row)
         if self.funnel is not None:
@@ -228,7 +228,10 @@ def asked_descriptors(settings: ScreenSettings) -> tuple[str, ...]:
 
 
 def meets(request: Conditions, row: Mapping[str, Any]) -> bool:
-    """Whether a candidate has the elements, composition, size and space group that were asked for."""
+    """Whether a candidate has the elements, composition, size and space group that were asked for.
+
+    Nothing is said of properties: one number is no window, and what guidance reaches is a matter of rates.
+    """
     counts = compositions(crystals_of([row]))[0]
     if request.chemical_system is not None:
         asked, found = set(request.chemical_system), set(counts)

@@ -173,7 +173,8 @@ def predictions(model: Predictor, structures: StructureFile, columns: Sequence[s
     import pandas as pd
 
     names = list(columns) or [target.name for target in model.config.targets]
-    values = {name: model.predict(structures.crystals, name).numpy() for name in names}
+    crystals = _small_cells(structures.crystals, model.config.max_atoms)
+    values = {name: model.predict(crystals, name).numpy() for name in names}
     found = pd.DataFrame({"row": structures.rows, "id": structures.ids, "status": Status.OK, "reason": "", **values})
     beyond = found[names].isna().any(axis=1)
     found.loc[beyond, ["status", "reason"]] = [Status.INVALID_INPUT, f"not {model.limit}"]
@@ -181,6 +182,23 @@ def predictions(model: Predictor, structures: StructureFile, columns: Sequence[s
     wrong = pd.DataFrame(failed, columns=["row", "id", "status", "reason"])
     rows = pd.concat([found, wrong]) if len(wrong) else found
     return rows.sort_values("row", kind="stable").drop(columns="row").reset_index(drop=True)
+
+
+def _small_cells(crystals: Crystals, most: int) -> Crystals:
+    """The crystals, those of more than ``most`` sites in primitive cells: files often hold conventional ones."""
+    import torch
+
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.symmetry.standard_cells import primitive_cells
+
+    large = crystals.n_atoms > most
+    if not large.any():
+        return crystals
+    plain = replace(crystals, crystal_fields={}, site_fields={})
+    both = Crystals.concatenate([plain, primitive_cells(plain[large])])
+    index = torch.arange(len(crystals))
+    index[large] = len(crystals) + torch.arange(int(large.sum()))
+    return both[index]
 
 
 def _with_labels(dataset: Dataset, columns: Sequence[str]) -> Crystals:

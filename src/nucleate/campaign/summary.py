@@ -27,8 +27,11 @@ def run_summary(run: Run) -> Summary:
         draw_below=run.record.get("settings", {}).get("draw_below"),
         n_drawn=max(run.record.get("drawn", {}).values(), default=None),
     )
+    candidates = run.candidates()
+    if stated["relaxation"].startswith("none"):  # as given: there is nothing before and after
+        candidates = candidates.drop(columns=["relaxed_space_group", "rmsd_to_relaxed", "rmsd_matched"])
     return replace(
-        summarise(run.candidates(), protocol),
+        summarise(candidates, protocol),
         funnel=run_funnel(run),
         published=run_outcome(run),
         comparison=read_comparison(run),

@@ -34,8 +34,13 @@ def command(
         ),
     ] = None,
     per_request: Annotated[
-        int, typer.Option(help="Crystals of each of a fixed set of requests; 0 leaves them out.", min=0)
-    ] = 50,
+        int | None,
+        typer.Option(
+            help="Crystals of each of a fixed set of up to twelve requests; 0 leaves them out.",
+            min=0,
+            show_default="50, or -n if that is fewer",
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Structures whose space groups count as the data's.", show_default="those of the reference"),
@@ -72,7 +77,7 @@ def command(
             out,
             files=files,
             references=reference or ("bundled",),
-            per_request=per_request,
+            per_request=min(50, n) if per_request is None else per_request,
             data=data,
             sampler=sampler,
             draw_below=draw_below,

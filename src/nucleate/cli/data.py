@@ -16,9 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Look into data sets and build refe
 @app.command("inspect", epilog="Example: nucleate data inspect structures.csv.gz")
 def inspect(path: options.Structures, as_json: options.Json = False) -> None:
     """Say what a data set holds: crystals, rows that failed and why, elements, sizes, property columns."""
-    from rich.console import Console
-
-    from nucleate.cli.outcome import print_json
+    from nucleate.cli.outcome import print_in_full, print_json
     from nucleate.data.dataset import load_dataset
     from nucleate.data.inspect import rendered, summarise
 
@@ -26,7 +24,7 @@ def inspect(path: options.Structures, as_json: options.Json = False) -> None:
     if as_json:
         print_json(found)
     else:
-        Console().print(rendered(found))
+        print_in_full(rendered(found))
 
 
 @app.command("reference", epilog="Example: nucleate data reference formation_energies.csv -o references/mp")

@@ -123,10 +123,10 @@ def command(
     if as_json:
         print_json({"folder": str(out), "report": str(out / "magnets.html"), **found})
         return
-    _show(out, found)
+    _show(out, found, threshold or [])
 
 
-def _show(out: Path, found: dict[str, Any]) -> None:
+def _show(out: Path, found: dict[str, Any], thresholds: list[str]) -> None:
     """The steps, the finalists, and where the rest lies."""
     steps = found["counts"]["steps"]
     width = max(len(step["keep"]) for step in steps)
@@ -138,8 +138,10 @@ def _show(out: Path, found: dict[str, Any]) -> None:
     if end is not None:
         typer.echo(f"\nnothing passes {end['step']}: {end['advice']}")
         if end["threshold"]:
-            again = f"nucleate magnets --structures {out} --threshold {end['threshold']} -o NEW"
-            typer.echo(f"  with the same crystals: {again}")
+            name = end["threshold"].partition("=")[0]
+            kept = [item for item in thresholds if item.partition("=")[0] != name]
+            asked = " ".join(f"--threshold {item}" for item in [*kept, end["threshold"]])
+            typer.echo(f"  with the same crystals: nucleate magnets --structures {out} {asked} -o NEW")
     for row in found["finalists"][:10]:
         typer.echo(
             f"  {row['id']} {row['formula']:<14} {row['energy_above_hull']:.3f} eV/atom above the hull, "

@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from nucleate.errors import RELAXED
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rich.console import RenderableType
 
     from nucleate.campaign.run_store import Run
     from nucleate.evaluation.summary import Summary
 
 INTERRUPTED = 130
+WIDE = 160
+"""Columns that tables may take."""
 
 
 def print_json(value: Any) -> None:
@@ -68,13 +74,22 @@ def show_run(run: Run, as_json: bool, top: int = 10) -> None:
         print_json({"run": str(run.folder), "report": str(report), "best": best, "summary": summary.to_dict()})
         return
     _print_table(table.head(top))
+    _say_what_failed(table)
     typer.echo(summary.headline)
     typer.echo(f"\nreport: {report}\ntable:  {run.folder / 'ranked.csv'}\nCIFs:   {run.folder / 'cifs'}")
 
 
+def _say_what_failed(table: Any, most: int = 5) -> None:
+    """Candidates without a result and why, on standard error: they are last in the ranking, and seldom seen there."""
+    failed = table[~table["status"].isin(RELAXED)]
+    for row in failed.head(most).itertuples():
+        note(f"{row.id}: {row.status}{f', {row.reason}' if row.reason else ''}")
+    if len(failed) > most:
+        note(f"and {len(failed) - most} more without a result; {', '.join(failed['status'].unique())} in ranked.csv")
+
+
 def _print_table(table: Any) -> None:
     import pandas as pd
-    from rich.console import Console
     from rich.table import Table
 
     shown = Table(title="Best candidates", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -95,7 +110,16 @@ def _print_table(table: Any) -> None:
             *("?" if pd.isna(flag) else "yes" if flag else "no" for flag in flags),
             row.status,
         )
-    Console().print(shown)
+    print_in_full(shown)
+
+
+def print_in_full(shown: RenderableType) -> None:
+    """Print a table; a narrow terminal folds its lines, but no cell is cut off."""
+    from rich.console import Console
+
+    console = Console()
+    console.width = max(console.width, WIDE)
+    console.print(shown)
 
 
 def _number(value: Any, form: str) -> str:

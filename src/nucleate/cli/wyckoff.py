@@ -76,8 +76,9 @@ def command(
 
 
 def _print_table(table: pd.DataFrame) -> None:
-    from rich.console import Console
     from rich.table import Table
+
+    from nucleate.cli.outcome import print_in_full
 
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("rank", "id"):
@@ -98,4 +99,4 @@ def _print_table(table: pd.DataFrame) -> None:
             f"{row.min_radii_fraction:.2f}",
             row.status,
         )
-    Console().print(shown)
+    print_in_full(shown)

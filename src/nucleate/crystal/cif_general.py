@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from nucleate.crystal.raw import MAX_SITES, RawCrystal
+from nucleate.crystal.raw import MAX_SITES, RawCrystal, unknown_species
 
 
 def parse_with_pymatgen(text: str) -> RawCrystal | str:
@@ -29,7 +29,10 @@ def parse_with_pymatgen(text: str) -> RawCrystal | str:
         return "partial occupancies"
     if len(structure) > MAX_SITES:
         return f"{len(structure):,} sites; at most {MAX_SITES:,} are read"
-    numbers = np.array([getattr(site.specie, "Z", 0) for site in structure], dtype=np.int64)
+    unknown = unknown_species(structure)
+    if unknown:
+        return f"unknown element {unknown}"
+    numbers = np.array([site.specie.Z for site in structure], dtype=np.int64)
     return RawCrystal(numbers, np.array(structure.frac_coords), np.array(structure.lattice.matrix))
 
 

@@ -92,6 +92,12 @@ class Conditions:
         counts = self.composition or {}
         return "".join(SYMBOLS[z] + (str(n) if n > 1 else "") for z, n in counts.items())
 
+    @property
+    def of_the_crystal(self) -> bool:
+        """Whether anything is asked that a crystal itself shows: elements, composition, size or space group."""
+        asked = (self.chemical_system, self.composition, self.n_atoms, self.space_group)
+        return any(one is not None for one in asked)
+
     def allows_size(self, n: int) -> bool:
         """Whether a crystal of n sites can meet the size, composition and system asked for."""
         low, high = self.n_atoms or (1, MAX_ATOMS)

@@ -9,6 +9,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
+from nucleate.crystal.raw import unknown_species
 from nucleate.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def from_pymatgen(structures: Iterable[Structure], dtype: torch.dtype = torch.fl
         where = f"structure {i} ({structure.formula})"
         if not structure.is_ordered:
             raise UserError(where, "partial occupancies", "one whole atom on every site")
-        numbers.append([_known(getattr(site.specie, "Z", 0), str(site.specie), where) for site in structure])
+        if unknown := unknown_species(structure):
+            raise UserError(where, unknown, "elements from H to Lr")
+        numbers.append([site.specie.Z for site in structure])
         frac.append(torch.from_numpy(structure.frac_coords.copy()))
         lattice.append(torch.from_numpy(structure.lattice.matrix.copy()))
     return Crystals.from_lists(numbers, frac, lattice, dtype)

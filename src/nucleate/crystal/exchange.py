@@ -14,7 +14,7 @@ import numpy as np
 from nucleate.crystal.convert import to_ase, to_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.limits import as_text, read_bytes, regular_file
-from nucleate.crystal.raw import MAX_SITES, RawCrystal
+from nucleate.crystal.raw import MAX_SITES, RawCrystal, unknown_species
 from nucleate.crystal.structure_file import StructureFile, default_ids, gather
 from nucleate.errors import UserError
 
@@ -109,7 +109,10 @@ def parse_poscar(text: str) -> RawCrystal | str:
             structure = Poscar.from_str(text, read_velocities=False).structure
         except Exception as error:  # noqa: BLE001 - whatever the malformed text made the parser trip over
             return _reason("the POSCAR", error)
-    numbers = np.array([getattr(site.specie, "Z", 0) for site in structure], dtype=np.int64)
+    unknown = unknown_species(structure)
+    if unknown:
+        return f"unknown element {unknown}"
+    numbers = np.array([site.specie.Z for site in structure], dtype=np.int64)
     return RawCrystal(numbers, np.array(structure.frac_coords), np.array(structure.lattice.matrix))
 
 

@@ -15,6 +15,8 @@ from nucleate.crystal.raw import MAX_SITES, RawCrystal
 MAX_SLOTS = 50_000_000
 """Sites of a batch with padding (about 1.6 GB); large crystals in large batches are refused."""
 
+FARTHEST = 1e6
+"""Fractional coordinates beyond this have lost their digits."""
 OVERLAP = 0.1
 """Å; atoms closer than this are one site written twice, not a bond."""
 
@@ -88,7 +90,9 @@ def _refusal(raw: RawCrystal, limit: int) -> str:
     unknown = raw.numbers[(raw.numbers < 1) | (raw.numbers >= len(SYMBOLS))]
     if unknown.size:
         return f"unknown element with number {unknown[0]}"
-    lengths = np.linalg.norm(raw.lattice, axis=1)
+    if np.abs(raw.frac).max() > FARTHEST:
+        return f"a fractional coordinate of {np.abs(raw.frac).max():.3g}"
+    lengths = np.linalg.norm(raw.lattice.clip(-1e6, 1e6), axis=1)
     if lengths.min() < 0.5 or lengths.max() > 1e4:
         return f"lattice vectors of {lengths.min():.3g} to {lengths.max():.3g} Å"
     if abs(np.linalg.det(raw.lattice)) < 1e-3 * lengths.prod():

@@ -23,7 +23,8 @@ class HullDistance:
 
     Attributes:
         energy_above_hull: In eV/atom, negative below the hull; NaN where a terminal is missing.
-        n_competing: Number of phases of the reference inside the chemical system and its subsystems.
+        n_competing: Number of compounds of the reference inside the chemical system and its subsystems: different
+            compositions of two elements or more.
         missing: Symbols of the elements that have no elemental phase.
     """
 
@@ -39,13 +40,13 @@ class System:
     Attributes:
         fractions: Atomic fractions, shape (elements, phases).
         energies: Formation energies in eV/atom, shape (phases,).
-        n_phases: Number of phases, all polymorphs counted.
+        n_compounds: Number of different compositions of two elements or more.
         terminals: The elements that have an elemental phase.
     """
 
     fractions: Array
     energies: Array
-    n_phases: int
+    n_compounds: int
     terminals: frozenset[int]
 
 
@@ -85,9 +86,9 @@ class Hull:
         system = self.system(elements)
         missing = tuple(SYMBOLS[z] for z in elements if z not in system.terminals)
         if missing:
-            return HullDistance(float("nan"), system.n_phases, missing)
+            return HullDistance(float("nan"), system.n_compounds, missing)
         difference = formation_energy - self._hull_energy(system, _fractions(composition, elements))
-        return HullDistance(0.0 if abs(difference) < NOISE else difference, system.n_phases)
+        return HullDistance(0.0 if abs(difference) < NOISE else difference, system.n_compounds)
 
     def system(self, elements: Sequence[int]) -> System:
         """The phases made of these elements only."""
@@ -107,7 +108,8 @@ class Hull:
         counts = np.array(list(lowest), dtype=np.float64).reshape(-1, len(elements))
         fractions = (counts / counts.sum(1, keepdims=True)).T
         terminals = frozenset(z for z in elements if frozenset({z}) in self._by_elements)
-        return System(fractions, np.array(list(lowest.values())), len(members), terminals)
+        compounds = int(((counts > 0).sum(1) > 1).sum())
+        return System(fractions, np.array(list(lowest.values())), compounds, terminals)
 
     def _subsystems(self, elements: tuple[int, ...]) -> list[frozenset[int]]:
         """Element sets of the reference inside a system, by whichever search is the shorter."""

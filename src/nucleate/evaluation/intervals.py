@@ -36,6 +36,8 @@ class Rate:
         return wilson(self.count, self.total)
 
     def __str__(self) -> str:
+        if not self.total:
+            return "none of none"
         low, high = self.interval
         return f"{self.value:.1%} ({self.count} of {self.total}; 95 % interval {low:.1%} to {high:.1%})"
 
@@ -63,6 +65,8 @@ class Mean:
     missing: int
 
     def __str__(self) -> str:
+        if not self.count:
+            return "of none"
         return f"{self.value:.4g} ± {self.standard_error:.2g} (median {self.median:.4g}, {self.count} crystals)"
 
 

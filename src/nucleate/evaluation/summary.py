@@ -24,6 +24,9 @@ COMPETING_BINS = ((0, 0), (1, 5), (6, 20), (21, None))
 SUSPICIOUS_FROM = 100
 """A rate of exactly 0 or 1 over more crystals than this is pointed out."""
 
+FAR_BELOW = -0.3
+"""eV/atom; so far below the hull a phase that the reference lacks is the likelier explanation."""
+
 RATES = {
     "valid": "is_valid",
     "unique": "is_unique",
@@ -279,7 +282,16 @@ def _warnings(rates: list[Rate], candidates: pd.DataFrame) -> Iterator[str]:
     if "energy_above_hull" in candidates and len(candidates) and candidates["energy_above_hull"].isna().all():
         yield "no crystal has a hull distance, so none counts as stable; the reason of each row says why"
     if "n_competing_phases" in candidates and len(candidates):
-        few = pd.to_numeric(candidates["n_competing_phases"], errors="coerce").eq(0).sum()
-        if few:
-            share = f"{few} of {len(candidates)} crystals"
-            yield f"{share} have no competing phase but the elements: their hull distance is generous"
+        alone = pd.to_numeric(candidates["n_competing_phases"], errors="coerce").eq(0)
+        if "chemical_system" in candidates:
+            alone &= candidates["chemical_system"].fillna("").str.contains("-")
+        if alone.any():
+            share = f"{alone.sum()} of {len(candidates)} crystals"
+            yield f"{share} have no competing compound, only the elements: their hull distance is generous"
+    if "energy_above_hull" in candidates:
+        far = pd.to_numeric(candidates["energy_above_hull"], errors="coerce") < FAR_BELOW
+        if far.any():
+            yield (
+                f"{far.sum()} of {len(candidates)} crystals lie more than {-FAR_BELOW:g} eV/atom below the hull: "
+                "rather compounds that the reference lacks than discoveries; a larger reference tells"
+            )

@@ -41,7 +41,7 @@ def meanings(run: RunData) -> dict[str, str]:
         "novel": "matches no known structure of the reference",
         "unique": "first of its kind in this run",
         "valid": "no atoms too close, plausible density",
-        "meets request": "fits what was asked for",
+        "meets request": "has the elements, size and space group asked for",
     }
 
 

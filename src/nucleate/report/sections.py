@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -153,13 +154,14 @@ def failures_section(table: pd.DataFrame, per_status: int = 5) -> str:
     parts = []
     for status, rows in table[table["status"] != Status.OK].groupby("status", sort=False):
         meaning = _STATUS_MEANING.get(status, "")
-        reasons = rows["reason"].replace("", "no reason given").value_counts()
+        reasons = rows["reason"].replace("", "no reason given")
+        of_each = rows["id"].groupby(reasons).agg(list).sort_values(key=lambda ids: -ids.str.len(), kind="stable")
+        reasons = of_each.head(per_status)
         items = "".join(
-            f"<li>{text(reason)}{f' <span class=faint>({count} times)</span>' if count > 1 else ''}</li>"
-            for reason, count in reasons.head(per_status).items()
+            f"<li>{text(reason)} <span class=faint>({text(_few(ids))})</span></li>" for reason, ids in reasons.items()
         )
-        if len(reasons) > per_status:
-            items += f'<li class="faint">and {len(reasons) - per_status} other reasons, in the table above</li>'
+        if len(of_each) > per_status:
+            items += f'<li class="faint">and {len(of_each) - per_status} other reasons, in the table above</li>'
         parts.append(
             f'<tr><th scope="row"><span class="status bad">{text(status)}</span></th><td class="num">{len(rows)}</td>'
             f"<td>{text(meaning)}</td><td><ul>{items}</ul></td></tr>"
@@ -168,6 +170,11 @@ def failures_section(table: pd.DataFrame, per_status: int = 5) -> str:
         '<div class="scroll"><table><thead><tr><th>Status</th><th class="num">Crystals</th><th>Meaning</th>'
         f"<th>Reasons</th></tr></thead><tbody>{''.join(parts)}</tbody></table></div>"
     )
+
+
+def _few(ids: Sequence[str], most: int = 3) -> str:
+    """Some ids and how many more there are."""
+    return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")
 
 
 def timings_section(timings: Any) -> str:

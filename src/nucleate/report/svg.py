@@ -145,7 +145,7 @@ def _bins(values: Sequence[float], whole: bool, upper: float | None, line_at: fl
     if whole:
         step = max(1, math.ceil((high - low + 1) / 40))
         return low - 0.5, low - 0.5 + step * math.ceil((high - low + 1) / step), math.ceil((high - low + 1) / step)
-    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-6):  # equal but for rounding
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1.0):  # equal but for rounding
         margin = abs(high) * 0.1 if abs(high) > 1e-6 else 0.05
         low, high = low - margin, high + margin
     rounded = ticks(0, high - low, 24)
