@@ -179,7 +179,7 @@ class Summary:
 
 
 def summarise(candidates: pd.DataFrame, protocol: Protocol | None = None) -> Summary:
-    """Averages over all candidates, by size, by number of elements and by number of competing phases.
+    """Averages over all candidates, by size, by number of elements and by number of competing compounds.
 
     A crystal whose answer is unknown counts as a miss. S.U.N. is stable, unique and novel at once. The share of P1
     counts crystals whose space group was found: as generated, and after relaxation with status ``ok``.
@@ -238,7 +238,7 @@ def _groups(candidates: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
         competing = pd.to_numeric(candidates["n_competing_phases"], errors="coerce")
         for low, high in COMPETING_BINS:
             label = "over 20" if high is None else str(low) if low == high else f"{low}-{high}"
-            masks.append((f"{label} competing phases", competing.between(low, np.inf if high is None else high)))
+            masks.append((f"{label} competing compounds", competing.between(low, np.inf if high is None else high)))
     for name, mask in masks:
         mask = mask.fillna(False).astype(bool)
         if mask.any():

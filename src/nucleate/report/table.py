@@ -21,7 +21,7 @@ _COLUMNS = (
     ("Atoms", "atoms in the cell", "number", "num"),
     ("<i>E</i><sub>hull</sub> <small>eV/atom</small>", "energy above the hull of competing phases", "number", "num"),
     ("<i>E</i><sub>form</sub> <small>eV/atom</small>", "formation energy", "number", "num"),
-    ("Phases", "known phases that compete in this chemical system", "number", "num"),
+    ("Compounds", "of the reference, made of the same elements: what competes", "number", "num"),
     ("Space group <small>generated</small>", "as generated", "number", ""),
     ("Space group <small>relaxed</small>", "after relaxation", "number", ""),
     ("RMSD <small>Å</small>", "root mean square displacement from generated to relaxed", "number", "num"),
