@@ -115,7 +115,7 @@ def test_going_on_ends_in_the_same_bytes(hunted) -> None:
     again = {"structures": folder / "alloys.extxyz", **SEARCH, "reference": irons, "resume": True}
     nucleate.magnets(out=out, thresholds=LOOSE, **again)
     assert [(out / name).read_bytes() for name in kept] == before
-    with pytest.raises(UserError, match="same settings"):
+    with pytest.raises(UserError, match="options that it began with"):
         nucleate.magnets(out=out, thresholds=LOOSE[:3], **again)
     with pytest.raises(UserError, match="already there"):
         nucleate.magnets(out=out, thresholds=LOOSE, **{**again, "resume": False})

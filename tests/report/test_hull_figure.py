@@ -64,3 +64,15 @@ def test_figures_are_well_formed_and_name_what_is_missing(system):
 
 def test_metals_come_before_anions():
     assert ordered_system({"O", "Mn", "Li"}) == ("Li", "Mn", "O")
+
+
+@pytest.mark.parametrize("system", [("Li", "O"), ("Li", "Mn", "O")])
+def test_what_is_found_on_the_hull_has_its_name_once(system):
+    phases = [Point(symbol, fractions(symbol, system), 0.0) for symbol in system]
+    candidates = [
+        Point("Li2O2", fractions("Li2O2", system), -1.0, -1.0, "c0"),
+        Point("LiO", fractions("LiO", system), -1.1, -1.1, "c1"),
+        Point("LiO2", fractions("LiO2", system), 0.2, 0.2, "c2"),
+    ]
+    markup = hull_figure(system, phases, candidates, 0.1)
+    assert markup.count("phase new") == 1

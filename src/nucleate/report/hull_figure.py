@@ -163,7 +163,9 @@ def _binary(system: Sequence[str], phases: list[Point], candidates: list[Point],
     for p in sorted(candidates, key=lambda p: -p.energy):
         body += _candidate(x(p.fractions[1]), y(p.energy), p, threshold)
     spots_on = sorted(on_hull, key=lambda i: spots[i, 0])
-    body += _labels([(x(spots[i, 0]), y(spots[i, 1]) + 17, lowest[i].label) for i in spots_on], 66, 704)
+    found = [(x(p.fractions[1]), y(p.energy) - 10, p.label, "phase new") for p in _on_hull(candidates)]
+    known = [(x(spots[i, 0]), y(spots[i, 1]) + 17, lowest[i].label, "phase") for i in spots_on]
+    body += _labels([*found, *known], 66, 704)
     return figure(body, 720, 384, f"Formation energy against composition of {'-'.join(system)}", "hull")
 
 
@@ -203,7 +205,9 @@ def _ternary(system: Sequence[str], phases: list[Point], candidates: list[Point]
         body += words(cx + dx, cy + dy, text(symbol), "corner", anchor)
     inner = [i for i in on_hull if max(lowest[i].fractions) < 1 - 1e-9]
     spots_on = sorted(inner, key=lambda i: (sum(f > 1e-9 for f in lowest[i].fractions), lowest[i].energy))
-    body += _labels([(place(lowest[i])[0], place(lowest[i])[1] + 17, lowest[i].label) for i in spots_on], 0, 720)
+    found = [(place(p)[0], place(p)[1] - 10, p.label, "phase new") for p in _on_hull(candidates)]
+    known = [(place(lowest[i])[0], place(lowest[i])[1] + 17, lowest[i].label, "phase") for i in spots_on]
+    body += _labels([*found, *known], 0, 720)
     return figure(body, 720, 540, f"Phase diagram of {'-'.join(system)}", "hull")
 
 
@@ -211,18 +215,24 @@ def _between(start: np.ndarray, end: np.ndarray, css: str) -> str:
     return line(float(start[0]), float(start[1]), float(end[0]), float(end[1]), css)
 
 
-def _labels(wanted: list[tuple[float, float, str]], left: float, right: float) -> str:
-    """Formula labels in order of importance; one that would cover an earlier one is left out."""
+def _on_hull(candidates: list[Point], most: int = 8) -> list[Point]:
+    """The lowest candidates on or below the hull, one of each composition."""
+    lowest = _lowest([p for p in candidates if p.distance <= 0])
+    return sorted(lowest, key=lambda p: p.distance)[:most]
+
+
+def _labels(wanted: list[tuple[float, float, str, str]], left: float, right: float) -> str:
+    """Formula labels (place, text, class) in order of importance; one that would cover an earlier one is left out."""
     placed: list[tuple[float, float, float, float]] = []
     parts = []
-    for x, y, label in wanted:
+    for x, y, label, css in wanted:
         half = 3.6 * len(label) + 3
         x = min(max(x, left + half), right - half)
         box = (x - half, y - 11, x + half, y + 4)
         if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in placed):
             continue
         placed.append(box)
-        parts.append(words(x, y, formula_svg(label), "phase", "middle"))
+        parts.append(words(x, y, formula_svg(label), css, "middle"))
     return "".join(parts)
 
 
