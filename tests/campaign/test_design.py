@@ -15,7 +15,7 @@ from nucleate.campaign.design import chunk_plan, design
 from nucleate.campaign.run_store import Run
 from nucleate.config import DesignSettings, ScreenSettings
 from nucleate.crystal.files import read_structures
-from nucleate.errors import UserError
+from nucleate.errors import RequestWarning, UserError
 
 CHILD = """
 import sys
@@ -212,3 +212,17 @@ def test_the_hull_of_a_run_without_conditions_is_that_of_its_best_candidate(tmp_
     run = design(settings, tmp_path / "run", workers=1)
     best = pd.read_csv(run.folder / "ranked.csv").iloc[0]["chemical_system"]
     assert json.loads((run.folder / "hull.json").read_text())["chemical_system"] == best
+
+
+def test_warnings_about_a_request_are_shown_and_kept(tmp_path):
+    settings = DesignSettings(
+        model="pigen-mp",
+        n=1,
+        where=("formation_energy=-200", "n_atoms=1..2"),
+        screen=ScreenSettings().without_relaxation(),
+    )
+    with pytest.warns(RequestWarning, match="reaches beyond"):
+        run = design(settings, tmp_path / "run", workers=1)
+    (kept,) = Run.open(run.folder).record["warnings"]
+    assert kept.startswith("formation_energy=-200 reaches beyond")
+    assert run.candidates()["meets_request"].all()  # of its size; of the energy nothing is said

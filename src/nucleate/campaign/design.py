@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +21,7 @@ from nucleate.campaign.run_store import Run, locked, write_shard
 from nucleate.campaign.screening import add_timing, processor_seconds, screen_run, screening_record
 from nucleate.config import DesignSettings, resolve_device
 from nucleate.crystal.conditions import Conditions
-from nucleate.errors import UserError
+from nucleate.errors import RequestWarning, UserError
 from nucleate.evaluation.matching import StructureLibrary
 
 if TYPE_CHECKING:
@@ -69,13 +72,31 @@ def design(
         if not all(run.generated_path(k).exists() for k in range(len(run.chunks))):
             try:
                 generator = load_generator(settings.model, device, settings.sampler, settings.guidance)
-                _generate(run, generator, request, settings, reference, progress)
+                with _warnings_kept(run):
+                    _generate(run, generator, request, settings, reference, progress)
             except UserError:
                 run.discard_if_empty()
                 raise
         screen_run(run, settings.screen, reference, request if settings.where else None, workers, progress)
         hand_over(run, reference, settings.screen, request.chemical_system or tuple(request.composition or ()) or None)
     return run
+
+
+@contextmanager
+def _warnings_kept(run: Run) -> Iterator[None]:
+    """Show warnings about the request as they come, and keep them in the record, where the report finds them."""
+    shown = warnings.showwarning
+    said: list[str] = run.record.setdefault("warnings", [])
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        if issubclass(category, RequestWarning) and str(message) not in said:
+            said.append(str(message))
+        shown(message, category, *rest)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
+    run.save_record()
 
 
 def _generate(
