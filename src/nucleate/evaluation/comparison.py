@@ -19,7 +19,7 @@ from nucleate.descriptors.density import density
 from nucleate.evaluation.chemistry_classes import classes_of_counts
 from nucleate.evaluation.coverage import Coverage, Fingerprints, coverage
 from nucleate.evaluation.distributions import Shares, Spread, shares, spread
-from nucleate.evaluation.intervals import Rate
+from nucleate.evaluation.intervals import NAME_WIDTH, Rate
 from nucleate.symmetry.space_group import space_groups
 
 SYMPRECS = (0.1, 0.01)
@@ -222,21 +222,20 @@ def comparison_lines(content: Mapping[str, Any]) -> list[str]:
     for one in content["numbers"]:
         unit = f" {one['unit']}" if one["unit"] else ""
         medians = f"median {_value(one['found'][2])}, reference {_value(one['expected'][2])}"
-        lines.append(f"{one['name']:>28}  Wasserstein {_value(one['distance'])}{unit} ({medians})")
+        lines.append(f"{one['name']:>{NAME_WIDTH}}  Wasserstein {_value(one['distance'])}{unit} ({medians})")
     for one in content["kinds"]:
         statistic = f", chi-squared {_value(one['chi_squared'])}" if one["name"].startswith("space groups") else ""
-        lines.append(f"{one['name']:>28}  Jensen-Shannon {_value(one['distance'])}{statistic}")
+        lines.append(f"{one['name']:>{NAME_WIDTH}}  Jensen-Shannon {_value(one['distance'])}{statistic}")
     classes = next(one for one in content["kinds"] if one["name"] == "classes of chemistry")
     some = [
         f"{name} {share:.0%} ({classes['expected'].get(name, 0.0):.0%})" for name, share in classes["found"].items()
     ]
-    lines.append(f"{'classes (reference)':>28}  {', '.join(some) or 'none'}")
-    lines += [f"{rate['name']:>28}  {_share(rate)}" for rate in content["p1"]]
+    lines.append(f"{'classes (reference)':>{NAME_WIDTH}}  {', '.join(some) or 'none'}")
+    lines += [f"{rate['name']:>{NAME_WIDTH}}  {_share(rate)}" for rate in content["p1"]]
     near = content["coverage"]
     for name, key in (("coverage recall", "recall"), ("coverage precision", "precision")):
-        lines.append(
-            f"{name:>28}  {_share(near[key])}; the reference by itself {near['reference_by_itself']['value']:.0%}"
-        )
+        itself = f"the reference by itself {near['reference_by_itself']['value']:.0%}"
+        lines.append(f"{name:>{NAME_WIDTH}}  {_share(near[key])}; {itself}")
     return lines
 
 

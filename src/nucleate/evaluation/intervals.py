@@ -7,6 +7,8 @@ from math import sqrt
 
 Z_95 = 1.959963984540054
 """Two-sided 95 % quantile of the normal distribution."""
+NAME_WIDTH = 35
+"""Columns that names take in lines of rates and means."""
 
 
 @dataclass(frozen=True)

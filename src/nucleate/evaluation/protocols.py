@@ -16,7 +16,7 @@ import pandas as pd
 
 from nucleate.descriptors.registry import CHEAP, DESCRIPTORS
 from nucleate.evaluation.filters import PASSES, Filter
-from nucleate.evaluation.intervals import Rate
+from nucleate.evaluation.intervals import NAME_WIDTH, Rate
 from nucleate.evaluation.reduction import SAME_STRUCTURE, MatchSettings
 
 LAX = "is_valid_lax"
@@ -132,7 +132,7 @@ class Outcome:
 
     def __str__(self) -> str:
         lines = [f"as {self.definition.title} counts ({self.definition.source}):"]
-        lines += [f"{rate.name:>28}  {rate}" for rate in self.rates]
+        lines += [f"{rate.name:>{NAME_WIDTH}}  {rate}" for rate in self.rates]
         lines += ["departures from it:", *(f"  - {line}" for line in self.deviations)]
         return "\n".join(lines)
 

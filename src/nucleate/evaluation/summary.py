@@ -13,7 +13,7 @@ from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import RELAXED
 from nucleate.evaluation.comparison import comparison_lines
 from nucleate.evaluation.funnel import FunnelResult
-from nucleate.evaluation.intervals import Mean, Rate
+from nucleate.evaluation.intervals import NAME_WIDTH, Mean, Rate
 from nucleate.evaluation.protocols import Outcome
 from nucleate.evaluation.reduction import SAME_STRUCTURE
 from nucleate.evaluation.sample_curves import sample_curves
@@ -159,18 +159,20 @@ class Summary:
         }
 
     def __str__(self) -> str:
-        means = [f"{mean.name:>28}  {mean}" for mean in self.means if mean.group == "all"]
+        means = [f"{mean.name:>{NAME_WIDTH}}  {mean}" for mean in self.means if mean.group == "all"]
         beside = comparison_lines(self.comparison) if self.comparison else []
         return "\n".join([*self._rate_lines(), *means, *_curve_lines(self.curves), *beside, *self._last_lines()])
 
     @property
     def headline(self) -> str:
         """Rates, hull distance, what was asked to be counted, and the protocol: what fits on a screen."""
-        means = [f"{m.name:>28}  {m}" for m in self.means if m.group == "all" and m.name.startswith(HEADLINE_MEAN)]
+        means = [
+            f"{m.name:>{NAME_WIDTH}}  {m}" for m in self.means if m.group == "all" and m.name.startswith(HEADLINE_MEAN)
+        ]
         return "\n".join([*self._rate_lines(), *means, *self._last_lines()])
 
     def _rate_lines(self) -> list[str]:
-        return [f"{rate.name:>28}  {rate}" for rate in self.rates if rate.group == "all"]
+        return [f"{rate.name:>{NAME_WIDTH}}  {rate}" for rate in self.rates if rate.group == "all"]
 
     def _last_lines(self) -> list[str]:
         lines = [str(part) for part in (self.funnel, self.published) if part is not None]
@@ -217,7 +219,11 @@ def _curve_lines(curves: tuple[Rate, ...]) -> list[str]:
     found: dict[str, list[str]] = {}
     for rate in curves:
         found.setdefault(rate.name, []).append(f"{rate.total}: {rate.value:.1%}")
-    return [f"{name + ' of the first':>28}  {', '.join(points)}" for name, points in found.items() if len(points) > 1]
+    return [
+        f"{name + ' of the first':>{NAME_WIDTH}}  {', '.join(points)}"
+        for name, points in found.items()
+        if len(points) > 1
+    ]
 
 
 def _groups(candidates: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
