@@ -102,7 +102,8 @@ def picture(out: Path) -> None:
                 strengths[float(guidance)] = table
             if guidance in ("own", f"{own['guidance']:g}"):
                 walks.setdefault(",".join(map("=".join, settings.items())), {})[steps] = table
-        lines(panels[0], strengths, folder.name, f"C{k}")
+        if strengths:
+            lines(panels[0], strengths, folder.name, f"C{k}")
         for rest, tables in walks.items():
             if len(tables) > 1:
                 lines(panels[1], tables, " ".join([folder.name, rest]).strip(), f"C{k}")
