@@ -95,7 +95,7 @@ def _print_table(table: Any) -> None:
     shown = Table(title="Best candidates", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("rank", "id", "formula"):
         shown.add_column(head, no_wrap=True)
-    for head in ("E hull\neV/atom", "com-\npounds", "space\ngroup", "stable", "unique", "novel"):
+    for head in ("E hull\neV/atom", "rivals", "space\ngroup", "stable", "unique", "novel"):
         shown.add_column(head, justify="right", no_wrap=True)
     shown.add_column("status", no_wrap=True)
     for row in table.itertuples():

@@ -258,7 +258,7 @@ def _finalists(record: Mapping[str, Any]) -> str:
         for row in record["finalists"][:SHOWN]
     ]
     heads = [
-        "id", "formula", "class", "space group", "formation energy (eV/atom)", "above the hull (eV/atom)", "compounds",
+        "id", "formula", "class", "space group", "formation energy (eV/atom)", "above the hull (eV/atom)", "rivals",
         "Ms by network (T)", "Ms from moments (T)", "model",
     ]  # fmt: skip
     more = len(record["finalists"]) - len(rows)

@@ -21,7 +21,7 @@ _COLUMNS = (
     ("Atoms", "atoms in the cell", "number", "num"),
     ("<i>E</i><sub>hull</sub> <small>eV/atom</small>", "energy above the hull of competing phases", "number", "num"),
     ("<i>E</i><sub>form</sub> <small>eV/atom</small>", "formation energy", "number", "num"),
-    ("Compounds", "of the reference, made of the same elements: what competes", "number", "num"),
+    ("Rivals", "compounds of the reference that are made of the same elements", "number", "num"),
     ("Space group <small>generated</small>", "as generated", "number", ""),
     ("Space group <small>relaxed</small>", "after relaxation", "number", ""),
     ("RMSD <small>Å</small>", "root mean square displacement from generated to relaxed", "number", "num"),
@@ -105,7 +105,7 @@ def _controls(run: RunData) -> str:
     )
     return (
         '<div class="controls needs-script">'
-        '<label>Find <input type="search" id="find" placeholder="formula, element or id" size="18"></label>'
+        '<label>Find <input type="search" id="find" placeholder="formula, element, id" size="20"></label>'
         f'<label>Status <select id="status"><option value="">all</option>{statuses}</select></label>'
         '<label><i>E</i><sub>hull</sub> at most <input type="number" id="ehull" step="0.01" size="6"> eV/atom</label>'
         f'{flags}{more}<span class="count" id="count" role="status"></span>'
