@@ -93,7 +93,7 @@ def test_progress_counts_up_to_n(searcher) -> None:
         (["band_gap=1..2"], "band_gap"),
         (["chemical_system=Og-O"], "symbol"),
         (["chemical_system=Po-O"], "Po"),
-        (["space_group=230", "composition=NaCl", "n_atoms=2"], "conditions"),
+        (["space_group=230", "composition=NaCl", "n_atoms=2"], "--where"),
     ],
 )
 def test_what_cannot_be_met_is_one_clear_line(searcher, items: list[str], word: str) -> None:
