@@ -72,15 +72,9 @@ def main() -> None:
             table = measured(options, model, sampler, guidance)
             on, sun = shares(table)
             hull = 1000 * table["energy_above_hull"].where(table["status"] == "ok").median()
-            cells = [
-                model,
-                sampler,
-                guidance,
-                f"{table['core_seconds'].iloc[0]:.2f}",
-                percent_text(on.count, on.total) if on else "—",
-            ]
-            cells.append(percent_text(sun.count, sun.total))
-            print("| " + " | ".join([*cells, f"{hull:.0f}"]) + " |", flush=True)
+            rates = [percent_text(rate.count, rate.total) if rate else "—" for rate in (on, sun)]
+            cells = [model, sampler, guidance, f"{table['core_seconds'].iloc[0]:.2f}", *rates, f"{hull:.0f}"]
+            print("| " + " | ".join(cells) + " |", flush=True)
     picture(options.out)
 
 

@@ -73,3 +73,10 @@ def test_no_structures_are_an_empty_batch():
     assert len(from_pymatgen([])) == 0
     assert len(from_ase([])) == 0
     assert to_pymatgen(from_pymatgen([])) == []
+
+
+def test_elements_beyond_the_last_known_are_named() -> None:
+    from pymatgen.core import Lattice, Structure
+
+    with pytest.raises(UserError, match="found Rf; expected elements from H to Lr"):
+        from_pymatgen([Structure(Lattice.cubic(4.0), ["Rf"], [[0, 0, 0]])])

@@ -20,7 +20,7 @@ TOGETHER = 32
 
 def magnetizations(crystals: Crystals, potential: Potential) -> list[float]:
     """µ₀M in T of the ferromagnetic alignment of each crystal; NaN for one that the potential fails on."""
-    from nucleate.energies.apart import asked_together
+    from nucleate.energies.apart import FAULTS, asked_together
     from nucleate.energies.magnetism import potential_magnetization
 
     def ask(some: Crystals) -> list[float]:
@@ -28,7 +28,8 @@ def magnetizations(crystals: Crystals, potential: Potential) -> list[float]:
         return found
 
     parts = (crystals[start : start + TOGETHER] for start in range(0, len(crystals), TOGETHER))
-    return [value for some in parts for value in asked_together(some, ask, float("nan"))]
+    faults = (*FAULTS, RuntimeError)  # moments are an extra: no potential's failure ends a comparison for them
+    return [value for some in parts for value in asked_together(some, ask, float("nan"), faults)]
 
 
 def magnetization(run: Run) -> pd.DataFrame:

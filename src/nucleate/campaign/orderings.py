@@ -62,10 +62,10 @@ def orderings_to(
         try:
             answer = source.evaluate(crystal)
             moments = answer.magmoms[0]
-            if moments.isnan().any() and answer.energy.isfinite().all():
-                raise UserError("--potential", f"{potential}, which knows no moments", "one that does, such as chgnet")
             if moments.isnan().any():
-                raise UserError("structure", "no energy from the potential", "sites that stand apart")
+                if not answer.energy.isfinite().all():
+                    raise UserError("structure", "no energy from the potential", "sites that stand apart")
+                raise UserError("--potential", f"{potential}, which knows no moments", "one that does, such as chgnet")
             found = magnetic_orderings(crystal, moments, cells, SMALLEST if smallest is None else smallest)
         except UserError as error:
             if error.where == "--potential":

@@ -92,7 +92,8 @@ def _refusal(raw: RawCrystal, limit: int) -> str:
         return f"unknown element with number {unknown[0]}"
     if np.abs(raw.frac).max() > FARTHEST:
         return f"a fractional coordinate of {np.abs(raw.frac).max():.3g}"
-    lengths = np.linalg.norm(raw.lattice.clip(-1e6, 1e6), axis=1)
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(raw.lattice, axis=1)
     if lengths.min() < 0.5 or lengths.max() > 1e4:
         return f"lattice vectors of {lengths.min():.3g} to {lengths.max():.3g} Å"
     if abs(np.linalg.det(raw.lattice)) < 1e-3 * lengths.prod():

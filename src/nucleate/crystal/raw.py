@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nucleate.crystal.elements import SYMBOLS
+
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
@@ -24,7 +26,8 @@ class RawCrystal:
 
 
 def unknown_species(structure: Structure) -> str:
-    """What stands on a site of a pymatgen structure that is no element; empty where all are."""
+    """What stands on a site of a pymatgen structure that is no element from H to Lr; empty where all are."""
     from pymatgen.core import DummySpecies
 
-    return next((str(site.specie.symbol) for site in structure if isinstance(site.specie, DummySpecies)), "")
+    species = (site.specie for site in structure)
+    return next((one.symbol for one in species if isinstance(one, DummySpecies) or len(SYMBOLS) <= one.Z), "")

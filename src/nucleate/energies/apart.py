@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.energies.bond_graph import TooManyBondsError
@@ -13,20 +12,24 @@ from nucleate.errors import UserError
 FAULTS = (TooManyBondsError, CalculatorFaultError, UserError)
 """A collapsed cell, a calculator that gives no answer, an element that the potential does not know."""
 
-Answer = TypeVar("Answer")
 
-
-def asked_together(crystals: Crystals, ask: Callable[[Crystals], Sequence[Answer]], lost: Answer) -> list[Answer]:
+def asked_together(
+    crystals: Crystals,
+    ask: Callable[[Crystals], list[float]],
+    lost: float,
+    faults: tuple[type[Exception], ...] = FAULTS,
+) -> list[float]:
     """Answers of crystals asked in one call; where it fails each is asked alone, so that only those at fault are lost.
 
     Arguments:
         crystals: B crystals.
-        ask: Gives an answer for each of some crystals, or raises one of :data:`FAULTS`.
+        ask: Gives an answer for each of some crystals, or raises one of ``faults``.
         lost: The answer of a crystal at fault.
+        faults: What says that a crystal cannot be asked.
     """
     try:
-        return list(ask(crystals))
-    except FAULTS:
+        return ask(crystals)
+    except faults:
         if len(crystals) <= 1:
             return [lost] * len(crystals)
-        return [asked_together(crystals[i : i + 1], ask, lost)[0] for i in range(len(crystals))]
+        return [asked_together(crystals[i : i + 1], ask, lost, faults)[0] for i in range(len(crystals))]

@@ -62,7 +62,7 @@ def build_bond_graph(crystals: Crystals, cutoff: float, angle_cutoff: float) -> 
     Raises:
         TooManyBondsError: A crystal is far too dense.
     """
-    firsts, seconds, vectors, shorts = [], [], [], []
+    firsts, seconds, vectors = [], [], []
     offset = 0
     n_atoms = crystals.n_atoms.tolist()
     all_frac, all_lattice = (
@@ -74,22 +74,17 @@ def build_bond_graph(crystals: Crystals, cutoff: float, angle_cutoff: float) -> 
         if expected > MAX_BONDS:
             raise TooManyBondsError(f"about {expected:.0f} bonds within {cutoff} Å: the cell has collapsed")
         i, j, vector = bonds_within(cart, lattice, cutoff)
-        near = (vector**2).sum(1) < angle_cutoff**2
-        legs = np.bincount(np.concatenate([i[near], j[near]]), minlength=n)
-        if (angles := int((legs * (legs - 1)).sum())) > MAX_ANGLES:
-            raise TooManyBondsError(f"{angles} angles within {angle_cutoff} Å: the cell has collapsed")
-        shorts.append(near)
         vectors.append(vector)
         firsts.append(i + offset)
         seconds.append(j + offset)
         offset += n
     first, second = np.concatenate(firsts), np.concatenate(seconds)
     vector = np.concatenate(vectors)
-    short = np.concatenate(shorts)
+    short = (vector**2).sum(1) < angle_cutoff**2
     order = np.argsort(~short, kind="stable")
     first, second, vector = first[order], second[order], vector[order]
     n_short = int(short.sum())
-    centre, left, right, sign = _angles(first[:n_short], second[:n_short], offset)
+    centre, left, right, sign = _angles(first[:n_short], second[:n_short], n_atoms)
     mask = crystals.mask
     return BondGraph(
         numbers=crystals.numbers[mask],
@@ -105,13 +100,16 @@ def build_bond_graph(crystals: Crystals, cutoff: float, angle_cutoff: float) -> 
     )
 
 
-def _angles(first: np.ndarray, second: np.ndarray, n: int) -> tuple[np.ndarray, ...]:
-    """Ordered pairs of different bond ends at each of n atoms: apex, left bond, right bond, sign."""
+def _angles(first: np.ndarray, second: np.ndarray, n_atoms: list[int]) -> tuple[np.ndarray, ...]:
+    """Ordered pairs of different bond ends at each atom of some crystals: apex, left bond, right bond, sign."""
     bonds = len(first)
     ends = np.concatenate([first, second])
     order = np.argsort(ends, kind="stable")
     apex = ends[order]
-    count = np.bincount(ends, minlength=n)
+    count = np.bincount(ends, minlength=sum(n_atoms))
+    of_crystal = np.bincount(np.repeat(np.arange(len(n_atoms)), n_atoms), count * (count - 1))
+    if of_crystal.max(initial=0) > MAX_ANGLES:
+        raise TooManyBondsError(f"{of_crystal.max():.0f} angles in one crystal: its cell has collapsed")
     start = np.cumsum(count) - count
     repeats = count[apex]
     left = np.repeat(np.arange(2 * bonds), repeats)

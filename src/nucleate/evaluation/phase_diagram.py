@@ -78,7 +78,7 @@ def combined_hull(
     for members in groups.values():
         best = min(members, key=lambda i: rows[i][3])
         _, _, name, energy, _ = rows[best]
-        if not hull.distance(counts[best], energy).energy_above_hull <= 0:  # unknown where an elemental phase lacks
+        if not hull.distance(counts[best], energy).energy_above_hull <= 0:  # unknown where an element has no phase
             continue
         near = [i for i in members if rows[i][3] <= energy + SAME_ENERGY]
         finders = sorted({rows[i][0] for i in near}, key=lambda one: (one != REFERENCE, one))

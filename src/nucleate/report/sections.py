@@ -156,9 +156,9 @@ def failures_section(table: pd.DataFrame, per_status: int = 5) -> str:
         meaning = _STATUS_MEANING.get(status, "")
         reasons = rows["reason"].replace("", "no reason given")
         of_each = rows["id"].groupby(reasons).agg(list).sort_values(key=lambda ids: -ids.str.len(), kind="stable")
-        reasons = of_each.head(per_status)
         items = "".join(
-            f"<li>{text(reason)} <span class=faint>({text(_few(ids))})</span></li>" for reason, ids in reasons.items()
+            f"<li>{text(reason)} <span class=faint>({text(_few(ids))})</span></li>"
+            for reason, ids in of_each.head(per_status).items()
         )
         if len(of_each) > per_status:
             items += f'<li class="faint">and {len(of_each) - per_status} other reasons, in the table above</li>'
