@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nucleate.crystal.conditions import MAX_ATOMS, Conditions, reduced
+from nucleate.crystal.conditions import MAX_ATOMS, Conditions
+from nucleate.crystal.formula import reduced
 from nucleate.errors import UserError
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleate.crystal import intake
-from nucleate.crystal.intake import OVERLAP, admit, batched
+from nucleate.crystal.intake import OVERLAP, admit
 from nucleate.crystal.periodic import minimum_distances
-from nucleate.crystal.raw import MAX_SITES, RawCrystal
+from nucleate.crystal.raw import MAX_SITES, RawCrystal, batched
 
 seeds = st.integers(0, 2**32 - 1)
 

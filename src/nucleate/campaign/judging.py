@@ -12,9 +12,9 @@ from nucleate.campaign.label_screen import LEFT_OUT
 from nucleate.campaign.protocol import asked_matcher
 from nucleate.campaign.rows import Row, crystals_of, final_crystals
 from nucleate.config import ScreenSettings
-from nucleate.crystal.conditions import Conditions, reduced
+from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import SYMBOLS
-from nucleate.crystal.formula import compositions
+from nucleate.crystal.formula import compositions, reduced
 from nucleate.errors import Status
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import gcd
 
 from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
+from nucleate.crystal.formula import reduced
 from nucleate.crystal.space_group_symbols import space_group_number
 from nucleate.errors import UserError
 
@@ -105,12 +105,6 @@ class Conditions:
             return False
         needed = len(self.chemical_system or ()) if not self.allow_subsystems else 1
         return max(low, needed) <= n <= high
-
-
-def reduced(counts: Mapping[int, int]) -> dict[int, int]:
-    """Counts divided by their greatest common divisor."""
-    divisor = gcd(*counts.values())
-    return {z: n // divisor for z, n in counts.items()}
 
 
 def _split(item: str) -> tuple[str, str]:

@@ -106,3 +106,9 @@ def _joined(counts: list[tuple[int, int]]) -> str:
 
 def _rank(z: int) -> tuple[float, str]:
     return ELECTRONEGATIVITIES[z] or inf, SYMBOLS[z]
+
+
+def reduced(counts: Mapping[int, int]) -> dict[int, int]:
+    """Counts divided by their greatest common divisor."""
+    divisor = gcd(*counts.values())
+    return {z: n // divisor for z, n in counts.items()}

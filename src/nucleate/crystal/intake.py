@@ -10,7 +10,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
-from nucleate.crystal.raw import MAX_SITES, RawCrystal
+from nucleate.crystal.raw import MAX_SITES, RawCrystal, batched
 
 MAX_SLOTS = 50_000_000
 """Sites of a batch with padding (about 1.6 GB); large crystals in large batches are refused."""
@@ -61,22 +61,6 @@ def admit(entries: Sequence[RawCrystal | str]) -> Admitted:
         keep = [k for k, row in enumerate(rows) if row not in reasons]
         crystals, rows = crystals[keep], [rows[k] for k in keep]
     return Admitted(crystals, rows, dict(sorted(reasons.items())))
-
-
-def batched(raws: Sequence[RawCrystal]) -> Crystals:
-    """Pad raw crystals into one batch without a loop over sites."""
-    if not raws:
-        return Crystals.from_lists([], [], [])
-    counts = np.array([len(raw.numbers) for raw in raws])
-    real = np.arange(counts.max()) < counts[:, None]
-    numbers = np.zeros(real.shape, dtype=np.int64)
-    frac = np.zeros((*real.shape, 3))
-    numbers[real] = np.concatenate([raw.numbers for raw in raws])
-    inside = np.concatenate([raw.frac for raw in raws]) % 1.0
-    frac[real] = np.where(inside >= 1.0, 0.0, inside)  # a tiny negative value becomes 0, not 1
-    lattice = np.stack([raw.lattice for raw in raws]).astype(np.float64)
-    tensors = [torch.from_numpy(array) for array in (numbers, frac, lattice, counts.astype(np.int64))]
-    return Crystals(tensors[0], tensors[1], tensors[2], tensors[3])
 
 
 def _refusal(raw: RawCrystal, limit: int) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from nucleate.crystal.conditions import reduced
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import parse_formula
+from nucleate.crystal.formula import reduced
 from nucleate.evaluation.matching import CompositionKey, Match, StructureLibrary, composition_key
 
 _NOTHING_KNOWN = Match(None, "no known structures to compare with")

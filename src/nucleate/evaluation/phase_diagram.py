@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from nucleate.crystal.conditions import reduced
 from nucleate.crystal.elements import SYMBOLS, parse_formula
+from nucleate.crystal.formula import reduced
 from nucleate.energies.hull import Hull
 
 SAME_ENERGY = 0.002

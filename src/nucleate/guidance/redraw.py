@@ -7,9 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nucleate.crystal.conditions import reduced
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.formula import compositions
+from nucleate.crystal.formula import compositions, reduced
 
 
 def redrawn(

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nucleate.crystal.conditions import Conditions, reduced
+from nucleate.crystal.conditions import Conditions
 from nucleate.crystal.elements import SYMBOLS
+from nucleate.crystal.formula import reduced
 from nucleate.descriptors.charge_balance import is_charge_balanced
 from nucleate.search.similarity import is_known, likeness
 

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 import torch
 
-from nucleate.crystal.conditions import MAX_ATOMS, Conditions, reduced
+from nucleate.crystal.conditions import MAX_ATOMS, Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.formula import compositions
+from nucleate.crystal.formula import compositions, reduced
 from nucleate.descriptors.charge_balance import is_charge_balanced
 from nucleate.descriptors.validity import validity
 from nucleate.errors import UserError

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from nucleate.crystal.crystals import Crystals, wrap
-from nucleate.crystal.intake import batched
-from nucleate.crystal.raw import RawCrystal
+from nucleate.crystal.raw import RawCrystal, batched
 from nucleate.crystal.symmetry_search import SYMPREC, search
 
 

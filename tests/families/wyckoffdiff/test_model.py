@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions, reduced
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.formula import reduced
 from nucleate.descriptors.charge_balance import is_charge_balanced
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nucleate.crystal.conditions import Conditions, reduced
+from nucleate.crystal.conditions import Conditions
+from nucleate.crystal.formula import reduced
 from nucleate.descriptors.charge_balance import is_charge_balanced
 from nucleate.representations.wyckoff import Occupations
 from nucleate.search.generic_symmetry import is_generic
