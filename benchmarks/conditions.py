@@ -21,14 +21,13 @@ import torch
 from scipy.stats import spearmanr
 
 import nucleate
-from nucleate.campaign.predicting import Predictor, load_predictor
-from nucleate.crystal.conditions import Conditions
+from nucleate.campaign.predict import Predictor, load_predictor
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.data.dataset import Dataset, load_dataset
-from nucleate.data.labels import label
+from nucleate.data.dataset import Dataset, label, load_dataset
 from nucleate.descriptors.registry import DESCRIPTORS
-from nucleate.energies.magnetism import TESLA, potential_magnetization
-from nucleate.energies.potential import load_potential
+from nucleate.potentials.potential import load_potential
+from nucleate.thermo.magnetism import TESLA, potential_magnetization
 
 PERCENTILES = (5, 25, 50, 75, 95)
 ENERGIES = ("energy_above_hull", "formation_energy")

@@ -21,10 +21,10 @@ import torch
 from matplotlib.figure import Figure
 
 import nucleate
-from nucleate.campaign.models import find_model, read_config
-from nucleate.crystal.conditions import Conditions
-from nucleate.evaluation.intervals import Rate, percent_text
-from nucleate.evaluation.stability import is_sun
+from nucleate.conditions.request import Conditions
+from nucleate.families.registry import find_model, read_config
+from nucleate.intervals import Rate, percent_text
+from nucleate.screening.ranking import is_sun
 
 
 def measured(options: argparse.Namespace, model: str, sampler: str, guidance: str) -> pd.DataFrame:

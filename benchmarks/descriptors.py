@@ -22,10 +22,10 @@ from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from smact.screening import smact_validity
 
-from nucleate.crystal.convert import to_pymatgen
 from nucleate.crystal.crystals import Crystals
+from nucleate.descriptors.geometry import validity
 from nucleate.descriptors.registry import DESCRIPTORS
-from nucleate.descriptors.validity import validity
+from nucleate.io.interop import to_pymatgen
 
 
 def compactness(structure: Structure) -> float:
@@ -70,7 +70,7 @@ def load(path: Path | None) -> Crystals:
         from nucleate.data.reference import Reference
 
         return Reference.load("bundled").structures
-    from nucleate.crystal.files import read_structures
+    from nucleate.io.files import read_structures
 
     return read_structures(path).crystals
 

@@ -24,15 +24,14 @@ import pandas as pd
 import torch
 
 import nucleate
-from nucleate.campaign.moments import magnetization
-from nucleate.campaign.predicting import Predictor, load_predictor
+from nucleate.campaign.predict import Predictor, load_predictor
 from nucleate.data.bulk_moduli import bulk_moduli, table_of
-from nucleate.data.dataset import Dataset, load_dataset
-from nucleate.data.labels import label
-from nucleate.energies.potential import load_potential
-from nucleate.evaluation.intervals import percent_text
-from nucleate.evaluation.stability import is_sun
-from nucleate.evaluation.table_crystals import table_crystals
+from nucleate.data.dataset import Dataset, label, load_dataset
+from nucleate.intervals import percent_text
+from nucleate.potentials.potential import load_potential
+from nucleate.runs.candidates import table_crystals
+from nucleate.screening.ranking import is_sun
+from nucleate.screening.reevaluation import magnetization
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ import time
 
 import torch
 
-from nucleate.campaign.models import load_generator
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import reduced_formulas
 from nucleate.data.dataset import load_dataset
-from nucleate.descriptors.validity import validity
-from nucleate.evaluation.intervals import percent_text
+from nucleate.descriptors.geometry import validity
 from nucleate.families.diffcrysgen import DiffCrysGen, build
 from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig
+from nucleate.families.registry import load_generator
+from nucleate.intervals import percent_text
 from nucleate.representations.ircr import IRCR
 from nucleate.symmetry.space_group import space_groups
 

@@ -20,8 +20,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from nucleate.networks.gemnet import GemNet, GemNetConfig, _row_cosines
-from nucleate.networks.gemnet_basis import zonal_harmonics
-from nucleate.networks.gemnet_blocks import EdgeScore
+from nucleate.networks.gemnet_blocks import EdgeScore, zonal_harmonics
 from nucleate.networks.gemnet_graph import Graph, periodic_graph
 from nucleate.networks.gemnet_layers import Residuals
 

@@ -24,7 +24,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.data.dataset import load_dataset
 from nucleate.data.reference import Reference
-from nucleate.descriptors.local_environment_diversity import local_environment_diversity
+from nucleate.descriptors.local_environments import local_environment_diversity
 
 LISTED = [symbol for symbol in SYMBOLS[1:87] if symbol != "Te"]
 FINGERPRINT = OPSiteFingerprint()

@@ -18,18 +18,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nucleate.campaign.training import train_family
-from nucleate.crystal.conditions import Conditions
+from nucleate.campaign.train import train_family
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.data.dataset import Dataset, load_dataset
-from nucleate.data.labels import known_labels
+from nucleate.data.dataset import Dataset, known_labels, load_dataset
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
 from nucleate.families.maggen import load
-from nucleate.families.maggen.latent_graph import summary
+from nucleate.families.maggen.latent_space import summary
 from nucleate.families.maggen.model import MagGen
-from nucleate.families.maggen.reconstruction import property_fits, reconstruction
-from nucleate.families.maggen.study import back_in_the_graph, generated, principal_components
+from nucleate.families.maggen.study import (
+    back_in_the_graph,
+    generated,
+    principal_components,
+    property_fits,
+    reconstruction,
+)
 from nucleate.symmetry.standard_cells import niggli_reduced
 
 PAPER = {

@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nucleate.data.dataset import load_dataset
-from nucleate.data.labels import label
-from nucleate.energies.magnetism import SMALLEST, saturation_magnetization
-from nucleate.energies.potential import load_potential
+from nucleate.data.dataset import label, load_dataset
+from nucleate.potentials.potential import load_potential
 from nucleate.symmetry.standard_cells import niggli_reduced
+from nucleate.thermo.magnetism import SMALLEST, saturation_magnetization
 
 
 def line(name: str, found: torch.Tensor, labels: torch.Tensor) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import nucleate
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions, reduced_formula
 from nucleate.data.dataset import load_dataset

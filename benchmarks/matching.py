@@ -26,16 +26,15 @@ import numpy as np
 import torch
 from pymatgen.core.structure_matcher import StructureMatcher
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
 from nucleate.data.reference import Reference
-from nucleate.evaluation import cell_fits
-from nucleate.evaluation.cell_fits import CellGroup, fits, plain_fit, site_key
-from nucleate.evaluation.matching import StructureLibrary, composition_key
-from nucleate.evaluation.novelty import novelty
-from nucleate.evaluation.reduction import MATCHERS, MatchSettings, ReducedCell, reduced_cells, structure
-from nucleate.evaluation.uniqueness import uniqueness
+from nucleate.matching import cell_fits
+from nucleate.matching.cell_fits import CellGroup, fits, plain_fit, site_key
+from nucleate.matching.library import StructureLibrary, composition_key
+from nucleate.matching.novelty import novelty, uniqueness
+from nucleate.matching.reduced_cells import MATCHERS, MatchSettings, ReducedCell, reduced_cells, structure
 from nucleate.search.random_search import RandomSearch
 
 NOISE = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)

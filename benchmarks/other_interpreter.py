@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.energies.potential import Potential, load_potential
+from nucleate.potentials.potential import Potential, load_potential
 
 REPEATS = 60
 

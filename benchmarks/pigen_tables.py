@@ -23,17 +23,17 @@ import pandas as pd
 import torch
 
 import nucleate
-from nucleate.campaign.protocol import screen_settings
 from nucleate.campaign.screen import screen
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.periodic import minimum_distances
 from nucleate.data.dataset import load_dataset
 from nucleate.descriptors.registry import DESCRIPTORS
-from nucleate.evaluation.filters import PASSES
-from nucleate.evaluation.funnels import pigen
-from nucleate.evaluation.intervals import Rate, percent_text
-from nucleate.evaluation.prototypes import unmatched_curve
-from nucleate.evaluation.table_crystals import table_crystals
+from nucleate.intervals import Rate, percent_text
+from nucleate.matching.prototypes import unmatched_curve
+from nucleate.runs.candidates import table_crystals
+from nucleate.screening.filters import PASSES
+from nucleate.screening.funnels import pigen
+from nucleate.screening.protocols import screen_settings
 
 FUNNEL = pigen()
 AS_GENERATED = ("spp", "new_formula", "compactness", "m_led")

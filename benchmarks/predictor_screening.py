@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nucleate.campaign.moments import magnetizations
-from nucleate.campaign.predicting import load_predictor
+from nucleate.campaign.predict import load_predictor
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.bulk_moduli import table_of
 from nucleate.data.dataset import load_dataset
-from nucleate.energies.magnetism import TESLA
-from nucleate.energies.potential import load_potential
+from nucleate.potentials.potential import load_potential
+from nucleate.screening.reevaluation import magnetizations
+from nucleate.thermo.magnetism import TESLA
 
 PREDICTED = {"bulk_modulus": "bulk_modulus", "magnetic_density": "saturation_magnetization"}
 """What the predictor of a property answers; its order is that of the property."""

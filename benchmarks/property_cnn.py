@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nucleate.campaign.training import train_family
-from nucleate.data.dataset import Dataset, load_dataset
-from nucleate.data.labels import label
+from nucleate.campaign.train import train_family
+from nucleate.data.dataset import Dataset, label, load_dataset
 from nucleate.predictors.property_cnn import PropertyCNN, load
 from nucleate.symmetry.standard_cells import niggli_reduced
 

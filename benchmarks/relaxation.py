@@ -21,10 +21,10 @@ import numpy as np
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import parse_formula
-from nucleate.energies.chgnet import CHGNetPotential
-from nucleate.energies.pool import Lost, map_unordered
-from nucleate.energies.relaxation import RELAX_V1, relax
 from nucleate.errors import Status
+from nucleate.execution.processes import Lost, map_unordered
+from nucleate.potentials.chgnet import CHGNetPotential
+from nucleate.relaxation.relaxation import RELAX_V1, relax
 
 MOVE, STRAIN = 0.3, 0.08
 FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
@@ -58,7 +58,7 @@ def rough_crystals(count: int, seed: int) -> list[Structure]:
 
 def read_crystals(path: str, count: int) -> list[Structure]:
     """The first crystals of a file that Nucleate reads."""
-    from nucleate.crystal.files import read_structures
+    from nucleate.io.files import read_structures
 
     crystals: Crystals = read_structures(path).crystals[:count]
     return [tuple(part.numpy() for part in crystals.sites(i)) for i in range(len(crystals))]  # type: ignore[misc]

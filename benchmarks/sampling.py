@@ -11,8 +11,8 @@ import time
 
 import torch
 
-from nucleate.campaign.models import load_generator, shipped_models
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
+from nucleate.families.registry import load_generator, shipped_models
 
 SIZES = ("4", "10", "20")
 

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nucleate.campaign.run_store import Run
-from nucleate.crystal.convert import to_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions
 from nucleate.data.reference import Reference
-from nucleate.energies.hull import Hull
-from nucleate.evaluation.stability import is_sun
-from nucleate.evaluation.table_crystals import table_crystals
+from nucleate.io.interop import to_pymatgen
+from nucleate.runs.candidates import table_crystals
+from nucleate.runs.run import Run
+from nucleate.screening.ranking import is_sun
+from nucleate.thermo.hull import Hull
 
 
 def energies(crystals: Crystals, weights: str) -> np.ndarray:

@@ -23,14 +23,14 @@ import numpy as np
 import torch
 
 import nucleate
-from nucleate.campaign.drawing import drawn_below, heights_above
-from nucleate.config import ScreenSettings
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
-from nucleate.energies.relaxation import RELAX_V1, relax_many
 from nucleate.errors import Status, UserError
-from nucleate.evaluation.matching import StructureLibrary
+from nucleate.matching.library import StructureLibrary
+from nucleate.relaxation.relaxation import RELAX_V1, relax_many
+from nucleate.screening.prefilter import drawn_below, heights_above
+from nucleate.settings import ScreenSettings
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system, space_groups
 
 COMMON = (2, 12, 14, 15, 62, 63, 71, 123, 129, 139, 140, 148, 164, 166, 187, 189, 194, 216, 221, 225)

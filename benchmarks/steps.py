@@ -18,10 +18,10 @@ import pandas as pd
 import torch
 
 import nucleate
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.descriptors.spp import shipped_table
-from nucleate.evaluation.intervals import percent_text, wilson
-from nucleate.evaluation.stability import is_sun
+from nucleate.intervals import percent_text, wilson
+from nucleate.screening.ranking import is_sun
 
 BINS = ((1, 4), (5, 8), (9, 12), (13, 16), (17, 20))
 KINDS = {

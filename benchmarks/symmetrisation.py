@@ -19,11 +19,11 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from torch import Tensor
 
 import nucleate
-from nucleate.crystal.convert import to_pymatgen
 from nucleate.crystal.crystals import Crystals
-from nucleate.descriptors.validity import validity
-from nucleate.evaluation.intervals import percent_text
+from nucleate.descriptors.geometry import validity
 from nucleate.families.maggen import MagGen
+from nucleate.intervals import percent_text
+from nucleate.io.interop import to_pymatgen
 from nucleate.symmetry.space_group import space_groups, symmetrized
 
 NO_HIGHER = 1e-3

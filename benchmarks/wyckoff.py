@@ -153,7 +153,7 @@ def main() -> None:
 
 def walk(name: str, crystals: int) -> None:
     """Processor seconds of protostructures by a model's own sampler."""
-    from nucleate.campaign.models import load_generator
+    from nucleate.families.registry import load_generator
     from nucleate.families.wyckoffdiff import WyckoffDiff, load
 
     folder = Path(name)

@@ -22,14 +22,14 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from space_groups import COMMON
 
 import nucleate
-from nucleate.campaign.run_store import Run
-from nucleate.crystal.conditions import Conditions
-from nucleate.crystal.convert import to_pymatgen
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import SYMBOLS, parse_formula
 from nucleate.data.literature import load_literature
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
-from nucleate.evaluation.table_crystals import table_crystals
+from nucleate.io.interop import to_pymatgen
+from nucleate.runs.candidates import table_crystals
+from nucleate.runs.run import Run
 from nucleate.search.protostructure_filling import FillSettings, fill
 from nucleate.symmetry.protostructure import Protostructure
 

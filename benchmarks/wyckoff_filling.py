@@ -24,16 +24,15 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from nucleate.crystal.convert import to_pymatgen
 from nucleate.crystal.crystals import Crystals
+from nucleate.descriptors.geometry import validity
 from nucleate.descriptors.spp import proxy_potential, shipped_table
-from nucleate.descriptors.validity import validity
-from nucleate.energies.potential import load_potential
-from nucleate.energies.relaxation import RELAX_V1, relax
+from nucleate.io.interop import to_pymatgen
+from nucleate.potentials.potential import load_potential
+from nucleate.relaxation.relaxation import RELAX_V1, relax
+from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.protostructure_filling import Candidates, FillSettings, candidates
-from nucleate.search.streams import crystal_stream
-from nucleate.symmetry.protostructure import Protostructure
-from nucleate.symmetry.prototype import protostructures
+from nucleate.symmetry.protostructure import Protostructure, protostructures
 from nucleate.symmetry.space_group import space_groups, symmetrized
 
 KNOWN = (
@@ -55,7 +54,7 @@ def known_crystals() -> Iterator[tuple[str, Crystals]]:
         yield f"{formula} {prototype}", crystals[int(row)]
     from pymatgen.core import Lattice, Structure
 
-    from nucleate.crystal.convert import from_pymatgen
+    from nucleate.io.interop import from_pymatgen
 
     for a, b, c, edge, x in DOUBLE_PEROVSKITES:
         sites = [[0.25, 0.25, 0.25], [0.5, 0.5, 0.5], [0, 0, 0], [x, 0, 0]]

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from nucleate.crystal.writing import write_whole
 from nucleate.data.bulk_moduli import PART, table_of
 from nucleate.data.dataset import load_dataset
 from nucleate.data.literature import load_literature
-from nucleate.energies.chgnet import CHGNetPotential
+from nucleate.io.writing import write_whole
+from nucleate.potentials.chgnet import CHGNetPotential
 
 KITTEL = "C. Kittel, Introduction to Solid State Physics, 8th ed., Wiley (2005), chapter 3, table 3"
 COHEN = "P. K. Lam, M. L. Cohen, G. Martinez, Phys. Rev. B 35, 9190 (1987), table I, measured values quoted there"

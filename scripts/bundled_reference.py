@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.data.bundling import NEAR_HULL, build_bundled
 from nucleate.data.dataset import load_dataset
 from nucleate.data.literature import load_literature
 from nucleate.data.prototypes import sweep
 from nucleate.data.reference import bundled_folder
+from nucleate.data.reference_tables import NEAR_HULL, build_bundled
 from nucleate.data.survey import survey
 
 MP = "Materials Project (CC BY 4.0), relaxed with CHGNet"

@@ -1,4 +1,4 @@
-"""Fit one volume per element to the cells of a structure table, and print the tuple of `search/atomic_volumes.py`.
+"""Fit one volume per element to the cells of a structure table, and print the tuple of `descriptors/element_tables.py`.
 
 Usage: python scripts/fit_atomic_volumes.py TABLE   (CSV with a `cif` column, such as a Materials Project sample)
 """

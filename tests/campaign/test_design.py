@@ -10,18 +10,20 @@ import time
 import pandas as pd
 import pytest
 
-from nucleate.campaign.columns import CANDIDATE_COLUMNS
 from nucleate.campaign.design import chunk_plan, design
-from nucleate.campaign.run_store import Run
-from nucleate.config import DesignSettings, ScreenSettings
-from nucleate.crystal.files import read_structures
 from nucleate.errors import RequestWarning, UserError
+from nucleate.io.files import read_structures
+from nucleate.runs.columns import CANDIDATE_COLUMNS
+from nucleate.runs.run import Run
+from nucleate.settings import DesignSettings, ScreenSettings
+
+EMT = "ase.calculators.emt:EMT"
 
 CHILD = """
 import sys
 from pathlib import Path
 from nucleate.campaign.design import design
-from nucleate.config import DesignSettings
+from nucleate.settings import DesignSettings
 design(DesignSettings.model_validate_json(sys.argv[1]), Path(sys.argv[2]), resume=True, workers=2)
 """
 
@@ -35,7 +37,6 @@ def _bytes(folder):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, metals):
-    from .conftest import EMT
 
     settings = DesignSettings(
         model="random",
@@ -172,8 +173,8 @@ def test_an_unknown_reference_or_potential_is_one_clear_line(request_for, tmp_pa
 
 
 def test_a_miss_counts_as_a_miss():
-    from nucleate.campaign.judging import meets
-    from nucleate.crystal.conditions import Conditions
+    from nucleate.conditions.request import Conditions
+    from nucleate.screening.evaluator import meets
 
     row = {
         "numbers": [3, 3, 8],
@@ -199,7 +200,7 @@ def test_a_miss_counts_as_a_miss():
 
 def test_every_family_names_works_to_cite():
     from nucleate.campaign.design import FAMILY_CITATIONS
-    from nucleate.campaign.training import FAMILIES
+    from nucleate.campaign.train import FAMILIES
     from nucleate.citations import citations
 
     assert set(FAMILY_CITATIONS) == {package for package, _ in FAMILIES.values()}

@@ -11,8 +11,8 @@ import torch
 import nucleate
 from nucleate.cli.main import run
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.files import read_structures, write_structures
 from nucleate.errors import UserError
+from nucleate.io.files import read_structures, write_structures
 
 
 def iron_and_aluminium() -> Crystals:

@@ -4,13 +4,12 @@ import pandas as pd
 import pytest
 import torch
 
-from nucleate.campaign.evaluate import evaluate
-from nucleate.campaign.screen import screen
-from nucleate.config import ScreenSettings
+from nucleate.campaign.screen import evaluate, screen
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.files import write_structures
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
+from nucleate.io.files import write_structures
+from nucleate.settings import ScreenSettings
 
 FCC = [[0.0, 1.8, 1.8], [1.8, 0.0, 1.8], [1.8, 1.8, 0.0]]
 CUBE = [[3.8, 0.0, 0.0], [0.0, 3.8, 0.0], [0.0, 0.0, 3.8]]

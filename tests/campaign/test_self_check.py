@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from nucleate.campaign.self_check import Check, on_hull, self_check, shuffled
-from nucleate.config import ScreenSettings
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
-from nucleate.evaluation.intervals import Rate
+from nucleate.intervals import Rate
+from nucleate.settings import ScreenSettings
 
 CUBE = torch.eye(3) * 3.0
 TWO = [[0.0] * 3, [0.5] * 3]

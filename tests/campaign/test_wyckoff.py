@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from nucleate.campaign.wyckoff import COLUMNS, realise, write_realised
-from nucleate.crystal.files import read_structures
 from nucleate.errors import UserError
+from nucleate.io.files import read_structures
 from nucleate.search.protostructure_filling import FillSettings
 
 LABEL = "AB_tP2_123_a_d:Ag-Cu"

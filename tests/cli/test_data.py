@@ -7,9 +7,9 @@ import pytest
 
 from nucleate.cli.main import run
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.files import write_structures
-from nucleate.descriptors.potential_table import PotentialTable
+from nucleate.descriptors.proxy_potentials import PotentialTable
 from nucleate.descriptors.spp import proxy_potential
+from nucleate.io.files import write_structures
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from nucleate.campaign.training import train_family
+from nucleate.campaign.train import train_family
 from nucleate.cli.main import run
-from nucleate.crystal.convert import to_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
+from nucleate.io.interop import to_pymatgen
 
 TINY = {"hidden": "8", "layers": "1", "frequencies": "2", "time_features": "4", "distance_basis": "2",
         "epochs": "1", "sampler.steps": "2", "sampler.draws": "1", "batch": "2,4"}  # fmt: skip

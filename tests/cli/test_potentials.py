@@ -7,7 +7,7 @@ import pytest
 
 from nucleate.cli.main import run
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.files import write_structures
+from nucleate.io.files import write_structures
 
 FCC = [[0.0, 1.8, 1.8], [1.8, 0.0, 1.8], [1.8, 1.8, 0.0]]
 

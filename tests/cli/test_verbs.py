@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from nucleate.cli.main import run
-from nucleate.crystal.files import read_structures
 from nucleate.data.reference import Reference
+from nucleate.io.files import read_structures
 
 EMT = "ase.calculators.emt:EMT"
 SYSTEM = ["--where", "chemical_system=Cu-Au", "--where", "n_atoms=2..4"]

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.files import write_structures
 from nucleate.data.bulk_moduli import bulk_moduli, shipped_bulk_moduli, table_of
 from nucleate.data.dataset import Dataset, load_dataset
 from nucleate.data.literature import load_literature
-from nucleate.energies.potential import Evaluation
+from nucleate.io.files import write_structures
+from nucleate.potentials.potential import Evaluation
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
 from nucleate.data import cache
-from nucleate.data.dataset import Dataset, load_dataset
+from nucleate.data.dataset import Dataset, hold_out_system, load_dataset, split
 from nucleate.data.inspect import rendered, summarise
-from nucleate.data.splits import hold_out_system, split
 from nucleate.errors import UserError
 
 PAIRS = [("Na", "Cl"), ("Li", "F"), ("Mg", "O"), ("Li", "O"), ("Ti", "O"), ("K", "Br")]

@@ -9,8 +9,16 @@ import pytest
 import torch
 
 from nucleate.crystal.elements import SYMBOLS, parse_formula
-from nucleate.data.first_cells import touching_scale
 from nucleate.data.literature import load_literature
+from nucleate.data.prototype_templates import (
+    evaluate_coordinate,
+    full_cell,
+    lattice_vectors,
+    load_templates,
+    operations,
+    orbit,
+    touching_scale,
+)
 from nucleate.data.prototypes import (
     IONIC_BINARIES,
     IONIC_TERNARIES,
@@ -22,7 +30,6 @@ from nucleate.data.prototypes import (
     plan,
     sweep,
 )
-from nucleate.data.templates import evaluate_coordinate, full_cell, lattice_vectors, load_templates, operations, orbit
 from nucleate.errors import UserError
 
 

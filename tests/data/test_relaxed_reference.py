@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from nucleate.campaign.screen import screen
-from nucleate.config import ScreenSettings
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.files import write_structures
 from nucleate.data.reference import Reference
 from nucleate.data.relaxed_reference import build_relaxed
 from nucleate.errors import UserError
+from nucleate.io.files import write_structures
+from nucleate.settings import ScreenSettings
 
 FCC = [[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]]
 ALLOYS = Crystals.from_lists(

@@ -9,8 +9,8 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
-from nucleate.descriptors.element_pairs import pair_rows
-from nucleate.descriptors.potential_table import CUTOFF, IMAGES
+from nucleate.descriptors.element_tables import pair_rows
+from nucleate.descriptors.proxy_potentials import CUTOFF, IMAGES
 from nucleate.descriptors.spp import proxy_potential, shipped_table
 from nucleate.errors import UserError
 

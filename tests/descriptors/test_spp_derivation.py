@@ -10,8 +10,8 @@ import torch
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import COVALENT_RADII
 from nucleate.descriptors import spp
-from nucleate.descriptors.element_pairs import N_PAIRS, pair_rows
-from nucleate.descriptors.potential_table import FIRST_NODE, N_SCALED, SCALED_STEP, STEP, nodes
+from nucleate.descriptors.element_tables import N_PAIRS, pair_rows
+from nucleate.descriptors.proxy_potentials import FIRST_NODE, N_SCALED, SCALED_STEP, STEP, nodes
 from nucleate.descriptors.spp import proxy_potential
 from nucleate.descriptors.spp_derivation import (
     BIN,

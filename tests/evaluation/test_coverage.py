@@ -5,7 +5,6 @@ import pytest
 import torch
 from pymatgen.core import Element
 
-from nucleate.crystal.convert import from_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.evaluation.coverage import (
     Fingerprints,
@@ -13,6 +12,7 @@ from nucleate.evaluation.coverage import (
     composition_fingerprints,
     coverage,
 )
+from nucleate.io.interop import from_pymatgen
 
 
 def random_fingerprints(n: int, seed: int, shift: float = 0.0) -> Fingerprints:

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from nucleate.crystal.convert import from_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
 from nucleate.evaluation.match_rate import CSP_MATCH, match_rate
+from nucleate.io.interop import from_pymatgen
 
 
 def test_a_structure_is_its_own_prediction(prototypes, disguised) -> None:

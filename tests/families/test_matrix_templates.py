@@ -5,8 +5,8 @@ import torch
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
-from nucleate.crystal.convert import from_pymatgen, to_pymatgen
 from nucleate.families.matrix_templates import MatrixTemplates, in_template_order, templates_by_column
+from nucleate.io.interop import from_pymatgen, to_pymatgen
 from nucleate.representations.ircr import IRCR
 from nucleate.symmetry.space_group import space_groups
 from nucleate.symmetry.standard_cells import primitive_cells

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from nucleate.conditions.kinds import Categorical, MultiHot, Scalar
+from nucleate.conditions.labels import Labels
 from nucleate.guidance.adapters import Adapters
-from nucleate.guidance.conditions import Categorical, MultiHot, Scalar
-from nucleate.guidance.labels import Labels
 from nucleate.networks.cspnet import CSPNet, CSPNetConfig
 from nucleate.networks.gemnet import GemNet, GemNetConfig
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from nucleate.conditions.labels import Labels
 from nucleate.diffusion.joint import Answer, State
 from nucleate.guidance.classifier_free import Guided
-from nucleate.guidance.labels import Labels
 
 SIZE = 4
 STATE = State(

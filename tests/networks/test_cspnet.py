@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from nucleate.networks.cspnet import CSPNet, CSPNetConfig
-from nucleate.networks.pairs import image_basis
+from nucleate.networks.features import image_basis
 
 SMALL = {"hidden": 16, "layers": 2, "frequencies": 5, "time_features": 8, "species_inputs": 7, "species_outputs": 6}
 KINDS = {

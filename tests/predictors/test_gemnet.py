@@ -8,8 +8,7 @@ import torch
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
-from nucleate.predictors.gemnet import build
-from nucleate.predictors.gemnet.model import _batches
+from nucleate.predictors.gemnet import _batches, build
 
 TINY = {"hidden": 8, "edge": 8, "blocks": 1, "cutoff": 4.0, "neighbours": 12, "readout": 8}
 

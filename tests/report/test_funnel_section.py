@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nucleate.evaluation.filters import Filter
-from nucleate.evaluation.funnels import find_funnel
 from nucleate.report import build_report
 from nucleate.report.funnel_section import condition, declared_funnel, filters_section
 from nucleate.report.run_data import read_run
+from nucleate.screening.filters import Filter
+from nucleate.screening.funnels import find_funnel
 
 FUNNEL = {
     "name": "mine <b>",

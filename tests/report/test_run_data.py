@@ -5,12 +5,12 @@ import json
 import pandas as pd
 import pytest
 
-from nucleate.campaign.columns import CANDIDATE_COLUMNS, candidate_schema
-from nucleate.campaign.run_store import Run, write_shard
 from nucleate.errors import UserError
-from nucleate.evaluation.ranking import ranked
 from nucleate.report import run_data
 from nucleate.report.run_data import read_run
+from nucleate.runs.columns import CANDIDATE_COLUMNS, candidate_schema
+from nucleate.runs.run import Run, write_shard
+from nucleate.screening.ranking import ranked
 
 
 def test_reads_what_the_campaign_writes(make_run, rows):

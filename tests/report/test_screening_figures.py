@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from nucleate.evaluation.funnels import find_funnel
 from nucleate.report import build_report
 from nucleate.report.run_data import read_run
 from nucleate.report.screening_figures import beside_reference, screening_figures
+from nucleate.screening.funnels import find_funnel
 
 M_LED = "local_environment_diversity"
 TITLES = {

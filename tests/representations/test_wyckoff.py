@@ -4,9 +4,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nucleate.crystal.space_group_symbols import N_GROUPS
 from nucleate.representations.wyckoff import Occupations, Orbits, wyckoff_tables
 from nucleate.symmetry.protostructure import Protostructure
+from nucleate.symmetry.space_group import N_GROUPS
 from nucleate.symmetry.wyckoff import equivalent_settings, wyckoff_positions
 
 LABELS = [

@@ -3,8 +3,8 @@
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from nucleate.crystal.convert import from_pymatgen
 from nucleate.crystal.crystals import Crystals
+from nucleate.io.interop import from_pymatgen
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import NOBLE_GASES
-from nucleate.descriptors.charge_balance import is_charge_balanced
+from nucleate.descriptors.composition import is_charge_balanced
+from nucleate.descriptors.element_tables import ATOMIC_VOLUMES, cell_volume
 from nucleate.errors import UserError
-from nucleate.search.atomic_volumes import ATOMIC_VOLUMES, cell_volume
 from nucleate.search.compositions import DEFAULT_ELEMENTS, ELEMENT_SHARES, SIZE_SHARES, draw_composition, sizes
 
 

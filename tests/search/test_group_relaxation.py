@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from nucleate.energies.potential import load_potential
-from nucleate.search.cell_shapes import drawn
+from nucleate.potentials.potential import load_potential
+from nucleate.search.cell_priors import drawn
 from nucleate.search.group_relaxation import relaxed_in_group
-from nucleate.search.layout import layout
 from nucleate.search.protostructure_filling import FillSettings, fill
 from nucleate.symmetry.protostructure import Protostructure
+from nucleate.symmetry.wyckoff_parametrization import layout
 
 RUTILE = "A2B_tP6_136_f_a:Cu-Ag".replace("Cu-Ag", "Ag-Cu")
 

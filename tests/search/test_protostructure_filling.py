@@ -6,8 +6,7 @@ import torch
 
 from nucleate.errors import UserError
 from nucleate.search.protostructure_filling import FillSettings, fill
-from nucleate.symmetry.protostructure import Protostructure
-from nucleate.symmetry.prototype import protostructures
+from nucleate.symmetry.protostructure import Protostructure, protostructures
 
 LABELS = (
     "A2BC4_cF56_227_c_b_e:Al-Mg-O",

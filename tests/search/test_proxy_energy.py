@@ -5,14 +5,12 @@ import pytest
 import torch
 
 from nucleate.crystal.periodic import neighbors
-from nucleate.descriptors.element_pairs import pair_rows
+from nucleate.descriptors.element_tables import cell_volume, pair_rows
 from nucleate.descriptors.spp import shipped_table
-from nucleate.search.atomic_volumes import cell_volume
-from nucleate.search.cell_shapes import drawn
-from nucleate.search.layout import layout
+from nucleate.search.cell_priors import drawn, separations
 from nucleate.search.proxy_energy import CONTACT_STIFFNESS, FADE, REACH, VOLUME_SPREAD, ProxyEnergy
-from nucleate.search.separations import separations
 from nucleate.symmetry.protostructure import Protostructure
+from nucleate.symmetry.wyckoff_parametrization import layout
 
 LABELS = ("A2BC4_cF56_227_c_b_e:Al-Mg-O", "A2B_mP12_14_2e_e:O-Zr", "AB_hP4_186_b_b:S-Zn", "A_hR9_166_ac:Te")
 
@@ -62,7 +60,7 @@ def test_energy_is_the_mean_over_all_sites(label: str) -> None:
 
 
 def test_closest_is_the_smallest_contact() -> None:
-    from nucleate.descriptors.validity import validity
+    from nucleate.descriptors.geometry import validity
 
     energy, free, strain = _drawn(LABELS[0], 8)
     closest = energy.closest(free, strain, energy.pairs(free, strain))

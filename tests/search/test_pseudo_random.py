@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.formula import compositions
 from nucleate.crystal.periodic import minimum_distances
+from nucleate.descriptors.geometry import validity
 from nucleate.descriptors.spp import proxy_potential, shipped_table
-from nucleate.descriptors.validity import validity
 from nucleate.errors import UserError
 from nucleate.search.pseudo_random import SEPARATION, VOLUME_PER_ATOM, PseudoRandom
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions, reduced_formulas
-from nucleate.descriptors.charge_balance import is_charge_balanced
+from nucleate.descriptors.composition import is_charge_balanced
+from nucleate.descriptors.element_tables import cell_volume
 from nucleate.errors import UserError
-from nucleate.search.atomic_volumes import cell_volume
 from nucleate.search.substitution import Substitution
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from pymatgen.core import Lattice, Structure
 
-from nucleate.crystal.convert import from_pymatgen
 from nucleate.crystal.crystals import Crystals, wrap
+from nucleate.io.interop import from_pymatgen
 
 # Space group (first choice of origin), cell, species and coordinates of one site per orbit.
 KNOWN = {
@@ -84,6 +84,6 @@ def shaken():
 
 @pytest.fixture(scope="session")
 def real_crystals(shared_data) -> Crystals:
-    from nucleate.crystal.files import read_structures
+    from nucleate.io.files import read_structures
 
     return read_structures(shared_data / "mp" / "val.csv.gz").crystals

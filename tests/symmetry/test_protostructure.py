@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleate.crystal.elements import SYMBOLS
-from nucleate.crystal.space_group_symbols import N_GROUPS
 from nucleate.errors import UserError
-from nucleate.symmetry.protostructure import Protostructure
-from nucleate.symmetry.prototype import protostructure_labels, protostructures
+from nucleate.symmetry.protostructure import Protostructure, protostructure_labels, protostructures
+from nucleate.symmetry.space_group import N_GROUPS
 from nucleate.symmetry.wyckoff import centring, wyckoff_positions
 
 SPINEL = "A2BC4_cF56_227_c_b_e:Al-Mg-O"
@@ -113,7 +112,7 @@ def test_protostructures_of_crystals_are_those_of_their_labels(known):
 def test_labels_of_real_crystals_are_those_of_pymatgen_in_every_setting(real_crystals):
     from pymatgen.analysis.prototypes import get_protostructure_label
 
-    from nucleate.crystal.convert import to_pymatgen
+    from nucleate.io.interop import to_pymatgen
 
     crystals = real_crystals[:100]
     with warnings.catch_warnings():

@@ -2,7 +2,7 @@
 
 import torch
 
-from nucleate.crystal.orbits import SiteOrbits
+from nucleate.symmetry.orbits import SiteOrbits
 from nucleate.symmetry.site_features import CLASSES, WIDTH, site_features
 
 

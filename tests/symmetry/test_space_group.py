@@ -43,7 +43,7 @@ def test_batch_is_single(known):
 def test_supercells_have_the_group_of_the_crystal():
     from pymatgen.core import Lattice, Structure
 
-    from nucleate.crystal.convert import from_pymatgen
+    from nucleate.io.interop import from_pymatgen
 
     salt = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
     crystals = from_pymatgen([salt * (2, 1, 1), salt.get_primitive_structure()])

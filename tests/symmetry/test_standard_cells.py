@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.structure_matcher import StructureMatcher
 
-from nucleate.crystal.convert import to_pymatgen
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.lattice import matrix_to_parameters
+from nucleate.io.interop import to_pymatgen
 from nucleate.symmetry.space_group import space_groups
 from nucleate.symmetry.standard_cells import niggli_reduced, primitive_cells
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from nucleate.errors import UserError
-from nucleate.symmetry.site_maps import site_map
 from nucleate.symmetry.wyckoff import (
     LETTERS,
     MOST_POSITIONS,
@@ -18,6 +17,7 @@ from nucleate.symmetry.wyckoff import (
     lattice_symbol,
     wyckoff_positions,
 )
+from nucleate.symmetry.wyckoff_parametrization import site_map
 
 GROUPS = range(1, N_GROUPS + 1)
 

@@ -6,7 +6,7 @@ import json
 import torch
 from safetensors.torch import load_file
 
-from nucleate.campaign.models import check_weights
+from nucleate.families.registry import check_weights
 from nucleate.training.export import ModelFacts, halved, write_model
 
 WEIGHTS = {"a.weight": torch.randn(4, 3), "a.bias": torch.randn(4), "count": torch.tensor([3])}

@@ -9,24 +9,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nucleate.campaign.columns import input_schema
-from nucleate.campaign.drawing import MOST_DRAWS, Drawn, drawn_below, heights_above
-from nucleate.campaign.finishing import hand_over
-from nucleate.campaign.models import WEIGHTS, check_weights, find_model, load_generator
-from nucleate.campaign.progress import Progress, counted, silent
-from nucleate.campaign.protocol import asked_matcher
-from nucleate.campaign.provenance import versions
-from nucleate.campaign.rows import crystals_of, read_rows, structure_rows
-from nucleate.campaign.run_store import Run, locked, write_shard
-from nucleate.campaign.screening import add_timing, processor_seconds, screen_run, screening_record
-from nucleate.config import DesignSettings, resolve_device
-from nucleate.crystal.conditions import Conditions
+from nucleate.campaign.export import hand_over
+from nucleate.conditions.request import Conditions
 from nucleate.errors import RequestWarning, UserError
-from nucleate.evaluation.matching import StructureLibrary
+from nucleate.execution.progress import Progress, counted, silent
+from nucleate.families.registry import WEIGHTS, check_weights, find_model, load_generator
+from nucleate.matching.library import StructureLibrary
+from nucleate.runs.candidates import crystals_of, read_rows, structure_rows
+from nucleate.runs.columns import input_schema
+from nucleate.runs.provenance import versions
+from nucleate.runs.run import Run, locked, write_shard
+from nucleate.screening.prefilter import MOST_DRAWS, Drawn, drawn_below, heights_above
+from nucleate.screening.protocols import asked_matcher
+from nucleate.screening.stages import add_timing, processor_seconds, screen_run, screening_record
+from nucleate.settings import DesignSettings, resolve_device
 
 if TYPE_CHECKING:
-    from nucleate.campaign.models import Generator
     from nucleate.data.reference import Reference
+    from nucleate.families.registry import Generator
 
 SAMPLED_TOGETHER = 256
 """Candidates that a generator is asked for at once."""
@@ -197,7 +197,7 @@ def _first_difference(name: str, found: Any, asked: Any) -> tuple[str, str]:
 
 
 def _record(settings: DesignSettings, model_folder: Path | None, reference: Reference) -> dict[str, Any]:
-    from nucleate.campaign.models import read_config
+    from nucleate.families.registry import read_config
 
     if model_folder is None:
         works, sha256 = SEARCHER_CITATIONS[settings.model], None

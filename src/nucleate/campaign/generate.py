@@ -6,14 +6,14 @@ import tempfile
 from pathlib import Path
 
 from nucleate.campaign.design import SAMPLED_TOGETHER, candidate_id, chunk_plan
-from nucleate.campaign.models import load_generator
-from nucleate.campaign.progress import Progress, counted, silent
-from nucleate.config import DesignSettings, resolve_device
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.files import write_structures
-from nucleate.crystal.writing import writing
 from nucleate.errors import UserError
+from nucleate.execution.progress import Progress, counted, silent
+from nucleate.families.registry import load_generator
+from nucleate.io.files import write_structures
+from nucleate.io.writing import writing
+from nucleate.settings import DesignSettings, resolve_device
 
 
 def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent) -> dict[str, object]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nucleate.campaign.progress import Progress, silent
 from nucleate.errors import Status, UserError
+from nucleate.execution.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nucleate.crystal.structure_file import StructureFile
+    from nucleate.io.validation import StructureFile
 
 TABLE = "orderings.csv"
 
@@ -46,12 +46,11 @@ def orderings_to(
     """
     import pandas as pd
 
-    from nucleate.crystal.files import file_names
-    from nucleate.crystal.writing import write_whole
-    from nucleate.energies.apart import FAULTS
-    from nucleate.energies.magnetic_orderings import magnetic_orderings, write_orderings
-    from nucleate.energies.magnetism import SMALLEST
-    from nucleate.energies.potential import load_potential
+    from nucleate.io.files import file_names
+    from nucleate.io.writing import write_whole
+    from nucleate.potentials.fallback import FAULTS
+    from nucleate.potentials.potential import load_potential
+    from nucleate.thermo.magnetism import SMALLEST, magnetic_orderings, write_orderings
 
     if out.is_dir() and any(out.iterdir()):
         raise UserError(str(out), "something already there", "a new or empty folder")

@@ -1,26 +1,31 @@
-"""The same tests for structures of any origin: relax, place on the hull, compare, rank."""
+"""Screening of structures of any origin: relaxed, placed on the hull, compared and ranked, with or without a run."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nucleate.campaign.columns import input_schema
 from nucleate.campaign.design import candidate_id, chunk_plan, open_or_create
-from nucleate.campaign.finishing import hand_over
-from nucleate.campaign.progress import Progress, silent
-from nucleate.campaign.provenance import path_hash, versions
-from nucleate.campaign.rows import Row, failed_row, structure_rows
-from nucleate.campaign.run_store import Run, locked, write_shard
-from nucleate.campaign.screening import add_timing, screen_run, screening_record
-from nucleate.config import ScreenSettings
-from nucleate.crystal.cif_writer import made_different
+from nucleate.campaign.export import hand_over, run_summary
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status, UserError
+from nucleate.execution.progress import Progress, silent
+from nucleate.io.cif_writer import made_different
+from nucleate.runs.candidates import Row, failed_row, structure_rows
+from nucleate.runs.columns import input_schema
+from nucleate.runs.provenance import path_hash, versions
+from nucleate.runs.run import Run, locked, write_shard
+from nucleate.screening.stages import add_timing, screen_run, screening_record
+from nucleate.settings import ScreenSettings
+
+if TYPE_CHECKING:
+    from nucleate.evaluation.summary import Summary
 
 MAX_SITES = 1000
 """Larger cells are not screened: every test grows with the square of the sites at least."""
@@ -98,7 +103,7 @@ def _batch_hash(crystals: Crystals) -> str:
 
 def file_rows(path: Path) -> list[Row]:
     """One row per structure of the file, in its order; one that cannot be read keeps its place and says why."""
-    from nucleate.crystal.files import read_structures
+    from nucleate.io.files import read_structures
 
     found = read_structures(path)
     raw = {failure.row: failure.id for failure in found.failures} | dict(zip(found.rows, found.ids, strict=True))
@@ -128,3 +133,25 @@ def bounded(row: Row) -> Row:
 def _file_name(raw: str, row: int) -> str:
     """An id that can name a file; no underscore, which parts it from the formula there."""
     return re.sub(r"[^A-Za-z0-9.+-]+", "-", raw).strip("-.")[:80] or candidate_id(row)
+
+
+def evaluate(
+    structures: Path | Crystals,
+    settings: ScreenSettings,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Summary:
+    """Rates and means of a set, with protocol and intervals.
+
+    Arguments:
+        structures: A file of structures, or a batch.
+        settings: How they are judged; ``without_relaxation()`` takes the structures as relaxed already.
+        workers: Worker processes.
+        progress: Told how many are through.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="nucleate-") as folder:
+        run = screen(structures, settings, Path(folder) / "run", workers=workers, progress=progress)
+        return run_summary(run)

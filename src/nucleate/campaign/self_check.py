@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nucleate.campaign.models import load_generator
-from nucleate.campaign.progress import Progress, silent
-from nucleate.campaign.protocol import asked_matcher
 from nucleate.campaign.screen import screen
-from nucleate.config import ScreenSettings
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
-from nucleate.evaluation.intervals import Rate
+from nucleate.execution.progress import Progress, silent
+from nucleate.families.registry import load_generator
+from nucleate.intervals import Rate
+from nucleate.screening.protocols import asked_matcher
+from nucleate.settings import ScreenSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,8 +159,8 @@ def shuffled(reference: Reference, n: int, seed: int = 0) -> Crystals:
 
 def _known(reference: Reference, settings: ScreenSettings) -> Check:
     """The reference against itself."""
-    from nucleate.evaluation.matching import StructureLibrary
-    from nucleate.evaluation.novelty import novelty
+    from nucleate.matching.library import StructureLibrary
+    from nucleate.matching.novelty import novelty
 
     rows = _drawn(len(reference.structures), settings.seed)[:N_NOVELTY]
     library = StructureLibrary.of(reference.structures, asked_matcher(settings))

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nucleate.campaign.progress import Progress, silent
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.files import write_structures
-from nucleate.crystal.symmetry_search import SYMPREC
-from nucleate.crystal.writing import whole_folder, write_whole
-from nucleate.energies.potential import load_potential
-from nucleate.energies.relaxation import RELAX_V1, relax_many
 from nucleate.errors import Status
-from nucleate.evaluation.uniqueness import uniqueness
+from nucleate.execution.progress import Progress, silent
+from nucleate.io.files import write_structures
+from nucleate.io.writing import whole_folder, write_whole
+from nucleate.matching.novelty import uniqueness
+from nucleate.potentials.potential import load_potential
+from nucleate.relaxation.relaxation import RELAX_V1, relax_many
+from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.protostructure_filling import FillSettings, candidates
-from nucleate.search.streams import crystal_stream
-from nucleate.symmetry.protostructure import Protostructure
-from nucleate.symmetry.prototype import protostructures
+from nucleate.symmetry.detection import SYMPREC
+from nucleate.symmetry.protostructure import Protostructure, protostructures
 from nucleate.symmetry.space_group import space_groups, symmetrized
 
 if TYPE_CHECKING:

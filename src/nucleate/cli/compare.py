@@ -63,15 +63,15 @@ def command(
     chunk_size: options.ChunkSize = 32,
 ) -> None:
     """Sample several models and files of structures, screen all under one protocol, and set them side by side."""
-    from nucleate import verbs
-    from nucleate.campaign.sources import parse_files
+    from nucleate import api
+    from nucleate.campaign.comparison.sources import parse_files
     from nucleate.cli.outcome import print_json, resumable
     from nucleate.cli.progress import shown_progress
     from nucleate.report.side_by_side import headline
 
     files = parse_files(file or ())
     with resumable(out), shown_progress() as progress:
-        verbs.compare(
+        api.compare(
             models or (),
             n,
             out,

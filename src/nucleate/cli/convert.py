@@ -19,10 +19,10 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Change the format of structures; CIFs are written with the symmetry found."""
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import note, print_json
 
-    n = verbs.convert(source, target)
+    n = api.convert(source, target)
     if as_json:
         print_json({"n": n, "out": str(target)})
     else:

@@ -49,8 +49,8 @@ def reference(
     from dataclasses import asdict
 
     from nucleate.cli.outcome import note, print_json
-    from nucleate.data.union import build_union
-    from nucleate.energies.potential import CHGNET
+    from nucleate.data.reference_tables import build_union
+    from nucleate.potentials.potential import CHGNET
 
     if potential != CHGNET or python is not None:
         _relaxed_reference(table, out, structures or [], potential, python, workers, as_json)
@@ -136,10 +136,10 @@ def bulk_moduli(
     """Add bulk moduli (GPa): shipped ones of Materials Project structures, CHGNet's equation of state of others."""
     from nucleate.cli.outcome import note, print_json
     from nucleate.cli.progress import shown_progress
-    from nucleate.crystal.cif_writer import cif_texts
-    from nucleate.crystal.writing import write_whole
     from nucleate.data.bulk_moduli import bulk_moduli as moduli
     from nucleate.data.dataset import load_dataset
+    from nucleate.io.cif_writer import cif_texts
+    from nucleate.io.writing import write_whole
 
     dataset = load_dataset(path)
     with shown_progress("crystals") as progress:

@@ -43,12 +43,12 @@ def command(
     chunk_size: options.ChunkSize = 32,
 ) -> None:
     """Generate crystals, relax them, place them on the hull, rank them and write a report."""
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import resumable, show_run
     from nucleate.cli.progress import shown_progress
 
     with resumable(out), shown_progress() as progress:
-        run = verbs.design(
+        run = api.design(
             model,
             n,
             where or (),

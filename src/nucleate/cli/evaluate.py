@@ -48,10 +48,10 @@ def command(
     threshold: options.Threshold = None,
 ) -> None:
     """Validity, uniqueness, novelty, stability and S.U.N. of a set, each with protocol and interval."""
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import print_json, warn
     from nucleate.cli.progress import shown_progress
-    from nucleate.config import resolve_device
+    from nucleate.settings import resolve_device
 
     resolve_device(device)
     if self_check:
@@ -72,7 +72,7 @@ def command(
     if structures is None:
         raise UserError("evaluate", "no structures", "a file of structures, or --self-check")
     with shown_progress() as progress:
-        summary = verbs.evaluate(
+        summary = api.evaluate(
             structures,
             relax=relax,
             workers=workers,
@@ -97,12 +97,12 @@ def command(
 
 def _show_checks(as_json: bool, **asked: Any) -> None:
     """Run the self-check, show it, and fail on the first check that failed."""
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import print_json
     from nucleate.cli.progress import shown_progress
 
     with shown_progress() as progress:
-        checks = verbs.self_check(progress=progress, **asked)
+        checks = api.self_check(progress=progress, **asked)
     if as_json:
         print_json({"checks": [check.to_dict() for check in checks]})
     else:

@@ -31,13 +31,13 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Teach a model a property of your own; a training that was killed goes on with --resume."""
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import note, print_json, resumable
     from nucleate.cli.progress import shown_progress
 
     settings = options.assignments(overrides)
     with resumable(out), shown_progress("steps") as progress:
-        folder = verbs.finetune(
+        folder = api.finetune(
             model, data, properties, out, settings,
             freeze=freeze, seed=seed, device=device, resume=resume, progress=progress,
         )  # fmt: skip

@@ -29,7 +29,7 @@ def command(
     from nucleate.campaign.generate import generate_to
     from nucleate.cli.outcome import note, print_json
     from nucleate.cli.progress import shown_progress
-    from nucleate.config import DesignSettings, ScreenSettings
+    from nucleate.settings import DesignSettings, ScreenSettings
 
     settings = DesignSettings.checked(
         {

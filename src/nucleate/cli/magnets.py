@@ -87,12 +87,12 @@ def command(
     max_seconds: options.MaxSeconds = 60.0,
 ) -> None:
     """Generate many crystals, sieve them cheaply, relax what is left, and write what remains for DFT."""
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import print_json, resumable
     from nucleate.cli.progress import shown_progress
 
     with resumable(out), shown_progress() as progress:
-        found = verbs.magnets(
+        found = api.magnets(
             model or (),
             n,
             out,

@@ -35,8 +35,8 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """List models and searchers, or show the card of one: data, cost and measured quality."""
-    from nucleate.campaign.models import find_model, list_models
     from nucleate.cli.outcome import print_json
+    from nucleate.families.registry import find_model, list_models
 
     entries = list_models() if model is None else [find_model(model)]
     if as_json:
@@ -64,14 +64,14 @@ def import_(
     The file is read as tensors alone, in a process of its own. Whether you may use the weights is between you and
     their authors: check the licence where you took them from.
     """
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import note, print_json
     from nucleate.errors import UserError
 
     if name is None and out is None:
         raise UserError("models import", "neither --as nor -o", "a name or a folder for the model")
     folder = out if out is not None else Path(str(name))
-    verbs.import_model(path, folder, name)
+    api.import_model(path, folder, name)
     if as_json:
         print_json({"model": str(folder), "name": name or folder.name})
     else:

@@ -25,12 +25,12 @@ def command(
 
     Only a calculation with spins tells which of them is lowest in energy.
     """
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import note, print_json
     from nucleate.cli.progress import shown_progress
 
     with shown_progress("structures") as progress:
-        table = verbs.orderings(structures, out, cells=cells, smallest=smallest, potential=potential, progress=progress)
+        table = api.orderings(structures, out, cells=cells, smallest=smallest, potential=potential, progress=progress)
     if as_json:
         print_json(table.astype(object).where(table.notna(), None).to_dict("records"))
     else:

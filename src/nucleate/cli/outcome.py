@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from nucleate.campaign.run_store import Run
     from nucleate.evaluation.summary import Summary
+    from nucleate.runs.run import Run
 
 INTERRUPTED = 130
 WIDE = 160
@@ -60,8 +60,8 @@ def warn(summary: Summary) -> None:
 
 def show_run(run: Run, as_json: bool, top: int = 10) -> None:
     """The best candidates of a run and its rates."""
-    from nucleate.campaign.summary import run_summary
-    from nucleate.evaluation.ranking import ranked
+    from nucleate.campaign.export import run_summary
+    from nucleate.screening.ranking import ranked
 
     summary = run_summary(run)
     warn(summary)

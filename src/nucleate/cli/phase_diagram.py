@@ -41,12 +41,12 @@ def command(
     """Generate, relax and place crystals of one chemical system with several models, on one combined hull."""
     import pandas as pd
 
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import print_json, resumable
     from nucleate.cli.progress import shown_progress
 
     with resumable(out), shown_progress() as progress:
-        found = verbs.phase_diagram(
+        found = api.phase_diagram(
             system,
             model or ("pigen-mp", "random", "substitution"),
             n,

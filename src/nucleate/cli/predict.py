@@ -32,11 +32,11 @@ def command(
     """Predict properties; a structure that is none gets a row that says why."""
     import sys
 
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import note, print_json
-    from nucleate.crystal.writing import write_whole
+    from nucleate.io.writing import write_whole
 
-    table = verbs.predict(model, structures, property_ or (), device=device)
+    table = api.predict(model, structures, property_ or (), device=device)
     if as_json:
         print_json(table.astype(object).where(table.notna(), None).to_dict("records"))
     text = table.to_csv(index=False)

@@ -18,10 +18,10 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Build the page of a run, a hunt or a comparison again; it opens without network."""
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import print_json
 
-    page = verbs.write_report(run)
+    page = api.write_report(run)
     if as_json:
         print_json({"report": str(page)})
     else:

@@ -37,14 +37,14 @@ def command(
     chunk_size: options.ChunkSize = 32,
 ) -> None:
     """Relax structures, place them on the hull, compare and rank them and write a report."""
-    from nucleate import verbs
+    from nucleate import api
     from nucleate.cli.outcome import resumable, show_run
     from nucleate.cli.progress import shown_progress
-    from nucleate.config import resolve_device
+    from nucleate.settings import resolve_device
 
     resolve_device(device)
     with resumable(out), shown_progress() as progress:
-        run = verbs.screen(
+        run = api.screen(
             structures,
             out,
             resume=resume,

@@ -39,8 +39,8 @@ def command(
     as_json: options.Json = False,
 ) -> None:
     """Train a family from structures; a training that was killed goes on with --resume."""
-    from nucleate import verbs
-    from nucleate.campaign.training import PREDICTORS
+    from nucleate import api
+    from nucleate.campaign.train import PREDICTORS
     from nucleate.cli.outcome import note, print_json, resumable
     from nucleate.cli.progress import shown_progress
     from nucleate.errors import UserError
@@ -53,12 +53,12 @@ def command(
         raise UserError("--hold-out-system", "the family 'predictor'", "a family that generates")
     with resumable(out), shown_progress("steps") as progress:
         if predicts:
-            folder = verbs.train_predictor(
+            folder = api.train_predictor(
                 data, property_ or (), out, settings, log10=log10, seed=seed, device=device, resume=resume,
                 progress=progress,
             )  # fmt: skip
         else:
-            folder = verbs.train(
+            folder = api.train(
                 family, data, out, settings, hold_out=hold_out or (), seed=seed, device=device, resume=resume,
                 progress=progress,
             )  # fmt: skip

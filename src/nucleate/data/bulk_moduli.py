@@ -16,10 +16,10 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import Dataset
-from nucleate.energies.apart import asked_together
-from nucleate.energies.chgnet import CHGNetPotential
-from nucleate.energies.equation_of_state import EquationOfState, equations_of_state
-from nucleate.energies.potential import Potential
+from nucleate.potentials.chgnet import CHGNetPotential
+from nucleate.potentials.fallback import asked_together
+from nucleate.potentials.potential import Potential
+from nucleate.thermo.equation_of_state import EquationOfState, equations_of_state
 
 BULK_MODULUS = "bulk_modulus"
 LARGEST_RESIDUAL = 0.005

@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.structure_file import Failure, StructureFile
 from nucleate.errors import Status, UserError
+from nucleate.io.validation import Failure, StructureFile
 
 VERSION = 1
 """Raised whenever a reader's answer changes; older entries are then ignored."""

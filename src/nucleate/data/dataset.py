@@ -1,8 +1,9 @@
-"""Crystals with a table of their properties, row by row."""
+"""Data sets: crystals with a table of their properties row by row, their labels, and deterministic splits."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,10 +13,13 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.files import read_structures
-from nucleate.crystal.structure_file import Failure, StructureFile
+from nucleate.crystal.elements import SYMBOLS, atomic_number
+from nucleate.crystal.formula import count_table
 from nucleate.data.cache import cached, content_hash
+from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import UserError
+from nucleate.io.files import read_structures
+from nucleate.io.validation import Failure, StructureFile
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Dataset:
 
 def load_dataset(path: str | Path, columns: Sequence[str] = (), cache: bool = True) -> Dataset:
     """Read structures and their properties: a CSV or Parquet table with a column ``cif``, a folder or zip of CIFs,
-    or any other file that :func:`nucleate.crystal.files.read_structures` knows.
+    or any other file that :func:`nucleate.io.files.read_structures` knows.
 
     Rows that are no crystals are left out and listed in ``failures``. What was read is kept by its content.
 
@@ -110,3 +114,98 @@ def load_dataset(path: str | Path, columns: Sequence[str] = (), cache: bool = Tr
     for name in columns:
         dataset.column(name)
     return dataset
+
+
+def split(dataset: Dataset, validation: float = 0.1, test: float = 0.0, seed: int = 0) -> tuple[Dataset, ...]:
+    """Training, validation and test rows, each in the dataset's order.
+
+    Rows are ranked by a hash of (seed, id), so the order of the rows does not matter, and adding a row
+    moves at most a few others. Rows that share an id stay together.
+
+    Raises:
+        UserError: The shares do not lie in 0..1 or leave nothing to train on.
+    """
+    if not (0 <= validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise UserError("split", f"shares {validation} and {test}", "two shares from 0 that add up to less than 1")
+    names = sorted(set(dataset.ids), key=lambda name: hashlib.sha256(f"{seed}\0{name}".encode()).digest())
+    rank = {name: position for position, name in enumerate(names)}
+    position = np.array([rank[name] for name in dataset.ids])
+    first, second = round(validation * len(names)), round((validation + test) * len(names))
+    parts = (position >= second, position < first, (position >= first) & (position < second))
+    if not parts[0].any():
+        raise UserError(dataset.source, f"{len(dataset)} rows", "more rows than the shares take away")
+    return tuple(dataset[part] for part in parts)
+
+
+def hold_out_system(dataset: Dataset, system: str | Iterable[str]) -> tuple[Dataset, Dataset]:
+    """The rows outside a chemical system such as ``Li-O``, and those inside it, subsystems included.
+
+    Raises:
+        UserError: The system names something that is not an element.
+    """
+    symbols = system.split("-") if isinstance(system, str) else list(system)
+    members = np.zeros(len(SYMBOLS), dtype=bool)
+    members[[atomic_number(symbol, "chemical system") for symbol in symbols]] = True
+    inside = (count_table(dataset.crystals)[:, ~members] == 0).all(axis=1)
+    return dataset[~inside], dataset[inside]
+
+
+COLUMNS = {
+    "energy_above_hull": ("energy_above_hull", "e_above_hull"),
+    "formation_energy": ("formation_energy", "formation_energy_per_atom"),
+    "magnetic_density": ("magnetic_density", "magnetization"),
+}
+"""Names that a table may have for a condition, its own first; others go by their own name alone."""
+
+
+_FROM_STRUCTURE = ("space_group", "n_atoms")
+_IN_TESLA = {"saturation_magnetization": "magnetic_density"}
+"""Conditions that are another one times µ₀µB / Å³, unless the table has them as they are."""
+
+
+def label(dataset: Dataset, name: str) -> Tensor:
+    """Labels (B,) of a condition, float64, NaN (0 for a space group) where unknown.
+
+    A column of the table counts before what could be computed.
+
+    Raises:
+        UserError: There is no such column, and nothing that computes it; or a value is no number.
+    """
+    for column in COLUMNS.get(name, (name,)):
+        if column in dataset.table:
+            return dataset.column(column)
+    if name in _IN_TESLA:
+        from nucleate.thermo.magnetism import TESLA
+
+        return TESLA * label(dataset, _IN_TESLA[name])
+    if name in DESCRIPTORS:
+        return DESCRIPTORS[name].function(dataset.crystals)
+    if name == "space_group":
+        from nucleate.symmetry.space_group import space_groups
+
+        return space_groups(dataset.crystals).double()
+    if name == "n_atoms":
+        return dataset.crystals.n_atoms.double()
+    known = sorted({*DESCRIPTORS, *_FROM_STRUCTURE})
+    found = f"no column for the condition {name!r}"
+    raise UserError(dataset.source, found, f"such a column, or one of {', '.join(known)}, which are computed")
+
+
+def known_labels(dataset: Dataset, names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Labels of the conditions that some crystal has, by name; see :func:`label`.
+
+    Raises:
+        UserError: A value in a column is no number.
+    """
+    found = {}
+    for name in names:
+        if _is_known(dataset, name):
+            values = label(dataset, name)
+            if values.isfinite().any():
+                found[name] = values
+    return found
+
+
+def _is_known(dataset: Dataset, name: str) -> bool:
+    columns = (*COLUMNS.get(name, (name,)), *COLUMNS.get(_IN_TESLA.get(name, ""), ()))
+    return name in DESCRIPTORS or name in _FROM_STRUCTURE or any(column in dataset.table for column in columns)

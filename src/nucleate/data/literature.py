@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import atomic_number
-from nucleate.data.templates import load_templates, parse_assignments, read_table
+from nucleate.data.prototype_templates import load_templates, parse_assignments, read_table
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,9 +22,8 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import NOBLE_GASES, NUMBERS, SYMBOLS
-from nucleate.data.first_cells import touching_scale, unit_cell
 from nucleate.data.literature import load_literature, primitive
-from nucleate.data.templates import Template, load_templates
+from nucleate.data.prototype_templates import Template, load_templates, touching_scale, unit_cell
 from nucleate.errors import UserError
 
 # What a sweep can be over, and the smallest weight worth a relaxation.

@@ -20,9 +20,8 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
-from nucleate.energies.formation import formation_energy
-from nucleate.energies.hull import Hull
 from nucleate.errors import UserError
+from nucleate.thermo.hull import Hull, formation_energy
 
 FORMAT = 1
 PHASES, STRUCTURES, RECORD = "phases.parquet", "structures.parquet", "reference.json"

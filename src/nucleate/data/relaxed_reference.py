@@ -1,8 +1,4 @@
-"""A reference on the scale of another potential: structures relaxed with it, and nothing of another scale.
-
-Energies are taken over the lowest elemental phase of the same potential. A distance to the hull is a difference of
-energies of equal composition, so that it does not depend on the energies that elements are given.
-"""
+"""A reference on the scale of another potential: structures relaxed with it, and nothing of another scale."""
 
 from __future__ import annotations
 
@@ -16,14 +12,14 @@ import numpy as np
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.formula import compositions
-from nucleate.data.bundling import near_hull, phase_table, relaxed_crystals
 from nucleate.data.dataset import Dataset, load_dataset
 from nucleate.data.literature import load_literature
 from nucleate.data.reference import Reference
+from nucleate.data.reference_tables import near_hull, phase_table, relaxed_crystals
 from nucleate.data.survey import survey
-from nucleate.energies.potential import provenance_of
-from nucleate.energies.relaxation import RELAX_V1
 from nucleate.errors import Status, UserError
+from nucleate.potentials.potential import provenance_of
+from nucleate.relaxation.relaxation import RELAX_V1
 
 LITERATURE = "literature"
 
@@ -61,7 +57,7 @@ def build_relaxed(
     Arguments:
         structures: File of structures that compete; a formation energy in it is of another scale and is not read.
         out: Folder of the reference; its name becomes the reference's.
-        potential: Choice of the potential, see `nucleate.energies.potential.load_potential`.
+        potential: Choice of the potential, see `nucleate.potentials.potential.load_potential`.
         python: Path of the interpreter that runs it, where this environment cannot.
         known: Files of known structures, for novelty alone.
         workers: Processes for relaxations.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.energies.relaxation import RELAX_V1, Relaxed, RelaxProtocol, relax_many
+from nucleate.relaxation.relaxation import RELAX_V1, Relaxed, RelaxProtocol, relax_many
 
 CHUNK = 100
 
@@ -31,7 +31,7 @@ def survey(
         ids: One for each.
         source: Where they are from; names the files.
         folder: Holds one Parquet file a chunk.
-        potential: Choice of the potential, see `nucleate.energies.potential.load_potential`.
+        potential: Choice of the potential, see `nucleate.potentials.potential.load_potential`.
         protocol: Of the relaxation.
         workers: Processes, by default one a core.
         progress: Called with (structures done, structures in all) after each chunk.

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.periodic import usable_cells
-from nucleate.crystal.symmetry_search import SYMPREC
+from nucleate.symmetry.detection import SYMPREC
 from nucleate.symmetry.space_group import symmetries
 
 

@@ -55,27 +55,27 @@ class Descriptor:
         return [", ".join(SYMBOLS[z] for z in sorted(set(row) - {0})) for row in marked]
 
 
-_LACKS_RADIUS, _LACKS_HHI = "compactness:without_radius", "hhi:without_hhi"
+_LACKS_RADIUS, _LACKS_HHI = "geometry:without_radius", "composition:without_hhi"
 
 _ALL = (
-    Descriptor("compactness", "", "compactness:compactness", "pigen", flags=_LACKS_RADIUS),
+    Descriptor("compactness", "", "geometry:compactness", "pigen", flags=_LACKS_RADIUS),
     Descriptor("proxy_potential", "kT", "spp:proxy_potential", "proxy_potentials"),
     Descriptor(
         "local_environment_diversity",
         "bits",
-        "local_environment_diversity:local_environment_diversity",
+        "local_environments:local_environment_diversity",
         "pigen",
         cheap=False,
     ),
     Descriptor("complexity", "bits/atom", "complexity:complexity", "complexity"),
-    Descriptor("charge_balance", "", "charge_balance:charge_balance", "smact"),
-    Descriptor("hhi_score", "", "hhi:hhi_reserve", "hhi", flags=_LACKS_HHI),
-    Descriptor("hhi_production", "", "hhi:hhi_production", "hhi", flags=_LACKS_HHI),
-    Descriptor("density", "g/cm³", "density:density"),
-    Descriptor("number_density", "1/Å³", "density:number_density"),
-    Descriptor("min_radii_fraction", "", "contacts:min_radii_fraction", "covalent_radii"),
-    Descriptor("coordination", "", "contacts:coordination", "covalent_radii"),
-    Descriptor("dimensionality", "", "dimensionality:dimensionality", "dimensionality"),
+    Descriptor("charge_balance", "", "composition:charge_balance", "smact"),
+    Descriptor("hhi_score", "", "composition:hhi_reserve", "hhi", flags=_LACKS_HHI),
+    Descriptor("hhi_production", "", "composition:hhi_production", "hhi", flags=_LACKS_HHI),
+    Descriptor("density", "g/cm³", "geometry:density"),
+    Descriptor("number_density", "1/Å³", "geometry:number_density"),
+    Descriptor("min_radii_fraction", "", "bonding:min_radii_fraction", "covalent_radii"),
+    Descriptor("coordination", "", "bonding:coordination", "covalent_radii"),
+    Descriptor("dimensionality", "", "bonding:dimensionality", "dimensionality"),
 )
 
 DESCRIPTORS: Mapping[str, Descriptor] = MappingProxyType({descriptor.name: descriptor for descriptor in _ALL})

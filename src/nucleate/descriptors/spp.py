@@ -13,8 +13,8 @@ from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.periodic import minimum_distances, neighbors, usable_cells
-from nucleate.descriptors.element_pairs import MAX_Z, pair_rows
-from nucleate.descriptors.potential_table import CUTOFF, IMAGES, Images, PotentialTable, taper
+from nucleate.descriptors.element_tables import MAX_Z, pair_rows
+from nucleate.descriptors.proxy_potentials import CUTOFF, IMAGES, Images, PotentialTable, taper
 from nucleate.errors import UserError
 
 SITES_AT_ONCE = 2048

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.periodic import neighbors
-from nucleate.descriptors.element_pairs import MAX_Z, N_CLASSES, N_PAIRS, pair_classes, pair_lengths, pair_rows
-from nucleate.descriptors.potential_table import (
+from nucleate.descriptors.element_tables import MAX_Z, N_CLASSES, N_PAIRS, pair_classes, pair_lengths, pair_rows
+from nucleate.descriptors.proxy_potentials import (
     CUTOFF,
     IMAGES,
     N_SCALED,

@@ -1,7 +1,7 @@
 """Coverage: how much of a reference a set comes near to (recall), and how much of the set is near to it (precision).
 
 CDVAE's COV-R and COV-P with three differences. Its fingerprints need the tables of another package; ours are the
-site-averaged order parameters of :mod:`nucleate.descriptors.structure_fingerprint` and statistics of four properties
+site-averaged order parameters of :mod:`nucleate.descriptors.local_environments` and statistics of four properties
 of the elements. Its cutoffs belong to its data sets; ours are taken from the reference: they are such that half of its
 crystals are near to another one of it, which is what a perfect set as large as the reference would reach. And its two
 conditions may be met by two different neighbours; here one neighbour has to meet both.
@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import COVALENT_RADII, SYMBOLS
 from nucleate.crystal.formula import ELECTRONEGATIVITIES, count_table
-from nucleate.descriptors.structure_fingerprint import structure_fingerprints
-from nucleate.evaluation.intervals import Rate
+from nucleate.descriptors.local_environments import structure_fingerprints
+from nucleate.intervals import Rate
 
 NEAR_SHARE = 0.5
 """Share of the reference that is near to another crystal of it; at nine of ten even random ones are near to some."""

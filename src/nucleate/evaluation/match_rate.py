@@ -8,10 +8,10 @@ import pandas as pd
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.descriptors.validity import validity
+from nucleate.descriptors.geometry import validity
 from nucleate.errors import UserError
-from nucleate.evaluation.intervals import Rate
-from nucleate.evaluation.reduction import MatchError, MatchSettings, reduced, structure, time_limit
+from nucleate.intervals import Rate
+from nucleate.matching.reduced_cells import MatchError, MatchSettings, reduced, structure, time_limit
 
 CSP_MATCH = MatchSettings(ltol=0.3, stol=0.5, angle_tol=10.0)
 """Tolerances of CDVAE's and DiffCSP's match rates."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nucleate.crystal.elements import SYMBOLS, parse_formula
 from nucleate.crystal.formula import reduced
-from nucleate.energies.hull import Hull
+from nucleate.thermo.hull import Hull
 
 SAME_ENERGY = 0.002
 """eV/atom: a method found the phase of a composition if its best crystal there lies this near the lowest of all; two

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.config import Settings
-from nucleate.crystal.symmetry_search import MAX_SYMPREC
-from nucleate.guidance.conditions import Condition, Scalar
-from nucleate.guidance.named_conditions import NamedConditions
+from nucleate.conditions.kinds import Condition, Scalar
+from nucleate.conditions.quantities import NamedConditions
+from nucleate.settings import Settings
+from nucleate.symmetry.detection import MAX_SYMPREC
 
 
 class SamplerConfig(Settings):

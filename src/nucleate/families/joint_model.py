@@ -11,25 +11,22 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.labels import Labels, fitted_conditions, labels_of, refitted
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.lattice import automorphisms
-from nucleate.crystal.orbits import SiteOrbits
 from nucleate.diffusion.joint import Answer, Denoiser, JointProcess, Sampler, State
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.diffusion.species import MaskedSpecies
-from nucleate.diffusion.symmetric import ClassSpecies, OrbitCoordinates, SymmetricCells
+from nucleate.diffusion.symmetry_constrained import ClassSpecies, OrbitCoordinates, SymmetricCells
 from nucleate.families.joint_config import JointConfig, SamplerConfig
-from nucleate.guidance.adapters import Adapters, Mix
+from nucleate.guidance.adapters import Adapters, ConditionEmbedding, Mix
 from nucleate.guidance.classifier_free import Guided
-from nucleate.guidance.embedding import ConditionEmbedding
-from nucleate.guidance.known_crystals import KnownCrystals
-from nucleate.guidance.labels import Labels
-from nucleate.guidance.redraw import redrawn
-from nucleate.guidance.request import Plan, Request
-from nucleate.guidance.training_labels import fitted_conditions, labels_of, refitted
 from nucleate.representations.cells import CellVectors
-from nucleate.search.parents import parent_weights
+from nucleate.sampling.rejection import redrawn
+from nucleate.sampling.request_plan import Plan, Request
+from nucleate.sampling.source_structures import KnownCrystals, parent_weights
+from nucleate.symmetry.orbits import SiteOrbits
 from nucleate.symmetry.site_features import WIDTH, site_features
 from nucleate.symmetry.templates import OrbitTemplates
 from nucleate.symmetry.ties import described, ties_of

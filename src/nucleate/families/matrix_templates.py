@@ -1,8 +1,9 @@
-"""Symmetry for families over the matrix of a crystal: whole matrices moved onto templates of known crystals."""
+"""Crystals and templates for families over the matrix of a crystal: whole matrices moved onto templates."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,11 +11,46 @@ from torch.nn import functional as F
 
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.lattice import matrix_to_parameters, parameters_to_matrix
-from nucleate.crystal.orbits import SiteOrbits
 from nucleate.representations.element_properties import ELECTRONEGATIVITY
 from nucleate.representations.ircr import IRCR
 from nucleate.representations.site_order import canonical
+from nucleate.symmetry.orbits import SiteOrbits
 from nucleate.symmetry.templates import OrbitTemplates
+
+Cells = Literal["reduced", "standard"]
+"""As they come, or primitive standard cells, refined to the space group."""
+Order = Literal["given", "canonical", "shuffled"]
+"""Of the sites: as they come, or canonical from the origins of their templates; what is shuffled in training is
+canonical elsewhere."""
+
+
+def usable(
+    crystals: Crystals, ircr: IRCR, cells: Cells, order: Order, templates: OrbitTemplates | None = None
+) -> Crystals:
+    """The crystals that the matrix can hold, in cells and order of sites as a model wants them.
+
+    Arguments:
+        crystals: Of any kind.
+        ircr: The matrix.
+        cells: See there.
+        order: See there.
+        templates: Take those of the crystals, as :func:`in_template_order` does; not where the order is given.
+    """
+    crystals = crystals[ircr.fits(crystals)]
+    if cells == "standard" and len(crystals):
+        # Symmetry needs more than tensors; a model without does without the libraries.
+        from nucleate.symmetry.standard_cells import primitive_cells
+
+        crystals = replace(primitive_cells(crystals), crystal_fields=crystals.crystal_fields)
+    return ordered(crystals, order, templates)
+
+
+def ordered(crystals: Crystals, order: Order, templates: OrbitTemplates | None = None) -> Crystals:
+    """Crystals with their sites in an order; see :func:`usable`."""
+    if order == "given":
+        return crystals
+    return in_template_order(crystals, templates_by_column() if templates is None else templates)
+
 
 _DECIMALS = 9
 """Coordinates are rounded to, so that a zero with an error does not become a one."""

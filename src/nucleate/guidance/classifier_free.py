@@ -1,24 +1,16 @@
-"""Classifier-free guidance: a denoiser made of a conditional one (Ho & Salimans, 2022).
-
-With one strength γ for all conditions the answer is a_∅ + γ (a_c - a_∅), so γ = 1 is the conditional model and
-γ = 0 the unconditional one (MatterGen's γ; PIGEN's g + 1). With a strength for each, conditions enter one after
-the other in the order of the strengths given,
-
-    a_∅ + γ_1 (a_1 - a_∅) + γ_2 (a_12 - a_1) + ...,
-
-which is the same where all are equal, and the conditional model where all are 1.
-"""
+"""Classifier-free guidance (Ho & Salimans, 2022): a denoiser made of a conditional one, with a user's strengths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
-from nucleate.guidance.labels import Labels
+from nucleate.conditions.labels import Labels
+from nucleate.errors import UserError
 
 AnyState = TypeVar("AnyState", bound=tuple[Any, ...])
 AnyAnswer = TypeVar("AnyAnswer", bound=tuple[Any, ...])
@@ -72,3 +64,32 @@ def _repeated(value: Tensor, count: int) -> Tensor:
 def _combined(value: Tensor, share: Tensor, size: int) -> Tensor:
     """Weighted sum of the answers (K B, ...) for K sets of conditions."""
     return torch.tensordot(share.to(value.dtype), value.unflatten(0, (len(share), size)), dims=1)
+
+
+def parse_strengths(texts: Sequence[str]) -> float | Mapping[str, float] | None:
+    """γ from texts: one number for every condition, or ``NAME=γ`` for some; None where nothing is said.
+
+    Raises:
+        UserError: A text is neither, or a number for all stands beside others.
+    """
+    if not texts:
+        return None
+    if len(texts) == 1 and "=" not in texts[0]:
+        return _number(texts[0], texts[0])
+    strengths = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not name or name in strengths:
+            raise UserError("--guidance", repr(text), "one number for all conditions, or NAME=NUMBER once for each")
+        strengths[name] = _number(value, text)
+    return strengths
+
+
+def _number(value: str, text: str) -> float:
+    try:
+        strength = float(value)
+    except ValueError:
+        raise UserError("--guidance", repr(text), "a number, or NAME=NUMBER") from None
+    if not 0 <= strength < float("inf"):
+        raise UserError("--guidance", repr(text), "a strength of 0 or more")
+    return strength

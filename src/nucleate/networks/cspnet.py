@@ -20,9 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nucleate.config import Settings
-from nucleate.networks.embedding import SinusoidalEmbedding
-from nucleate.networks.pairs import image_basis
+from nucleate.networks.features import SinusoidalEmbedding, image_basis
+from nucleate.settings import Settings
 
 
 class CSPNetConfig(Settings):

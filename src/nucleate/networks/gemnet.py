@@ -13,7 +13,7 @@ angles between edges and lattice rows, a Cartesian head for coordinates and a he
 
 Conditions enter in two ways: ``context`` (B, condition_features) and ``sites`` (B, N, site_features) stand beside
 species and time in the first layer; ``mix(k, h)`` is called with the sites (B, N, hidden) before block k and returns
-what to add to them, which is where adapters go (:class:`nucleate.networks.gemnet_adapter.MixIns`).
+what to add to them, which is where adapters go (:class:`nucleate.networks.gemnet_blocks.MixIns`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,18 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nucleate.config import Settings
-from nucleate.networks.gemnet_basis import RadialBasis, zonal_harmonics
-from nucleate.networks.gemnet_blocks import Bases, Depth, EdgeEmbedding, EdgeScore, Interaction
+from nucleate.networks.gemnet_blocks import (
+    Bases,
+    Depth,
+    EdgeEmbedding,
+    EdgeScore,
+    Interaction,
+    RadialBasis,
+    zonal_harmonics,
+)
 from nucleate.networks.gemnet_graph import Graph, periodic_graph
 from nucleate.networks.gemnet_layers import Scale, dense
+from nucleate.settings import Settings
 
 Mix = Callable[[int, Tensor], Tensor]
 """From the number of a block and its sites (B, N, hidden) to what is added to them."""

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nucleate.config import Settings
+from nucleate.settings import Settings
 
 
 class UNet1dConfig(Settings):

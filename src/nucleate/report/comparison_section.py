@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nucleate.errors import UserError
-from nucleate.evaluation.intervals import Rate
-from nucleate.evaluation.published_protocols import outcome
+from nucleate.intervals import Rate
 from nucleate.report.markup import MISSING, number, percent, plain_table, text
 from nucleate.report.run_data import RunData
+from nucleate.screening.published_protocols import outcome
 
 _MAX_BYTES = 2_000_000
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from nucleate.errors import UserError
-from nucleate.evaluation.filters import Filter
-from nucleate.evaluation.funnel import Count, Funnel, FunnelResult, Step, apply_funnel
-from nucleate.evaluation.intervals import wilson
+from nucleate.intervals import wilson
 from nucleate.report.markup import compact, formula, percent, text
 from nucleate.report.run_data import RunData
+from nucleate.screening.filters import Filter
+from nucleate.screening.funnel import Count, Funnel, FunnelResult, Step, apply_funnel
 
 _STAGES = {
     "generated": "of the crystal as generated",

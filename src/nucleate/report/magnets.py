@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nucleate.crystal.writing import write_whole
 from nucleate.errors import UserError
-from nucleate.evaluation.filters import Filter
-from nucleate.evaluation.intervals import wilson
-from nucleate.evaluation.magnet_hunt import PUBLISHED, Passed
+from nucleate.intervals import wilson
+from nucleate.io.writing import write_whole
 from nucleate.report.document import document
 from nucleate.report.funnel_section import condition
 from nucleate.report.markup import (
@@ -26,6 +24,8 @@ from nucleate.report.markup import (
     text,
 )
 from nucleate.report.sections import warnings_box
+from nucleate.screening.filters import Filter
+from nucleate.screening.magnet_funnel import PUBLISHED, Passed
 
 _LINKS = [
     ("steps", "Steps"),

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nucleate.crystal.writing import write_whole
+from nucleate.io.writing import write_whole
 from nucleate.report.comparison_section import comparison_section
 from nucleate.report.distributions import distributions
 from nucleate.report.document import asset, document

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from nucleate.crystal.writing import write_whole
 from nucleate.errors import UserError
-from nucleate.evaluation.intervals import wilson
+from nucleate.intervals import wilson
+from nucleate.io.writing import write_whole
 from nucleate.report.document import document
 from nucleate.report.hull_figure import Point, fractions, hull_figure, ordered_system
 from nucleate.report.markup import formula, number, percent, plain_table, plural, text

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nucleate.errors import RELAXED, Status
-from nucleate.evaluation.filters import Filter
-from nucleate.evaluation.funnel import Funnel, apply_funnel
-from nucleate.evaluation.funnels import sun
-from nucleate.evaluation.intervals import Rate
 from nucleate.evaluation.summary import Protocol, Summary, summarise
+from nucleate.intervals import Rate
 from nucleate.report.markup import number
 from nucleate.report.run_data import RunData
+from nucleate.screening.filters import Filter
+from nucleate.screening.funnel import Funnel, apply_funnel
+from nucleate.screening.funnels import sun
 
 
 def measured(run: RunData) -> Summary:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import NUMBERS, SYMBOLS
 from nucleate.errors import UserError
-from nucleate.evaluation.ranking import rank_order
+from nucleate.screening.ranking import rank_order
 
 FORMAT_VERSION = 1
 

@@ -8,13 +8,13 @@ from itertools import accumulate
 import pandas as pd
 
 from nucleate.descriptors.registry import DESCRIPTORS
-from nucleate.evaluation.filters import PASSES
-from nucleate.evaluation.funnel import FunnelResult
-from nucleate.evaluation.prototypes import OTHER, UNKNOWN, families_by, unmatched_curve
+from nucleate.matching.prototypes import OTHER, UNKNOWN, families_by, unmatched_curve
 from nucleate.report.funnel_section import declared_funnel
 from nucleate.report.markup import percent, plural, text
 from nucleate.report.plots import N_COLOURS, Series, Spread, compared_histogram, curves, scatter, stacked_bars
 from nucleate.report.run_data import RunData, records
+from nucleate.screening.filters import PASSES
+from nucleate.screening.funnel import FunnelResult
 
 M_LED = "local_environment_diversity"
 SHOWN = ("compactness", M_LED)
@@ -49,7 +49,7 @@ def _card(title: str, body: str) -> str:
 
 
 def _matched(run: RunData) -> pd.DataFrame:
-    """The candidates' structure types as :func:`nucleate.evaluation.prototypes.match_prototypes` gives them."""
+    """The candidates' structure types as :func:`nucleate.matching.prototypes.match_prototypes` gives them."""
     return run.candidates.rename(columns={"prototype_rank": "rank"})
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from nucleate.citations import CITATIONS
 from nucleate.errors import Status
-from nucleate.evaluation.intervals import Rate
 from nucleate.evaluation.summary import RATES, Summary
+from nucleate.intervals import Rate
 from nucleate.report.markup import MISSING, compact, duration, number, percent, text
 from nucleate.report.rates import Step, meanings, relaxed_rate
 from nucleate.report.run_data import RunData

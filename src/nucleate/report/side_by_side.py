@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nucleate.crystal.writing import write_whole
-from nucleate.evaluation.side_by_side import ALL, COMMON
+from nucleate.evaluation.benchmark import ALL, COMMON
+from nucleate.io.writing import write_whole
 from nucleate.report.document import document
 from nucleate.report.markup import MISSING, plain_table, plural, text
 from nucleate.report.sections import citations_section, warnings_box

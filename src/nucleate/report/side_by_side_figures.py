@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from nucleate.evaluation.side_by_side import ALL, ALL_STAGES, GENERATION
+from nucleate.evaluation.benchmark import ALL, ALL_STAGES, GENERATION
 from nucleate.evaluation.summary import ATOM_BINS
 from nucleate.report.document import asset
 from nucleate.report.markup import compact, percent, text

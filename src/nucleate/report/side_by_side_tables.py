@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from nucleate.errors import UserError
-from nucleate.evaluation.side_by_side import ALL, ALL_STAGES, CHANCE, DISTANCE, GENERATION, NOT_ASKED, ON_TARGET
+from nucleate.evaluation.benchmark import ALL, ALL_STAGES, CHANCE, DISTANCE, GENERATION, NOT_ASKED, ON_TARGET
 from nucleate.evaluation.summary import ATOM_BINS
 from nucleate.report.markup import MISSING, compact, number, percent
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS

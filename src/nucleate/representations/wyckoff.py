@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nucleate.crystal.space_group_symbols import N_GROUPS
 from nucleate.symmetry.protostructure import Protostructure
+from nucleate.symmetry.space_group import N_GROUPS
 from nucleate.symmetry.wyckoff import (
     LETTERS,
     MOST_POSITIONS,

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nucleate.crystal.conditions import MAX_ATOMS, Conditions
+from nucleate.conditions.request import MAX_ATOMS, Conditions
 from nucleate.crystal.elements import NOBLE_GASES
-from nucleate.descriptors.charge_balance import is_charge_balanced
+from nucleate.descriptors.composition import is_charge_balanced
+from nucleate.descriptors.element_tables import cell_volume
 from nucleate.errors import UserError
-from nucleate.search.atomic_volumes import cell_volume
 
 DEFAULT_ELEMENTS: tuple[int, ...] = tuple(sorted(set(range(1, 84)) - NOBLE_GASES - {43, 61}))
 """Elements drawn where none are asked for: up to Bi, without noble gases, Tc and Pm."""

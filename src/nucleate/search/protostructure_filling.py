@@ -16,20 +16,17 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.symmetry_search import SYMPREC
+from nucleate.descriptors.geometry import validity
 from nucleate.descriptors.spp import proxy_potential
-from nucleate.descriptors.validity import validity
-from nucleate.energies.potential import Potential
 from nucleate.errors import UserError
-from nucleate.search.cell_shapes import drawn
-from nucleate.search.descent import Descent
-from nucleate.search.group_relaxation import relaxed_in_group, step_metric
-from nucleate.search.layout import Layout, layout
+from nucleate.potentials.potential import Potential
+from nucleate.search.cell_priors import crystal_stream, drawn
+from nucleate.search.group_relaxation import Descent, relaxed_in_group, step_metric
 from nucleate.search.proxy_energy import ProxyEnergy
 from nucleate.search.pyxtal_filling import pyxtal_drawn
-from nucleate.search.streams import crystal_stream
-from nucleate.symmetry.protostructure import Protostructure
-from nucleate.symmetry.prototype import protostructures
+from nucleate.symmetry.detection import SYMPREC
+from nucleate.symmetry.protostructure import Protostructure, protostructures
+from nucleate.symmetry.wyckoff_parametrization import Layout, layout
 
 METHODS = ("proxy", "pyxtal")
 

@@ -13,12 +13,11 @@ from torch import Tensor
 from nucleate.crystal.elements import COVALENT_RADII
 from nucleate.crystal.lattice import heights
 from nucleate.crystal.periodic import image_offsets, minimum_image
-from nucleate.descriptors.element_pairs import pair_rows
-from nucleate.descriptors.potential_table import PotentialTable
+from nucleate.descriptors.element_tables import cell_volume, pair_rows
+from nucleate.descriptors.proxy_potentials import PotentialTable
 from nucleate.descriptors.spp import shipped_table
-from nucleate.search.atomic_volumes import cell_volume
-from nucleate.search.layout import Layout
-from nucleate.search.separations import separations
+from nucleate.search.cell_priors import separations
+from nucleate.symmetry.wyckoff_parametrization import Layout
 
 REACH = 6.0
 """Å; proxy potentials count up to here and fade out over the last ``FADE``."""
@@ -60,7 +59,7 @@ class ProxyEnergy:
     """Energy in kT an atom of crystals of one layout, and its gradient.
 
     The proxy potentials of D. Antypov et al. (see `nucleate.descriptors.spp`) up to 6 Å, springs against contacts
-    closer than `nucleate.search.separations`, and a parabola in the logarithm of the volume over the expected one.
+    closer than `nucleate.search.cell_priors`, and a parabola in the logarithm of the volume over the expected one.
 
     Raises:
         UserError: There is no volume for one of the elements.

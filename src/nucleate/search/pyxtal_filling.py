@@ -12,10 +12,9 @@ from torch import Tensor
 
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.lattice import log_shape
-from nucleate.search.layout import Layout
 from nucleate.symmetry.protostructure import Protostructure
-from nucleate.symmetry.site_maps import primitive_vectors
 from nucleate.symmetry.wyckoff import by_letter
+from nucleate.symmetry.wyckoff_parametrization import Layout, primitive_vectors
 
 ATTEMPTS = 10
 """Calls of PyXtal for one crystal, each of which tries up to ten cells: 100 as in the WyckoffDiff-Adaptor paper."""

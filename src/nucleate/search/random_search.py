@@ -1,28 +1,150 @@
-"""Random search: crystals drawn without a model, dense and spaced enough to be worth relaxing.
-
-After C. J. Pickard and R. J. Needs, J. Phys.: Condens. Matter 23, 053201 (2011): random cells and positions with
-sensible volumes and smallest distances, with and without symmetry.
-"""
+"""Random search: symmetric crystals drawn without a model, dense and spaced enough to be worth relaxing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from nucleate.crystal.conditions import Conditions
-from nucleate.crystal.crystals import Crystals
+from nucleate.conditions.request import Conditions
+from nucleate.crystal.crystals import Crystals, wrap
+from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.lattice import parameters_to_matrix
+from nucleate.crystal.periodic import image_offsets, minimum_distances, minimum_image
+from nucleate.descriptors.element_tables import cell_volume
 from nucleate.errors import UserError
-from nucleate.search.atomic_volumes import cell_volume
+from nucleate.search.cell_priors import crystal_stream, separation_matrix
 from nucleate.search.compositions import Counts, check_request, draw_composition
-from nucleate.search.packing import TOLERANCE, clearance, spread
-from nucleate.search.separations import separation_matrix
-from nucleate.search.streams import crystal_stream
-from nucleate.search.symmetric import space_group, symmetric_start
+from nucleate.symmetry.detection import search
+from nucleate.symmetry.space_group import space_groups
+from nucleate.symmetry.wyckoff import fits
+
+STEPS = 300
+EXPAND_EVERY = 25
+"""Steps after which a crystal that still overlaps grows by ``EXPANSION`` in volume."""
+
+EXPANSION = 1.04
+RELAXATION = 0.55
+"""Share of an overlap that one step removes; 0.5 for each atom would settle a lone pair at once."""
+
+TOLERANCE = 0.02
+"""Overlaps below this share of the smallest distance are left."""
+
+
+def spread(crystals: Crystals, smallest: Tensor) -> Crystals:
+    """Move atoms, and grow cells where moving is not enough, until sites keep their distances.
+
+    Each overlapping pair is moved apart along the line between its atoms (position-based relaxation of soft
+    spheres); a crystal stops on its own once nothing overlaps, so none depends on its batch mates.
+
+    Arguments:
+        crystals: Batch of B crystals with cells that are neither flat nor skewed beyond 60° to 120°.
+        smallest: Smallest distances in Å, shape (B, N, N).
+
+    Returns:
+        The moved crystals. Some may still overlap: see :func:`clearance`.
+    """
+    frac, lattice, mask = crystals.frac.clone(), crystals.lattice.clone(), crystals.mask
+    b, n = crystals.numbers.shape
+    offsets = image_offsets(1, frac.device).to(frac.dtype)
+    pair = mask[:, :, None] & mask[:, None, :]
+    itself = torch.eye(n, dtype=torch.bool, device=frac.device)
+    active = torch.arange(b, device=frac.device)
+    for step in range(1, STEPS + 1):
+        cell, position, limit = lattice[active], frac[active], smallest[active]
+        difference = minimum_image(position[:, None, :, :] - position[:, :, None, :])
+        vector = (difference[:, :, :, None, :] + offsets) @ cell[:, None, None]
+        distance = vector.norm(dim=-1)
+        overlap = (limit[..., None] - distance).clamp_min(0)
+        overlap = overlap.masked_fill(~pair[active][..., None], 0)
+        overlap = overlap.masked_fill(itself[:, :, None] & (offsets == 0).all(-1), 0)
+        crowded = (overlap > TOLERANCE * limit[..., None]).flatten(1).any(1)
+        move = -RELAXATION * (overlap / distance.clamp_min(1e-6))[..., None] * vector
+        frac[active] = torch.where(
+            crowded[:, None, None], wrap(position + move.sum((2, 3)) @ torch.linalg.inv(cell)), position
+        )
+        active = active[crowded]
+        if not len(active):
+            break
+        if step % EXPAND_EVERY == 0:
+            lattice[active] = lattice[active] * EXPANSION ** (1 / 3)
+    return Crystals(crystals.numbers, torch.where(mask[..., None], frac, 0.0), lattice, crystals.n_atoms)
+
+
+def clearance(crystals: Crystals, smallest: Tensor) -> Tensor:
+    """Smallest ratio of a periodic distance to the smallest one allowed, shape (B,); NaN for unusable cells."""
+    return (minimum_distances(crystals) / smallest.clamp_min(1e-9)).flatten(1).amin(1)
+
+
+GROUPS_TRIED = 12
+"""Random groups looked at for one that can hold a composition."""
+
+COINCIDENCE = 0.3
+"""PyXtal's own smallest distances are cut to this share: atoms are pushed apart afterwards."""
+
+EXACT, LOOSE = 1e-3, 0.1
+"""Å; symmetry is standardised at the first tolerance and judged, as everywhere in evaluation, at the second."""
+
+
+def symmetric_start(rng: np.random.Generator, where: Conditions) -> tuple[Counts, Crystals] | None:
+    """Counts and a primitive cell in the space group asked for, or in a random one from 2 to 230.
+
+    The volume is PyXtal's guess and atoms may still be too close. Returns None where this attempt fails.
+    """
+    asked = where.space_group
+    counts = draw_composition(rng, where, None if asked is None else partial(fits, asked))
+    groups = [asked] if asked is not None else rng.integers(2, 231, GROUPS_TRIED).tolist()
+    group = next((number for number in groups if counts and fits(number, counts)), None)
+    if counts is None or group is None:
+        return None
+    crystal = _filled(rng, group, counts)
+    return None if crystal is None else (counts, crystal)
+
+
+def space_group(crystal: Crystals) -> int:
+    """Number of the space group of one crystal at ``LOOSE``; 0 where none is found."""
+    return int(space_groups(crystal, LOOSE)[0])
+
+
+def _filled(rng: np.random.Generator, group: int, counts: Counts) -> Crystals | None:
+    """A primitive cell with Wyckoff positions of the group filled at random, or None where it fails a check."""
+    from pyxtal import pyxtal
+
+    filling = pyxtal()
+    try:
+        filling.from_random(
+            3,
+            group,
+            [SYMBOLS[z] for z in counts],
+            list(counts.values()),
+            conventional=False,
+            max_count=1,
+            t_factor=COINCIDENCE,
+            random_state=rng,
+        )
+    except Exception:  # noqa: BLE001  a filling that does not work out is only one attempt less
+        return None
+    if not filling.valid:
+        return None
+    structure = filling.to_pymatgen()
+    filled = Crystals.from_lists(
+        [structure.atomic_numbers], [structure.frac_coords.tolist()], [structure.lattice.matrix.tolist()]
+    )
+    primitive = next(search(filled, EXACT))
+    if primitive is None or len(primitive.prim_std_cell.numbers) != sum(counts.values()):
+        return None
+    cell = primitive.prim_std_cell
+    numbers = np.array(cell.numbers)
+    order = np.argsort(numbers, kind="stable")
+    return Crystals.from_lists(
+        [numbers[order].tolist()], [np.array(cell.positions)[order].tolist()], [np.array(cell.basis).tolist()]
+    )
+
 
 BATCH = 32
 ATTEMPTS = 60

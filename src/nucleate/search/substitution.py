@@ -12,17 +12,17 @@ from typing import Final
 import numpy as np
 import torch
 
-from nucleate.crystal.conditions import MAX_ATOMS, Conditions
+from nucleate.conditions.request import MAX_ATOMS, Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions, reduced
-from nucleate.descriptors.charge_balance import is_charge_balanced
-from nucleate.descriptors.validity import validity
+from nucleate.descriptors.composition import is_charge_balanced
+from nucleate.descriptors.element_similarity import is_known, likeness, likeness_matrix
+from nucleate.descriptors.element_tables import cell_volume
+from nucleate.descriptors.geometry import validity
 from nucleate.errors import UserError
-from nucleate.search.atomic_volumes import cell_volume
+from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.compositions import DEFAULT_ELEMENTS, Counts, check_request
-from nucleate.search.similarity import is_known, likeness, likeness_matrix
-from nucleate.search.streams import crystal_stream
-from nucleate.search.symmetric import space_group
+from nucleate.search.random_search import space_group
 
 ATTEMPTS = 60
 """Replacements drawn for one crystal before one that is not charge-balanced is accepted."""

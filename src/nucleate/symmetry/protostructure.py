@@ -1,11 +1,4 @@
-"""Protostructures: a space group and the elements on its Wyckoff positions, without coordinates or cell.
-
-Their labels, such as ``A2BC4_cF56_227_c_b_e:Al-Mg-O``, join the anonymous formula in the order of the alphabetical
-elements, the Pearson symbol, the space group, the Wyckoff letters of each element and the chemical system. Letters
-depend on the choice of origin and axes; of all choices that describe the same crystal, the canonical one has the
-lowest sum of letters, then the first text. The form is that of AFLOW as made canonical by Goodall et al.,
-Sci. Adv. 8, eabn4117 (2022).
-"""
+"""Protostructures: a space group and the elements on its Wyckoff positions, without coordinates or cell."""
 
 from __future__ import annotations
 
@@ -17,9 +10,12 @@ from functools import cached_property, lru_cache
 from math import gcd
 from string import ascii_uppercase
 
+from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS, atomic_number
-from nucleate.crystal.formula import reduced_formula
+from nucleate.crystal.formula import compositions, reduced_formula
 from nucleate.errors import UserError
+from nucleate.symmetry.detection import SYMPREC
+from nucleate.symmetry.space_group import Symmetry, symmetries
 from nucleate.symmetry.wyckoff import (
     LETTERS,
     by_letter,
@@ -216,3 +212,35 @@ def _times(text: str, label: str) -> int:
     if not 1 <= times <= 1000:
         raise UserError(f"{_WHERE} {label}", f"{times} orbits of one kind", "1 to 1000")
     return times
+
+
+def protostructure_labels(crystals: Crystals, symprec: float = SYMPREC) -> list[str]:
+    """Label of each crystal; empty where no symmetry is found or the orbits do not add up to the composition."""
+    return ["" if found is None else found.label for found in protostructures(crystals, symprec)]
+
+
+def protostructures(crystals: Crystals, symprec: float = SYMPREC) -> list[Protostructure | None]:
+    """Protostructure of each crystal in the setting that the symmetry search chose.
+
+    None where no symmetry is found or the orbits do not add up to the composition.
+
+    Arguments:
+        crystals: B crystals.
+        symprec: Distance in Å within which sites count as equivalent.
+    """
+    counts = compositions(crystals)
+    return [
+        None if symmetry is None else _found(crystals.numbers[i].tolist(), counts[i], symmetry)
+        for i, symmetry in enumerate(symmetries(crystals, symprec))
+    ]
+
+
+def _found(numbers: list[int], counts: dict[int, int], symmetry: Symmetry) -> Protostructure | None:
+    sites = tuple((numbers[site], symmetry.letters[site]) for site in sorted(set(symmetry.orbits)))
+    try:
+        found = Protostructure(symmetry.number, sites)
+    except UserError:  # two orbits on a position that holds one: the tolerance merged what does not belong together
+        return None
+    occupied, unit, shared = found.counts, gcd(*counts.values()), gcd(*found.counts.values())
+    fits = {z: n // shared for z, n in occupied.items()} == {z: n // unit for z, n in counts.items()}
+    return found if fits else None

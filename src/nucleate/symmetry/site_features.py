@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nucleate.crystal.orbits import SiteOrbits
+from nucleate.symmetry.orbits import SiteOrbits
 
 CLASSES = 8
 """Classes that are told apart; further ones look like the last."""

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from nucleate.crystal.crystals import Crystals, wrap
-from nucleate.crystal.raw import RawCrystal, batched
-from nucleate.crystal.symmetry_search import SYMPREC, search
+from nucleate.crystal.parsed_structure import RawCrystal, batched
+from nucleate.symmetry.detection import SYMPREC, search
 
 
 def primitive_cells(crystals: Crystals, symprec: float = SYMPREC) -> Crystals:

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from nucleate.crystal.crystals import Crystals, wrap
-from nucleate.crystal.orbits import SiteOrbits, metric_average
-from nucleate.crystal.symmetry_search import SYMPREC, search
+from nucleate.symmetry.detection import SYMPREC, search
+from nucleate.symmetry.orbits import SiteOrbits, metric_average
 
 TRANSLATIONS = 24
 """In the standard origin every translation of a space group is a multiple of 1/24 of a primitive vector."""

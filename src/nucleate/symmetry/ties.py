@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.orbits import SiteOrbits
+from nucleate.symmetry.orbits import SiteOrbits
 from nucleate.symmetry.templates import OrbitTemplates
 
 ORBIT = "orbit/"

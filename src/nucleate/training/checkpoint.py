@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nucleate.crystal.writing import write_whole
 from nucleate.errors import UserError
+from nucleate.io.writing import write_whole
 
 NAME = "checkpoint.safetensors"
 FORMAT = 1

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.config import Settings
+from nucleate.settings import Settings
 
 
 class TrainConfig(Settings):

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
-from nucleate.crystal.writing import write_whole
+from nucleate.io.writing import write_whole
 
 _AVERAGED_STEPS = 100
 

@@ -5,13 +5,13 @@ import warnings
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import RequestWarning, UserError
 from nucleate.families.diffcrysgen import DiffCrysGenConfig, build, configured, load
 from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig
-from nucleate.families.samplers import sampler_from
+from nucleate.families.registry import sampler_from
 from nucleate.symmetry.space_group import space_groups
 from nucleate.training.export import ModelFacts, halved, write_model
 
@@ -112,7 +112,7 @@ def test_conditions_matter_with_strength_and_one_is_the_conditional_model(steere
     assert not same(asked[1], asked[0])
     assert not same(asked[1], asked[2])
 
-    from nucleate.guidance.request import Request
+    from nucleate.sampling.request_plan import Request
 
     request = Request.of(where, model.size_weights, model.element_seen, model.config, guidance=1.0)
     labels = request.plan(0, 0, 3).labels(torch.arange(3), torch.device("cpu"), torch.float32)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.families.maggen.model import MagGen
 from nucleate.families.maggen.study import back_in_the_graph, generated, principal_components, success
 

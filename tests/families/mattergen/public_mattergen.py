@@ -10,7 +10,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from nucleate.families.mattergen.released_names import expected
+from nucleate.families.mattergen.published_names import expected
 
 ROOT_HALF = 1 / math.sqrt(2)
 

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.diffusion.joint import State
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import UserError

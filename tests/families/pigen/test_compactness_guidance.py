@@ -2,12 +2,12 @@
 
 import torch
 
-from nucleate.descriptors.compactness import expected_compactness
+from nucleate.descriptors.geometry import expected_compactness
 from nucleate.diffusion.joint import Answer, State
 from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.species import MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
-from nucleate.families.pigen.compactness_guidance import CompactnessGuidance
+from nucleate.families.pigen.compactness import CompactnessGuidance
 from nucleate.representations.cells import LogShapeCells
 
 SIZE, N = 5, 3

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nucleate.families.pigen.compactness_loss import UPSTREAM, estimate_loss, upstream_loss
+from nucleate.families.pigen.compactness import UPSTREAM, estimate_loss, upstream_loss
 
 SIZE, N, S = 3, 4, 100
 
@@ -30,7 +30,7 @@ def test_gradients_are_those_of_finite_differences():
 
 
 def test_the_loss_knows_no_scale_and_is_zero_at_the_target():
-    from nucleate.descriptors.compactness import expected_compactness
+    from nucleate.descriptors.geometry import expected_compactness
 
     species, lattice = probabilities(), lattices()
     own = expected_compactness(species, lattice, MASK)
@@ -73,7 +73,7 @@ def test_the_later_variants_are_zero_where_the_estimate_is_the_crystal():
     numbers = torch.randint(10, 50, (SIZE, N), generator=generator)
     clean = torch.nn.functional.one_hot(numbers, S).double()
     lattice = lattices()
-    from nucleate.descriptors.compactness import sphere_volumes
+    from nucleate.descriptors.geometry import sphere_volumes
 
     filled = (torch.nan_to_num(sphere_volumes(S))[numbers] * MASK).sum(1)
     target = filled / torch.linalg.det(lattice).abs()

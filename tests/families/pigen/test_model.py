@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import UserError

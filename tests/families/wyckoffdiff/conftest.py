@@ -9,9 +9,9 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.families.wyckoffdiff import build
-from nucleate.search.cell_shapes import drawn
-from nucleate.search.layout import layout
+from nucleate.search.cell_priors import drawn
 from nucleate.symmetry.protostructure import Protostructure
+from nucleate.symmetry.wyckoff_parametrization import layout
 
 LABELS = [
     "AB_cF8_225_a_b:{}-{}", "AB_cP2_221_a_b:{}-{}", "AB2_tP6_136_a_f:{}-{}", "AB2_cF12_225_a_c:{}-{}",

@@ -5,18 +5,18 @@ import copy
 import pytest
 import torch
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.labels import labels_of
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.formula import reduced
-from nucleate.descriptors.charge_balance import is_charge_balanced
+from nucleate.descriptors.composition import is_charge_balanced
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
 from nucleate.families.wyckoffdiff import build
 from nucleate.families.wyckoffdiff.config import SamplerConfig
 from nucleate.families.wyckoffdiff.model import _orbits
-from nucleate.guidance.training_labels import labels_of
 from nucleate.networks.wyckoff_gnn import Logits
-from nucleate.search.generic_symmetry import is_generic
-from nucleate.symmetry.prototype import protostructures
+from nucleate.search.cell_priors import is_generic
+from nucleate.symmetry.protostructure import protostructures
 from nucleate.symmetry.space_group import space_groups
 
 from .conftest import TINY, fitted

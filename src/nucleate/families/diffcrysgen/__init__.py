@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nucleate.config import from_preset
 from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, DiffCrysGenConfig
 from nucleate.families.diffcrysgen.model import DiffCrysGen
-from nucleate.families.loading import loaded
+from nucleate.families.registry import loaded
+from nucleate.settings import from_preset
 
 FAMILY = "diffcrysgen"
 PRESETS = {"diffcrysgen": DiffCrysGenConfig, "diffcrysgen-paper": DiffCrysGenConfig.paper}
@@ -22,7 +22,7 @@ FEWEST_LABELS = 100
 
 
 def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, float] | None = None) -> DiffCrysGen:
-    """The model of a folder, ready to sample; see :func:`nucleate.families.loading.loaded`.
+    """The model of a folder, ready to sample; see :func:`nucleate.families.registry.loaded`.
 
     Where a call says nothing, ``guidance`` is γ of every condition, or by name; the model's own if None.
     """
@@ -37,5 +37,5 @@ def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> 
 
 
 def configured(overrides: Mapping[str, object] | None = None) -> DiffCrysGenConfig:
-    """A configuration from settings; see :func:`nucleate.config.from_preset`."""
+    """A configuration from settings; see :func:`nucleate.settings.from_preset`."""
     return from_preset(DiffCrysGenConfig, PRESETS, FAMILY, overrides)

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.config import Settings
-from nucleate.crystal.symmetry_search import MAX_SYMPREC
-from nucleate.families.matrix_crystals import Cells, Order
-from nucleate.guidance.conditions import Condition, Scalar
-from nucleate.guidance.named_conditions import NamedConditions, by_name
+from nucleate.conditions.kinds import Condition, Scalar
+from nucleate.conditions.quantities import NamedConditions, by_name
+from nucleate.families.matrix_templates import Cells, Order
 from nucleate.networks.unet1d import UNet1dConfig
+from nucleate.settings import Settings
+from nucleate.symmetry.detection import MAX_SYMPREC
 
 
 class SamplerConfig(Settings):

@@ -12,29 +12,23 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.labels import Labels, fitted_conditions, labels_of, refitted
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.edm import EdmProcess, HeunSampler, TensorDenoiser
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.families.diffcrysgen.config import DiffCrysGenConfig, SamplerConfig
-from nucleate.families.diffcrysgen.known_entries import known_entries, meets
-from nucleate.families.diffcrysgen.rejection import drawn
-from nucleate.families.matrix_crystals import usable
-from nucleate.families.matrix_templates import MatrixTemplates, templates_by_column
-from nucleate.guidance.adapters import Adapters
+from nucleate.families.diffcrysgen.constraints import drawn, known_entries, meets
+from nucleate.families.matrix_templates import MatrixTemplates, templates_by_column, usable
+from nucleate.guidance.adapters import Adapters, ConditionEmbedding
 from nucleate.guidance.classifier_free import Guided
-from nucleate.guidance.embedding import ConditionEmbedding
-from nucleate.guidance.known_crystals import KnownCrystals
-from nucleate.guidance.labels import Labels
-from nucleate.guidance.request import Plan, Request
-from nucleate.guidance.training_labels import fitted_conditions, labels_of, refitted
 from nucleate.networks.unet1d import UNet1d
 from nucleate.representations.element_properties import LARGEST_NUMBER
-from nucleate.representations.ircr import IRCR
-from nucleate.representations.scaling import MatrixScaling
+from nucleate.representations.ircr import IRCR, MatrixScaling
 from nucleate.representations.site_order import shuffled
-from nucleate.search.onto_symmetry import onto_symmetry
-from nucleate.search.parents import parent_weights
+from nucleate.sampling.rejection import onto_symmetry
+from nucleate.sampling.request_plan import Plan, Request
+from nucleate.sampling.source_structures import KnownCrystals, parent_weights
 
 DRAWS_OF_A_PLAN = 3
 """Walks of a crystal before another size or template is tried."""
@@ -170,7 +164,7 @@ class DiffCrysGen(nn.Module):
         """Crystals start .. start + n - 1 of the request (seed, where).
 
         Elements, counts and sizes that are asked for are given to the walk as known entries of the matrix
-        (:mod:`nucleate.families.diffcrysgen.known_entries`); properties are met by guidance. Walks by templates
+        (:mod:`nucleate.families.diffcrysgen.constraints`); properties are met by guidance. Walks by templates
         draw one for each crystal that goes with the request; where none does, the walk is free.
 
         Arguments:

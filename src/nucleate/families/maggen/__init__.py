@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nucleate.config import from_preset
 from nucleate.errors import UserError
-from nucleate.families.loading import loaded
 from nucleate.families.maggen.config import PAPER_SAMPLER, MagGenConfig
 from nucleate.families.maggen.model import MagGen
+from nucleate.families.registry import loaded
+from nucleate.settings import from_preset
 
 FAMILY = "maggen"
 PRESETS = {"maggen": MagGenConfig, "maggen-paper": MagGenConfig.paper}
@@ -26,7 +26,7 @@ def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, 
 
     Arguments:
         folder: With weights and configuration.
-        sampler: See :func:`nucleate.families.samplers.sampler_from`.
+        sampler: See :func:`nucleate.families.registry.sampler_from`.
         guidance: Must be None: properties choose the parents, nothing is steered.
 
     Raises:
@@ -43,5 +43,5 @@ def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> 
 
 
 def configured(overrides: Mapping[str, object] | None = None) -> MagGenConfig:
-    """A configuration from settings; see :func:`nucleate.config.from_preset`."""
+    """A configuration from settings; see :func:`nucleate.settings.from_preset`."""
     return from_preset(MagGenConfig, PRESETS, FAMILY, overrides)

@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.config import Settings
-from nucleate.crystal.symmetry_search import MAX_SYMPREC
-from nucleate.families.matrix_crystals import Cells
-from nucleate.guidance.conditions import Scalar
-from nucleate.guidance.named_conditions import NamedScalars
+from nucleate.conditions.kinds import Scalar
+from nucleate.conditions.quantities import NamedScalars
+from nucleate.families.matrix_templates import Cells
 from nucleate.networks.cnn1d import Tower
+from nucleate.settings import Settings
+from nucleate.symmetry.detection import MAX_SYMPREC
 
 
 class SamplerConfig(Settings):

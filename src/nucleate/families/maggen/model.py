@@ -12,23 +12,20 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.labels import fitted_conditions, labels_of
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.errors import UserError
 from nucleate.families.maggen.config import MagGenConfig, SamplerConfig
+from nucleate.families.maggen.latent_space import Parents, everywhere, local, slerp
 from nucleate.families.maggen.objective import block_losses, squared_error
-from nucleate.families.maggen.parents import Parents
-from nucleate.families.maggen.perturbation import everywhere, local, slerp
-from nucleate.families.matrix_crystals import ordered, usable
-from nucleate.families.matrix_templates import MatrixTemplates, templates_by_column
-from nucleate.guidance.redraw import redrawn
-from nucleate.guidance.training_labels import fitted_conditions, labels_of
+from nucleate.families.matrix_templates import MatrixTemplates, ordered, templates_by_column, usable
 from nucleate.networks.cnn1d import LatentDecoder, LatentEncoder, branch, divergence
 from nucleate.representations.element_properties import LARGEST_NUMBER
-from nucleate.representations.ircr import IRCR, MAGGEN_ROWS
-from nucleate.representations.scaling import MatrixScaling
+from nucleate.representations.ircr import IRCR, MAGGEN_ROWS, MatrixScaling
+from nucleate.sampling.rejection import redrawn
 
 ROWS = (*MAGGEN_ROWS, "zero", "zero")
 """Six properties and two rows of zeros, which make 144 rows with 20 sites."""

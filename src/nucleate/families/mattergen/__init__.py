@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nucleate.config import from_preset
-from nucleate.families.loading import loaded
 from nucleate.families.mattergen.config import PAPER_SAMPLER, MatterGenConfig
 from nucleate.families.mattergen.model import MatterGen
+from nucleate.families.registry import loaded
+from nucleate.settings import from_preset
 
 FAMILY = "mattergen"
 PRESETS = {
@@ -23,7 +23,7 @@ SETTINGS = ("preset", *MatterGenConfig.model_fields)
 
 
 def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, float] | None = None) -> MatterGen:
-    """The model of a folder, ready to sample; see :func:`nucleate.families.loading.loaded`.
+    """The model of a folder, ready to sample; see :func:`nucleate.families.registry.loaded`.
 
     Where a call says nothing, ``guidance`` is γ of every condition, or by name; the model's own if None.
     """
@@ -38,5 +38,5 @@ def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> 
 
 
 def configured(overrides: Mapping[str, object] | None = None) -> MatterGenConfig:
-    """A configuration from settings; see :func:`nucleate.config.from_preset`."""
+    """A configuration from settings; see :func:`nucleate.settings.from_preset`."""
     return from_preset(MatterGenConfig, PRESETS, "mattergen", overrides)

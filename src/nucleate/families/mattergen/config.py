@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from nucleate.conditions.quantities import by_name
 from nucleate.families.joint_config import DEFAULT_SAMPLER, JointConfig, SamplerConfig
-from nucleate.guidance.named_conditions import by_name
 from nucleate.networks.cspnet import CSPNetConfig
 from nucleate.networks.gemnet import GemNetConfig
 

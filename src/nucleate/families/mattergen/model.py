@@ -18,7 +18,7 @@ from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.diffusion.schedule import GeometricSchedule, LinearSchedule
 from nucleate.diffusion.species import MaskedSpecies
-from nucleate.diffusion.symmetric import SymmetricCells
+from nucleate.diffusion.symmetry_constrained import SymmetricCells
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 from nucleate.families.joint_model import N_SPECIES, JointModel

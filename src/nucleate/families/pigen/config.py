@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from nucleate.conditions.kinds import Condition
+from nucleate.conditions.quantities import by_name
 from nucleate.families.joint_config import JointConfig, SamplerConfig
-from nucleate.families.pigen.compactness_loss import Variant
-from nucleate.guidance.conditions import Condition
-from nucleate.guidance.named_conditions import by_name
+from nucleate.families.pigen.compactness import Variant
 from nucleate.networks.cspnet import CSPNetConfig
 
 PAPER_SAMPLER = SamplerConfig(steps=1000)
@@ -43,7 +43,7 @@ class PigenConfig(JointConfig):
         sigma: Smallest and largest noise of the fractional coordinates.
         hidden, layers, frequencies, time_features, distance_basis: Shape of CSPNet.
         compactness_loss: Which loss on the compactness of the estimated crystal, see
-            :mod:`nucleate.families.pigen.compactness_loss`.
+            :mod:`nucleate.families.pigen.compactness`.
         compactness_weight: Its weight beside ``weights``.
 
     The rest is :class:`nucleate.families.joint_config.JointConfig`'s.

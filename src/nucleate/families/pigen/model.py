@@ -13,19 +13,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from nucleate.conditions.labels import Labels
 from nucleate.crystal.crystals import Crystals
-from nucleate.descriptors.compactness import compactness
+from nucleate.descriptors.geometry import compactness
 from nucleate.diffusion.joint import Answer, Denoiser, JointProcess, State
 from nucleate.diffusion.schedule import GeometricSchedule
 from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies, SpeciesProcess
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 from nucleate.families.joint_model import N_SPECIES, JointModel
-from nucleate.families.pigen.compactness_guidance import CompactnessGuidance
-from nucleate.families.pigen.compactness_loss import estimate_loss, upstream_loss
+from nucleate.families.pigen.compactness import CompactnessGuidance, estimate_loss, upstream_loss
 from nucleate.families.pigen.config import PigenConfig
 from nucleate.guidance.adapters import Mix
-from nucleate.guidance.labels import Labels
 from nucleate.networks.cspnet import CSPNet
 from nucleate.representations.cells import CellVectors, LogShapeCells, MatrixCells
 from nucleate.symmetry.site_features import WIDTH

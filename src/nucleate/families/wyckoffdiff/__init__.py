@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from nucleate.config import from_preset
 from nucleate.errors import UserError
-from nucleate.families.loading import loaded
+from nucleate.families.registry import loaded
 from nucleate.families.wyckoffdiff.config import PAPER_SAMPLER, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.model import WyckoffDiff
+from nucleate.settings import from_preset
 
 FAMILY = "wyckoffdiff"
 PRESETS = {"wyckoffdiff": WyckoffDiffConfig.small, "wyckoffdiff-paper": WyckoffDiffConfig.paper}
@@ -20,7 +20,7 @@ TRAINING = {"batch": (64, 64), "pairs": 1_000_000}
 
 
 def load(folder: Path, sampler: str = "default", guidance: float | Mapping[str, float] | None = None) -> WyckoffDiff:
-    """The model of a folder, ready to sample; see :func:`nucleate.families.loading.loaded`.
+    """The model of a folder, ready to sample; see :func:`nucleate.families.registry.loaded`.
 
     Where a call says nothing, ``guidance`` is γ of every condition, or by name; the model's own if None.
     """
@@ -35,7 +35,7 @@ def build(overrides: Mapping[str, object] | None = None, name: str = FAMILY) -> 
 
 
 def configured(overrides: Mapping[str, object] | None = None) -> WyckoffDiffConfig:
-    """A configuration from settings; see :func:`nucleate.config.from_preset`.
+    """A configuration from settings; see :func:`nucleate.settings.from_preset`.
 
     Raises:
         UserError: A setting is unknown or its value does not fit.

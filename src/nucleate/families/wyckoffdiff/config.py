@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.config import Settings
+from nucleate.conditions.kinds import Condition, Scalar
+from nucleate.conditions.quantities import NamedConditions
 from nucleate.diffusion.categorical import Schedule
-from nucleate.guidance.conditions import Condition, Scalar
-from nucleate.guidance.named_conditions import NamedConditions
 from nucleate.networks.wyckoff_gnn import WyckoffGNNConfig
+from nucleate.settings import Settings
 
 N_ELEMENTS = 100
 

@@ -13,31 +13,26 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nucleate.crystal.conditions import Conditions
+from nucleate.conditions.labels import LABEL, Labels, fitted_conditions, labels_of, refitted
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.space_group_symbols import N_GROUPS
 from nucleate.diffusion.categorical import CategoricalProcess, marginal_prior, single_prior, uniform_prior
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.errors import UserError
+from nucleate.families.wyckoffdiff.autoregressive import Demand, place_orbits
 from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
-from nucleate.families.wyckoffdiff.limits import Limits
-from nucleate.families.wyckoffdiff.merits import BEST, merits_of
-from nucleate.families.wyckoffdiff.orbit_walk import Demand, place_orbits
-from nucleate.families.wyckoffdiff.plan import GroupSizes, planned
-from nucleate.families.wyckoffdiff.stoichiometry import Stoichiometries, element_counts
+from nucleate.families.wyckoffdiff.constraints import BEST, Limits, merits_of
+from nucleate.families.wyckoffdiff.plan import GroupSizes, Stoichiometries, element_counts, planned
+from nucleate.families.wyckoffdiff.reverse_diffusion import walk_by_time
 from nucleate.families.wyckoffdiff.substitutions import replaced
-from nucleate.families.wyckoffdiff.time_walk import walk_by_time
-from nucleate.guidance.adapters import Adapters, Mix
+from nucleate.guidance.adapters import Adapters, ConditionEmbedding, Mix
 from nucleate.guidance.classifier_free import Guided
-from nucleate.guidance.embedding import ConditionEmbedding
-from nucleate.guidance.labels import Labels
-from nucleate.guidance.request import Request
-from nucleate.guidance.training_labels import LABEL, fitted_conditions, labels_of, refitted
 from nucleate.networks.wyckoff_gnn import Logits, Positions, WyckoffGNN
 from nucleate.representations.wyckoff import Occupations, Orbits, wyckoff_tables
+from nucleate.sampling.request_plan import Request
 from nucleate.search.protostructure_filling import FillSettings, fill
-from nucleate.symmetry.protostructure import Protostructure
-from nucleate.symmetry.prototype import protostructures
+from nucleate.symmetry.protostructure import Protostructure, protostructures
+from nucleate.symmetry.space_group import N_GROUPS
 
 GROUP, PLACE, NUMBERS = "orbits/group", "orbits/place", "orbits/numbers"
 """Crystal fields of training crystals."""

@@ -12,9 +12,9 @@ from math import exp
 import torch
 from torch import Tensor
 
+from nucleate.descriptors.element_similarity import is_known, likeness
 from nucleate.diffusion.noise import Noise
 from nucleate.representations.element_properties import GROUP
-from nucleate.search.similarity import is_known, likeness
 
 LEAST = exp(-2.0)
 """Likeness below which an element does not replace another of its group; one of another group never does."""

@@ -1,0 +1,1 @@
+"""Models, searchers and files side by side under one protocol."""

@@ -1,0 +1,299 @@
+"""Models, searchers and files of structures side by side: one protocol, a run each, one table of what was measured.
+
+```
+OUT/LABEL/                        the run of a source, as `design` or `screen` leaves it
+OUT/LABEL/judged/                 the same relaxations as another reference judges them
+OUT/requests/LABEL/CONDITION/     the run of a request
+OUT/comparison.csv, comparison.json
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from nucleate.campaign.comparison.requests import OF_THE_MOMENTS, TARGETS, Target, targets_of, unjudged
+from nucleate.campaign.comparison.sources import REQUESTS, Source, asked_sources
+from nucleate.campaign.design import design
+from nucleate.campaign.screen import screen
+from nucleate.errors import UserError
+from nucleate.evaluation.benchmark import (
+    ALL,
+    ALL_STAGES,
+    COLUMNS,
+    COMMON,
+    GENERATION,
+    MOST_ATOMS,
+    MOST_ELEMENTS,
+    NOT_ASKED,
+    ON_TARGET,
+    common_subset,
+    excluded_symbols,
+    group_counts,
+    measures,
+    measures_of_reference,
+    rate_row,
+)
+from nucleate.execution.progress import Progress, silent
+from nucleate.intervals import Rate, wilson
+from nucleate.io.writing import write_json, write_whole
+from nucleate.runs.provenance import versions
+from nucleate.runs.run import Run, locked
+from nucleate.screening.ranking import is_sun
+from nucleate.screening.reevaluation import judged_by, magnetization
+from nucleate.screening.run_funnel import asked_funnel
+from nucleate.settings import DesignSettings, ScreenSettings
+
+if TYPE_CHECKING:
+    from nucleate.data.reference import Reference
+
+RECORD, TABLE = "comparison.json", "comparison.csv"
+_JUDGING = ("relax", "judge")
+
+
+def side_by_side(
+    models: Sequence[str],
+    n: int,
+    folder: Path,
+    screening: ScreenSettings,
+    *,
+    files: Mapping[str, Path] | None = None,
+    references: Sequence[str] = (),
+    per_request: int = 0,
+    data: Path | None = None,
+    sampler: str = "default",
+    draw_below: float | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> pd.DataFrame:
+    """Draw ``n`` crystals from each source, screen all alike, and measure.
+
+    Arguments:
+        models: Names or folders of models, and searchers; without any, all that ship and the baselines.
+        n: Crystals of each source; a larger file is sampled.
+        folder: Holds a run for each source, ``comparison.csv`` and ``comparison.json``.
+        screening: How all are screened; its reference is the first.
+        files: Structures from elsewhere by the name they go by.
+        references: Further references, which judge the same relaxations.
+        per_request: Crystals of each of the fixed requests; 0 leaves them out.
+        data: Structures whose space groups are compared with; the known structures of the first reference if None.
+        sampler: For models that walk.
+        draw_below: Draw crystals of models until they lie so low as generated, in eV/atom above the hull.
+        device: Where to generate.
+        resume: Go on with what lies in the folder.
+        workers: Worker processes for relaxation.
+        progress: Told how far each stage of each run is.
+
+    Returns:
+        What was measured: ``source`` and the columns of :data:`nucleate.evaluation.benchmark.COLUMNS`.
+
+    Raises:
+        UserError: A source, a reference or the data cannot be used, or the folder holds other runs.
+    """
+    from nucleate.data.reference import Reference
+
+    sources, warnings = asked_sources(models, files or {})
+    funnel = asked_funnel(screening)
+    others = [name for name in dict.fromkeys(references) if name != screening.reference]
+    loaded = {name: Reference.load(name) for name in (screening.reference, *others)}
+    labels = _reference_labels(loaded)
+    groups, data_name = _data_groups(loaded[screening.reference], data)
+    if (folder / RECORD).exists() and not resume:
+        raise UserError(str(folder), "a comparison that is already there", "a new folder, or --resume to go on with it")
+    job = _Job(folder, screening, sampler, draw_below, device, workers, progress)
+    parts: list[pd.DataFrame] = []
+    about: list[dict[str, Any]] = []
+    protocol: dict[str, Any] = {}
+    cited: set[str] = set()
+    with locked(folder):
+        for source in sources:
+            run = job.run(source, n, resume)
+            costs = _costs(run)
+            table = run.candidates()
+            first = labels[screening.reference]
+            own = [measures(table, first, groups, funnel), _per_core_hour(table, costs, first)]
+            for name in others:
+                again = judged_by(run, name)
+                own += [measures_of_reference(again, labels[name]), _per_core_hour(again, costs, labels[name])]
+            rates, refused = job.asked(source, per_request, run) if per_request else ([], {})
+            own.append(pd.DataFrame([rate_row(rate) | {"subset": ALL} for rate in rates], columns=list(COLUMNS)))
+            parts += [part.assign(source=source.label) for part in own if len(part)]
+            protocol = run.record["protocol"]
+            cited |= set(run.record["citations"])
+            about.append(
+                source.about()
+                | {"run": source.label, "n": run.record["n"], "drawn_from": run.record.get("drawn_from")}
+                | {"costs": costs, "not_offered": refused}
+                | {"unjudged": unjudged(source.entry.conditions) if source.entry and per_request else []}
+            )
+    rows = [row for part in parts for row in part.to_dict("records")]
+    found = pd.DataFrame(rows, columns=["source", *COLUMNS])
+    write_whole(folder / TABLE, found.to_csv(index=False, float_format="%.6g").encode())
+    record = {
+        "command": "compare",
+        "n": n,
+        "seed": screening.seed,
+        "sampler": sampler,
+        "draw_below": draw_below,
+        "sources": about,
+        "references": [labels[name] for name in loaded],
+        "protocol": protocol,
+        "data": data_name,
+        "data_groups": groups,
+        "subset": f"at most {MOST_ELEMENTS} elements and {MOST_ATOMS} atoms, without {excluded_symbols()}",
+        "requests": [{"where": t.where, "counts_if": t.counts_if} for t in TARGETS] if per_request else [],
+        "per_request": per_request,
+        "versions": versions(),
+        "citations": sorted(cited),
+        "warnings": warnings,
+    }
+    write_json(folder / RECORD, record)
+    return found
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all runs of a comparison share."""
+
+    folder: Path
+    screening: ScreenSettings
+    sampler: str
+    draw_below: float | None
+    device: str
+    workers: int | None
+    progress: Progress
+
+    def run(self, source: Source, n: int, resume: bool) -> Run:
+        """The run of a source: new, gone on with, or found finished."""
+        place, told = self.folder / source.label, self._told(source.label)
+        if source.file is not None:
+            return screen(source.file, self.screening, place, resume, self.workers, told, n)
+        return design(self._settings(source, n, self.screening), place, resume, self.workers, told)
+
+    def asked(self, source: Source, n: int, free: Run) -> tuple[list[Rate], dict[str, str]]:
+        """Shares on target of each request that a source takes, beside its free crystals; and what it refuses."""
+        rates, refused = [], {}
+        for target in targets_of(source.entry) if source.entry is not None else ():
+            plain = {"funnel": "none", "thresholds": (), "descriptors": _described(target)}
+            screening = self.screening.model_copy(update=plain)
+            if not target.relaxed:
+                screening = screening.without_relaxation()
+            settings = self._settings(source, n, screening, (target.where,))
+            place = self.folder / REQUESTS / source.label / target.condition
+            told = self._told(f"{source.label}, {target.condition}")
+            try:
+                run = design(settings, place, True, self.workers, told)
+            except UserError as error:
+                if error.where != "--where":
+                    raise
+                refused[target.where] = f"found {error.found}; expected {error.expected}"
+                continue
+            rates.append(target.rate(_measured(run, target), ON_TARGET))
+            if target.column != "meets_request":
+                rates.append(target.rate(_measured(free, target), NOT_ASKED))
+        return [rate for rate in rates if rate is not None], refused
+
+    def _settings(
+        self, source: Source, n: int, screening: ScreenSettings, where: tuple[str, ...] = ()
+    ) -> DesignSettings:
+        walks = source.kind == "model"
+        return DesignSettings.checked(
+            {
+                "model": source.entry.name if source.entry else "",
+                "n": n,
+                "where": where,
+                "sampler": self.sampler if walks else "default",
+                "draw_below": self.draw_below if walks else None,
+                "device": self.device,
+                "screen": screening,
+            }
+        )
+
+    def _told(self, label: str) -> Progress:
+        """Progress whose stages name the source."""
+
+        def told(stage: str, done: int, total: int) -> None:
+            self.progress(f"{label}: {stage}", done, total)
+
+        return told
+
+
+def _measured(run: Run, target: Target) -> pd.DataFrame:
+    """The candidates with the column of a target."""
+    table = run.candidates()
+    if target.column in OF_THE_MOMENTS:
+        found = magnetization(run)
+        return table.assign(**{name: found[name].to_numpy() for name in OF_THE_MOMENTS})
+    return table
+
+
+def _described(target: Target) -> str:
+    from nucleate.descriptors.registry import DESCRIPTORS
+
+    return target.column if target.column in DESCRIPTORS else "none"
+
+
+def _costs(run: Run) -> dict[str, float | None]:
+    """Core-seconds for each crystal of the run, over all its sessions: generation; relaxation and judging."""
+    timings = run.record.get("timings", {})
+
+    def each(*stages: str) -> float | None:
+        spent = [timings[stage]["core_seconds"] for stage in stages if stage in timings]
+        return sum(spent) / run.record["n"] if spent else None
+
+    return {"generation": each("generate"), "relaxation and judging": each(*_JUDGING)}
+
+
+def _per_core_hour(candidates: pd.DataFrame, costs: Mapping[str, float | None], reference: str) -> pd.DataFrame:
+    """S.U.N. crystals per core-hour; those of the subset per core-hour spent on all, which is what they cost."""
+    made, judged = costs["generation"], costs["relaxation and judging"]
+    sun = is_sun(candidates)
+    n = len(candidates)
+    rows = []
+    for subset, mask in ((ALL, sun), (COMMON, sun & common_subset(candidates).astype(bool))):
+        low, high = wilson(int(mask.sum()), n)
+        for metric, seconds in ((GENERATION, made), (ALL_STAGES, _sum(made, judged))):
+            if seconds and n:
+                scale = 3600 / seconds
+                share = int(mask.sum()) / n
+                rows.append((subset, reference, metric, "all", share * scale, low * scale, high * scale))
+    return pd.DataFrame(rows, columns=list(COLUMNS[:7])).reindex(columns=list(COLUMNS))
+
+
+def _sum(made: float | None, judged: float | None) -> float | None:
+    return None if made is None or judged is None else made + judged
+
+
+def _reference_labels(loaded: Mapping[str, Reference]) -> dict[str, str]:
+    """What each reference is called in tables: its own name, or how it was asked for where two share one."""
+    names = [reference.name for reference in loaded.values()]
+    return {key: ref.name if names.count(ref.name) == 1 else key for key, ref in loaded.items()}
+
+
+def _data_groups(reference: Reference, data: Path | None) -> tuple[dict[str, dict[str, int]], str]:
+    """Counts of the space groups of the data, all and of the subset, and what the data are called."""
+    from nucleate.evaluation.reference_comparison import sampled
+    from nucleate.io.files import read_structures
+    from nucleate.symmetry.space_group import space_groups
+
+    crystals = reference.structures if data is None else read_structures(data).crystals
+    name = f"the known structures of {reference.name}" if data is None else data.name
+    if not len(crystals):
+        return {ALL: {}, COMMON: {}}, name
+    chosen = sampled(crystals)
+    found = space_groups(chosen).numpy()
+    held = pd.DataFrame(
+        {
+            "numbers": [chosen.sites(i)[0].tolist() for i in range(len(chosen))],
+            "n_atoms": chosen.n_atoms.tolist(),
+        }
+    )
+    inside = common_subset(held).to_numpy(bool)
+    return {ALL: group_counts(found), COMMON: group_counts(found[inside])}, name

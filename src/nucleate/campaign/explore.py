@@ -1,0 +1,163 @@
+"""Exploring a chemical system: several generators, a run each, and the hull that they make together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from nucleate.campaign.design import design
+from nucleate.conditions.request import Conditions
+from nucleate.crystal.elements import SYMBOLS, parse_formula
+from nucleate.errors import Status, UserError
+from nucleate.execution.progress import Progress, silent
+from nucleate.families.registry import find_model
+from nucleate.io.writing import write_json, write_whole
+from nucleate.runs.run import Run
+from nucleate.screening.ranking import is_sun
+from nucleate.settings import DesignSettings, ScreenSettings
+
+if TYPE_CHECKING:
+    from nucleate.evaluation.phase_diagram import PhaseDiagram
+
+NEAR_HULL = "energy_above_hull"
+RECORD, PHASES, METHODS = "phase_diagram.json", "phases.csv", "methods.csv"
+
+
+def phase_diagram(
+    system: str,
+    models: Sequence[str],
+    n: int,
+    folder: Path,
+    screening: ScreenSettings,
+    *,
+    where: Sequence[str] = (),
+    allow_subsystems: bool = False,
+    guidance: Sequence[str] = (),
+    sampler: str = "default",
+    draw_below: float | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> PhaseDiagram:
+    """Generate ``n`` crystals of a chemical system with each model, relax them all, and draw the combined hull.
+
+    A model that can be asked for a distance from the hull is asked for 0 eV/atom, unless ``where`` says otherwise.
+
+    Arguments:
+        system: Such as "V-Sr-O".
+        models: Models or searchers; each gets the same number of relaxations.
+        n: Crystals of each.
+        folder: Holds a run for each model, ``phases.csv``, ``methods.csv`` and ``phase_diagram.json``.
+        screening: How all are judged.
+        where: Further conditions.
+        allow_subsystems: Elements of the system may be missing.
+        guidance: γ for the models that take conditions.
+        sampler: For the models that walk.
+        draw_below: Draw crystals of models until they lie so low as generated, in eV/atom above the hull.
+        device: Where to generate.
+        resume: Go on with what lies in the folder.
+        workers: Worker processes for relaxation.
+        progress: Told how far each stage of each run is.
+
+    Raises:
+        UserError: The system or a model is not usable, or the folder holds other runs.
+    """
+    from nucleate.data.reference import Reference
+    from nucleate.evaluation.phase_diagram import combined_hull
+
+    elements = _elements(system)
+    names = list(dict.fromkeys(models))
+    if not names:
+        raise UserError("--model", "none", "at least one model or searcher")
+    labels = [Path(name).name for name in names]
+    if len(set(labels)) < len(labels):
+        raise UserError("--model", "two of one name: " + ", ".join(labels), "a name for each")
+    runs: dict[str, Run] = {}
+    for name, label in zip(names, labels, strict=True):
+        entry = find_model(name)
+        learned = entry.folder is not None
+        asked = [f"chemical_system={'-'.join(elements)}", *where]
+        if NEAR_HULL in entry.conditions and not any(item.startswith(NEAR_HULL) for item in where):
+            asked.append(f"{NEAR_HULL}=0")
+        settings = DesignSettings.checked(
+            {
+                "model": name,
+                "n": n,
+                "where": tuple(asked),
+                "allow_subsystems": allow_subsystems,
+                "guidance": tuple(guidance) if learned else (),
+                "sampler": sampler if learned else "default",
+                "draw_below": draw_below if learned else None,
+                "device": device,
+                "screen": screening,
+            }
+        )
+        runs[label] = design(settings, folder / label, resume, workers, progress)
+    reference = Reference.load(screening.reference)
+    inside = [{SYMBOLS[z] for z in formula} <= set(elements) for formula in reference.compositions]
+    phases = reference.phases[inside]
+    tables = {name: run.candidates() for name, run in runs.items()}
+    relaxed = {name: table[table["status"].eq(Status.OK)] for name, table in tables.items()}
+    diagram = combined_hull(elements, (phases["formula"].tolist(), phases["formation_energy"].tolist()), relaxed)
+    summary = methods_table(diagram, tables, {name: run.record.get("timings", {}) for name, run in runs.items()})
+    write_whole(folder / PHASES, diagram.phases.to_csv(index=False, float_format="%.6g").encode())
+    write_whole(folder / METHODS, summary.to_csv(index=False, float_format="%.6g").encode())
+    record = {
+        "command": "phase-diagram",
+        "chemical_system": "-".join(elements),
+        "n": n,
+        "seed": screening.seed,
+        "methods": {name: {"run": name, "where": run.record["where"]} for name, run in runs.items()},
+        "protocol": next(iter(runs.values())).record["protocol"],
+        "draw_below": draw_below,
+        "reference_phases": phases[["formula", "formation_energy", "source"]].to_dict("records"),
+        "warnings": _warnings(diagram, phases["formula"].tolist()),
+    }
+    write_json(folder / RECORD, record)
+    return diagram
+
+
+def methods_table(
+    diagram: PhaseDiagram, tables: dict[str, pd.DataFrame], timings: dict[str, dict[str, Any]]
+) -> pd.DataFrame:
+    """What each method reached: a row each, rates as counts of its crystals.
+
+    Columns: ``method``, ``crystals``, ``relaxed``, ``meets_request``, ``stable``, ``sun``, ``on_hull`` and
+    ``new_on_hull`` (phases on the combined hull), ``core_seconds`` (all stages).
+    """
+    rows = []
+    for name, table in tables.items():
+        rows.append(
+            {
+                "method": name,
+                "crystals": len(table),
+                "relaxed": int(table["status"].eq(Status.OK).sum()),
+                "meets_request": int(table["meets_request"].eq(True).sum()),
+                "stable": int(table["is_stable"].eq(True).sum()),
+                "sun": int(is_sun(table).sum()),
+                "on_hull": diagram.found(name),
+                "new_on_hull": diagram.found(name, new=True),
+                "core_seconds": sum(float(stage.get("core_seconds", 0)) for stage in timings.get(name, {}).values()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _elements(system: str) -> list[str]:
+    asked = Conditions.parse({"chemical_system": system}).chemical_system
+    if not asked or len(asked) < 2:
+        raise UserError("chemical system", repr(system), "two elements or more, such as V-Sr-O")
+    order = [symbol.strip() for symbol in system.split("-")]
+    return sorted({SYMBOLS[z] for z in asked}, key=order.index)
+
+
+def _warnings(diagram: PhaseDiagram, formulas: Sequence[str]) -> list[str]:
+    pure = {SYMBOLS[next(iter(f))] for f in map(parse_formula, formulas) if len(f) == 1}
+    missing = [symbol for symbol in diagram.system if symbol not in pure]
+    if not missing:
+        return []
+    return [f"the reference has no phase of {', '.join(missing)}: the hull is open there"]

@@ -1,0 +1,156 @@
+"""A finished run's exports: ranked table, CIFs, hull, comparison with its reference, and rates."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from nucleate.crystal.elements import SYMBOLS, parse_formula
+from nucleate.errors import RELAXED
+from nucleate.evaluation.summary import Protocol, Summary, summarise
+from nucleate.io.writing import write_json, write_whole, writing
+from nucleate.runs.run import Run
+from nucleate.screening.protocols import run_outcome
+from nucleate.screening.ranking import ranked
+from nucleate.screening.reference_profile import kept, write_profile
+from nucleate.screening.run_funnel import run_funnel, write_funnel
+from nucleate.settings import ScreenSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nucleate.data.reference import Reference
+    from nucleate.evaluation.reference_comparison import Sample
+
+FILE = "comparison.json"
+
+
+def write_comparison(run: Run, reference: Reference, name: str) -> None:
+    """Write ``comparison.json``: rates over the number of samples, and the run beside its reference's structures.
+
+    Arguments:
+        run: A run whose chunks are all there.
+        reference: Its reference; without structures there is nothing to stand beside.
+        name: By which the reference was loaded; what is costly of its profile is kept under its content.
+    """
+    from nucleate.evaluation.summary import sample_curves
+
+    table = run.candidates()
+    curves = [{"name": rate.name, "count": rate.count, "total": rate.total} for rate in sample_curves(table)]
+    beside = _beside(table, reference, name) if len(reference.structures) else None
+    content = json.dumps({"curves": curves, "beside": beside}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_whole(run.folder / FILE, content.encode())
+
+
+def read_comparison(run: Run) -> Mapping[str, Any] | None:
+    """The run beside its reference, as :func:`write_comparison` wrote it; None where there is nothing."""
+    path = run.folder / FILE
+    return json.loads(path.read_text(encoding="utf-8"))["beside"] if path.exists() else None
+
+
+def _beside(table: pd.DataFrame, reference: Reference, name: str) -> dict[str, Any]:
+    from nucleate.evaluation.reference_comparison import Profile, Sample, compare
+    from nucleate.runs.candidates import table_crystals
+
+    readable = table[table["numbers"].map(len) > 0]
+    relaxed = table[table["status"].isin(RELAXED)]
+    sample = Sample.from_dict(kept(name, "sample", partial(_sample, reference)))
+    found = compare(
+        table_crystals(readable),
+        table_crystals(relaxed, relaxed=True),
+        Profile.of(reference.structures, sample),
+        reference.name,
+        len(table) - len(readable),
+    )
+    return found.to_dict()
+
+
+def _sample(reference: Reference) -> dict[str, Any]:
+    from nucleate.evaluation.reference_comparison import Sample
+
+    found: Sample = Sample.of(reference.structures)
+    return found.to_dict()
+
+
+def run_summary(run: Run) -> Summary:
+    """Averages over the candidates of a run."""
+    stated = run.record["protocol"]
+    protocol = Protocol(
+        potential=stated["potential"],
+        reference=stated["reference"],
+        relaxation=stated["relaxation"],
+        threshold=stated["stability_threshold"],
+        matcher=stated["matcher"],
+        n_requested=run.record["n"],
+        draw_below=run.record.get("settings", {}).get("draw_below"),
+        n_drawn=max(run.record.get("drawn", {}).values(), default=None),
+    )
+    candidates = run.candidates()
+    if stated["relaxation"].startswith("none"):  # as given: there is nothing before and after
+        candidates = candidates.drop(columns=["relaxed_space_group", "rmsd_to_relaxed", "rmsd_matched"])
+    return replace(
+        summarise(candidates, protocol),
+        funnel=run_funnel(run),
+        published=run_outcome(run),
+        comparison=read_comparison(run),
+    )
+
+
+MAX_CIFS = 200
+_MATRICES = ["numbers", "frac", "lattice", "relaxed_frac", "relaxed_lattice"]
+
+
+def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: Sequence[int] | None = None) -> None:
+    """Write ``ranked.csv``, ``cifs/``, ``hull.json``, ``reference.json``, ``comparison.json``, ``funnel.json``.
+
+    Each run of it gives the same files.
+
+    Arguments:
+        run: A run whose chunks are all there.
+        reference: The competing phases and known structures.
+        settings: How the run was screened.
+        system: Atomic numbers whose hull is kept; those of the best candidate by default.
+    """
+    table = ranked(run.candidates())
+    text = table.drop(columns=_MATRICES).to_csv(index=False, float_format="%.6g")
+    write_whole(run.folder / "ranked.csv", text.encode())
+    survivors = table[table["status"].isin(RELAXED)].head(MAX_CIFS)
+    _write_cifs(run, survivors, run.record["protocol"]["symprec"])
+    if system is None and len(survivors):
+        system = sorted({int(z) for z in survivors.iloc[0]["numbers"]})
+    _write_hull(run, reference, system or ())
+    write_funnel(run)
+    write_profile(run, reference, settings.reference)
+    write_comparison(run, reference, settings.reference)
+
+
+def _write_cifs(run: Run, survivors: pd.DataFrame, symprec: float) -> None:
+    """Relaxed structures under the symmetry found in them, named by candidate; the best ``MAX_CIFS``."""
+    from nucleate.io.cif_writer import cif_texts
+    from nucleate.runs.candidates import table_crystals
+
+    folder, scratch = run.folder / "cifs", run.folder / "cifs.part"
+    texts = cif_texts(table_crystals(survivors, relaxed=True), survivors["id"].tolist(), symprec)
+    with writing(folder):
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        for id_, formula, text in zip(survivors["id"], survivors["formula"], texts, strict=True):
+            (scratch / f"{id_}_{formula}.cif").write_text(text, encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch.rename(folder)
+
+
+def _write_hull(run: Run, reference: Reference, system: Sequence[int]) -> None:
+    phases = reference.phases
+    inside = [set(parse_formula(formula)) <= set(system) for formula in phases["formula"]]
+    kept = phases.loc[inside, ["formula", "formation_energy", "source"]]
+    content = {
+        "chemical_system": "-".join(sorted(SYMBOLS[z] for z in system)),
+        "reference": reference.name,
+        "phases": kept.to_dict("records"),
+    }
+    write_json(run.folder / "hull.json", content)

@@ -1,0 +1,1 @@
+"""The campaign for magnets without rare earths."""

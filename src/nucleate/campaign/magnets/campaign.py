@@ -1,0 +1,192 @@
+"""The hunt for magnets without rare earths: many crystals, a cheap sieve, relaxation, orderings for DFT.
+
+The folder is a run. ``generated`` and ``candidates`` hold the crystals and their cheap columns, shard by shard;
+``survivors.parquet`` is what the sieve leaves, ``relaxed`` the run that relaxed it; ``magnets.json``, ``relaxed.csv``,
+``finalists.csv``, ``finalists`` (CIFs) and ``orderings`` are handed over.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nucleate.campaign.design import candidate_id, open_or_create
+from nucleate.campaign.magnets.columns import MOMENTS, scalar_schema, symmetric, with_relaxed, with_symmetry_held
+from nucleate.campaign.magnets.plan import HuntSettings, Plan
+from nucleate.campaign.magnets.summary import write_summary
+from nucleate.errors import UserError
+from nucleate.execution.progress import Progress, counted, silent
+from nucleate.families.registry import load_generator
+from nucleate.runs.candidates import Row, crystals_of, read_rows, structure_rows
+from nucleate.runs.columns import input_schema
+from nucleate.runs.run import Run, locked, read_shard, write_shard
+from nucleate.screening.magnet_funnel import before_relaxation
+from nucleate.screening.stages import add_timing, processor_seconds
+from nucleate.settings import resolve_device
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nucleate.screening.funnel import Funnel
+
+SURVIVORS, RELAXED, PLAIN = "survivors.parquet", "relaxed", "relaxed-as-generated"
+ORDERINGS, FINALISTS = "orderings", "finalists"
+MAX_ORDERED = 50
+"""Finalists whose orderings are written: the nearest to the hull."""
+
+
+def hunt(
+    settings: HuntSettings,
+    folder: Path,
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Generate or read, sieve, relax what is left, judge, and write out what remains for DFT.
+
+    Arguments:
+        settings: What is hunted.
+        folder: New, or a hunt to go on with if ``resume``.
+        resume: Go on with a hunt that the same settings began.
+        workers: Worker processes for relaxation.
+        progress: Told how far each stage is.
+
+    Returns:
+        The content of ``magnets.json``.
+
+    Raises:
+        UserError: Something asked for does not exist or cannot be met, or the folder is not usable.
+    """
+    plan = Plan.of(settings)
+    with locked(folder):
+        run = open_or_create(folder, resume, plan.record(settings))
+        try:
+            _generate(run, plan, settings, progress)
+        except UserError:
+            run.discard_if_empty()
+            raise
+        _sieve(run, plan, progress)
+        table = _scalars(run)
+        survivors = _survivors(run, plan.funnel, table)
+        moved = set(table.loc[table["is_symmetrized"].eq(True), "id"])
+        screened = _relaxed(run, RELAXED, _moved(survivors, moved, settings.symmetrize), settings, workers, progress)
+        if screened is not None:
+            began = processor_seconds()
+            table = with_relaxed(table, screened, plan.oracle, plan.magnetization)
+            if settings.symmetrize > 0:
+                twins = [row for row in survivors if row["id"] in moved]
+                table = with_symmetry_held(table, _relaxed(run, PLAIN, twins, settings, workers, progress))
+            add_timing(run, "magnetisation", processor_seconds() - began, len(screened))
+        content, finalists = write_summary(run, plan.funnel, table, screened, plan.base)
+        _write_orderings(run, finalists, settings, progress)
+    return content
+
+
+def _generate(run: Run, plan: Plan, settings: HuntSettings, progress: Progress) -> None:
+    """Fill ``generated/``; crystal i of a model depends on the seed and i alone."""
+    total = plan.sources[-1].stop
+    progress("generate", 0, total)
+    for source in plan.sources:
+        mine = [(k, a, b) for k, (a, b) in enumerate(run.chunks) if source.start <= a < source.stop]
+        todo = [part for part in mine if not run.generated_path(part[0]).exists()]
+        if todo and not source.rows:
+            device = resolve_device(settings.device)
+            generator = load_generator(source.name, device, settings.sampler, settings.guidance)
+        for k, start, stop in todo:
+            began, worked = time.perf_counter(), processor_seconds()
+            if source.rows:
+                rows = list(source.rows[start - source.start : stop - source.start])
+            else:
+                told = counted(progress, "generate", start, total)
+                seed, first = settings.screen.seed, start - source.start
+                crystals = generator.sample(stop - start, plan.request, seed, first, told)
+                rows = structure_rows(crystals, [candidate_id(i) for i in range(start, stop)], generator.name)
+            write_shard(run.generated_path(k), rows, input_schema())
+            add_timing(run, "generate", time.perf_counter() - began, stop - start, processor_seconds() - worked)
+            progress("generate", stop, total)
+    progress("generate", total, total)
+
+
+def _sieve(run: Run, plan: Plan, progress: Progress) -> None:
+    """Fill ``candidates/`` with all that is known before relaxation."""
+    total = run.chunks[-1][1]
+    for k, (start, stop) in enumerate(run.chunks):
+        if not run.candidates_path(k).exists():
+            began, worked = time.perf_counter(), processor_seconds()
+            rows = plan.cheap.rows(read_rows(run.generated_path(k)))
+            write_shard(run.candidates_path(k), rows, scalar_schema())
+            add_timing(run, "sieve", time.perf_counter() - began, stop - start, processor_seconds() - worked)
+        progress("sieve", stop, total)
+
+
+def _scalars(run: Run) -> pd.DataFrame:
+    import pyarrow as pa
+
+    tables = [read_shard(run.candidates_path(k)) for k in range(len(run.chunks))]
+    return pa.concat_tables(tables).to_pandas()
+
+
+def _survivors(run: Run, funnel: Funnel, table: pd.DataFrame) -> list[Row]:
+    """The structures that pass every filter before relaxation, in order."""
+    from nucleate.screening.funnel import stopped_by
+
+    passes = [name is None for name in stopped_by(before_relaxation(funnel), table)]
+    found: list[Row] = []
+    for k, (start, stop) in enumerate(run.chunks):
+        if any(passes[start:stop]):
+            rows = read_rows(run.generated_path(k))
+            found += [row for row, good in zip(rows, passes[start:stop], strict=True) if good]
+    return found
+
+
+def _moved(survivors: list[Row], moved: set[str], tolerance: float) -> list[Row]:
+    """The survivors with those of some names moved onto their symmetry, as the sieve saw them."""
+    chosen = [i for i, row in enumerate(survivors) if row["id"] in moved]
+    if not chosen:
+        return survivors
+    crystals, _ = symmetric(crystals_of(survivors[i] for i in chosen), tolerance)
+    rows = list(survivors)
+    for k, i in enumerate(chosen):
+        _, frac, lattice = crystals.sites(k)
+        rows[i] = {**rows[i], "frac": frac.tolist(), "lattice": lattice.tolist()}
+    return rows
+
+
+def _relaxed(
+    run: Run, name: str, survivors: list[Row], settings: HuntSettings, workers: int | None, progress: Progress
+) -> pd.DataFrame | None:
+    """Survivors relaxed and judged in a run of their own; None where there are none."""
+    from nucleate.campaign.screen import screen
+    from nucleate.io.files import write_structures
+
+    if not survivors:
+        return None
+    path = run.folder / (SURVIVORS if name == RELAXED else f"{name}.parquet")
+    ids = [str(row["id"]) for row in survivors]
+    if not path.exists():
+        write_structures(crystals_of(survivors), path, ids=ids)
+    inner = run.folder / name
+    resume = (inner / "run.json").exists()
+    relaxed = screen(path, settings.screen, inner, resume=resume, workers=workers, progress=progress)
+    return relaxed.candidates().assign(id=ids)
+
+
+def _write_orderings(run: Run, finalists: pd.DataFrame, settings: HuntSettings, progress: Progress) -> None:
+    """CIFs of the finalists, and the orderings of the nearest to the hull; made anew, so that a kill leaves no half."""
+    from nucleate.campaign.orderings import orderings_to
+    from nucleate.io.files import write_structures
+    from nucleate.io.validation import StructureFile
+    from nucleate.runs.candidates import table_crystals
+
+    for name in (FINALISTS, ORDERINGS):
+        shutil.rmtree(run.folder / name, ignore_errors=True)
+    if not len(finalists):
+        return
+    crystals = table_crystals(finalists, relaxed=True)
+    names = [f"{row.id}_{row.formula}" for row in finalists.itertuples()]
+    write_structures(crystals, run.folder / FINALISTS, ids=names, symprec=settings.screen.symprec)
+    first = min(len(names), MAX_ORDERED)
+    nearest = StructureFile(crystals[:first], names[:first], list(range(first)))
+    orderings_to(nearest, run.folder / ORDERINGS, cells=settings.cells, potential=MOMENTS, progress=progress)

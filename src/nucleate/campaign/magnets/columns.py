@@ -1,0 +1,223 @@
+"""What the magnet hunt knows of its crystals: columns before relaxation, batched for any number, and those after."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nucleate.errors import RELAXED, Status
+from nucleate.runs.candidates import Row, crystals_of
+from nucleate.screening.reevaluation import magnetizations
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from torch import Tensor
+
+    from nucleate.campaign.predict import Predictor
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.screening.funnel import Funnel
+
+MOMENTS = "chgnet"
+"""The potential whose moments count, whatever relaxes: few others know any."""
+SAME_ENERGY = 0.002
+"""eV/atom by which two relaxations to one minimum may differ, at their largest force of 0.05 eV/Å."""
+
+_SCALARS = {
+    "id": "string",
+    "model": "string",
+    "formula": "string",
+    "chemical_system": "string",
+    "n_atoms": "int64",
+    "status": "string",
+    "reason": "string",
+    "n_elements": "int64",
+    "chemistry_class": "string",
+    "elements_allowed": "bool",
+    "formula_known": "bool",
+    "predicted_formation_energy": "double",
+    "predicted_saturation_magnetization": "double",
+    "min_distance": "double",
+    "space_group": "int64",
+    "is_symmetrized": "bool",
+}
+_FROM_SCREEN = (
+    "status", "reason", "energy_per_atom", "formation_energy", "energy_above_hull", "n_competing_phases",
+    "relaxed_space_group", "rmsd_to_relaxed", "is_unique", "duplicate_of", "is_novel",
+)  # fmt: skip
+MAGNETIZATIONS = ("network_magnetization", "moments_magnetization")
+"""Columns after relaxation, in T; ``saturation_magnetization`` is the one that counts."""
+
+
+def scalar_schema() -> pa.Schema:
+    """Schema of ``candidates/*.parquet`` of a hunt: a row a crystal, without its structure."""
+    import pyarrow as pa
+
+    types = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
+    return pa.schema([(name, types[kind]) for name, kind in _SCALARS.items()])
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """A property network with the columns that the hunt asks it for; without a network it asks nothing."""
+
+    predictor: Predictor | None = None
+    columns: tuple[str, ...] = ()
+
+    def ask(self, crystals: Crystals) -> dict[str, list[float | None]]:
+        """Each column for B crystals; None where the network cannot take one."""
+        from nucleate.symmetry.standard_cells import niggli_reduced
+
+        if self.predictor is None or not len(crystals):
+            return {name: [None] * len(crystals) for name in self.columns}
+        # The network was trained on reduced cells, and its matrix sees the cell.
+        reduced = niggli_reduced(crystals)
+        return {name: [_known(v) for v in self.predictor.predict(reduced, name).tolist()] for name in self.columns}
+
+
+@dataclass(frozen=True)
+class CheapScreen:
+    """Everything that is known of a crystal before relaxation.
+
+    Attributes:
+        allowed: Atomic numbers.
+        known: Reduced formulas that are not new.
+        oracle: What predicts.
+        symprec: Tolerance of the space groups in Å.
+        symmetrize: Crystals that nothing but their low symmetry stops are moved onto the symmetry that they have
+            within this tolerance in Å, where the structure matcher still calls them the same; 0 for none.
+        before: The filters before relaxation; needed to symmetrize.
+    """
+
+    allowed: Collection[int]
+    known: Collection[str]
+    oracle: Oracle = field(default_factory=Oracle)
+    symprec: float = 0.1
+    symmetrize: float = 0.0
+    before: Funnel | None = None
+
+    def rows(self, generated: Sequence[Row]) -> list[Row]:
+        """A row of scalars for each row of structures; one that is no crystal keeps its status and knows nothing."""
+        rows = [{name: row.get(name) for name in _SCALARS} for row in generated]
+        good = [i for i, row in enumerate(generated) if row["status"] == Status.OK]
+        if good:
+            columns = self.columns(crystals_of(generated[i] for i in good))
+            for k, i in enumerate(good):
+                rows[i].update({name: values[k] for name, values in columns.items()})
+                rows[i]["formula_known"] = rows[i]["formula"] in self.known
+            if self.symmetrize > 0 and self.before is not None:
+                self._move(rows, generated, self.before)
+        return rows
+
+    def _move(self, rows: Sequence[Row], generated: Sequence[Row], before: Funnel) -> None:
+        """Write into rows which crystals pass once they are moved, and the space group that they have then."""
+        import pandas as pd
+
+        from nucleate.screening.funnel import stopped_by
+        from nucleate.symmetry.space_group import space_groups
+
+        stopped = [i for i, name in enumerate(stopped_by(before, pd.DataFrame(rows))) if name == "space_group"]
+        if not stopped:
+            return
+        moved, accepted = symmetric(crystals_of(generated[i] for i in stopped), self.symmetrize)
+        groups = space_groups(moved, self.symprec).tolist()
+        for i, group, good in zip(stopped, groups, accepted.tolist(), strict=True):
+            if good and group > (rows[i]["space_group"] or 0):
+                rows[i]["space_group"], rows[i]["is_symmetrized"] = group, True
+
+    def columns(self, crystals: Crystals) -> dict[str, list[Any]]:
+        """The columns of B crystals that follow from the structures alone."""
+        from nucleate.crystal.formula import count_table
+        from nucleate.descriptors.composition import classes_of_counts
+        from nucleate.descriptors.geometry import validity
+        from nucleate.symmetry.space_group import space_groups
+
+        counts = count_table(crystals)
+        forbidden = np.ones(counts.shape[1], bool)
+        forbidden[sorted(self.allowed)] = False
+        found: dict[str, list[Any]] = {
+            "n_elements": np.count_nonzero(counts, axis=1).tolist(),
+            "chemistry_class": list(classes_of_counts(counts)),
+            "elements_allowed": np.logical_not(((counts > 0) & forbidden).any(1)).tolist(),
+            "min_distance": [_known(value) for value in validity(crystals).min_distance.tolist()],
+            "space_group": [group or None for group in space_groups(crystals, self.symprec).tolist()],
+        }
+        return found | {f"predicted_{name}": list(values) for name, values in self.oracle.ask(crystals).items()}
+
+
+def symmetric(crystals: Crystals, tolerance: float) -> tuple[Crystals, Tensor]:
+    """Crystals moved onto the symmetry they have within a tolerance in Å, and which were, (B,), bool."""
+    from nucleate.sampling.rejection import onto_symmetry
+
+    moved = onto_symmetry(crystals, tolerance)
+    return moved, moved.crystal_fields["symmetrized"]
+
+
+def with_symmetry_held(table: pd.DataFrame, plain: pd.DataFrame | None) -> pd.DataFrame:
+    """The table with ``symmetry_holds``: whether symmetry costs a relaxed crystal nothing; empty where unknown.
+
+    Arguments:
+        table: A row a crystal, relaxed as far as it was; those that were moved onto symmetry say so.
+        plain: The candidates of the run that relaxed these as they were generated; None where there are none.
+    """
+    import pandas as pd
+
+    holds = pd.Series(pd.NA, index=table.index, dtype="boolean")
+    relaxed = table["energy_per_atom"].notna()
+    moved = table["is_symmetrized"].eq(True)
+    holds[relaxed & ~moved] = True
+    if plain is not None:
+        done = plain[plain["status"].isin(RELAXED)]
+        ends = table["id"].map(dict(zip(done["id"], done["energy_per_atom"], strict=True)))
+        known = relaxed & moved & ends.notna()
+        holds[known] = (table["energy_per_atom"] <= ends + SAME_ENERGY)[known]
+    return table.assign(symmetry_holds=holds)
+
+
+def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, source: str) -> pd.DataFrame:
+    """The table of all crystals with what is known after relaxation; empty where one was not relaxed.
+
+    Arguments:
+        table: A row a crystal, with ``id``.
+        screened: The candidates of the run that relaxed some of them.
+        oracle: The network, whose magnetisation of the relaxed crystals is one column.
+        source: "network" or "moments": which magnetisation counts.
+    """
+    import pandas as pd
+
+    from nucleate.potentials.potential import load_potential
+    from nucleate.runs.candidates import table_crystals
+
+    after = screened[["id", *_FROM_SCREEN]].set_index("id")
+    done = after["status"].isin(RELAXED).to_numpy()
+    crystals = table_crystals(screened[done], relaxed=True)
+    values = {name: pd.Series(np.nan, index=after.index) for name in MAGNETIZATIONS}
+    wanted = "saturation_magnetization"
+    if done.any():
+        if wanted in oracle.columns:
+            told = Oracle(oracle.predictor, (wanted,)).ask(crystals)[wanted]
+            values["network_magnetization"][done] = np.array(told, dtype=float)
+        values["moments_magnetization"][done] = magnetizations(crystals, load_potential(MOMENTS))
+    after = after.assign(**values)
+    after[wanted] = after[f"{source}_magnetization"]
+    left = table.set_index("id")
+    for name in after:
+        if name in left:
+            left.loc[after.index, name] = after[name]
+    return left.join(after.drop(columns=[name for name in after if name in left])).reset_index()
+
+
+def labelled(columns: Mapping[str, list[Any]], labels: Mapping[str, Any]) -> pd.DataFrame:
+    """A table of known, relaxed crystals under the names that the funnel reads; labels stand for what was relaxed."""
+    import pandas as pd
+
+    table = pd.DataFrame({**columns, **labels})
+    return table.assign(status=str(Status.OK), relaxed_space_group=table["space_group"])
+
+
+def _known(value: float) -> float | None:
+    return value if isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Conditions: requests, kinds, quantities and labels."""

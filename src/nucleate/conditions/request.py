@@ -1,0 +1,140 @@
+"""What a user asks for: conditions as ``name=value``, checked once and then trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
+from nucleate.crystal.formula import reduced
+from nucleate.errors import UserError
+from nucleate.symmetry.space_group import space_group_number
+
+MAX_ATOMS = 200
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """A request for crystals; a missing entry leaves that choice to the generator.
+
+    Attributes:
+        chemical_system: Sorted atomic numbers: only these elements, each at least once.
+        allow_subsystems: Some elements of the system may be missing.
+        composition: Reduced counts {Z: count}; a crystal holds a whole multiple of them.
+        n_atoms: Smallest and largest number of sites, inclusive.
+        space_group: International number, 1 to 230.
+        targets: Scalar conditions by name, each a range (low, high); equal ends are one value.
+    """
+
+    chemical_system: tuple[int, ...] | None = None
+    allow_subsystems: bool = False
+    composition: Mapping[int, int] | None = None
+    n_atoms: tuple[int, int] | None = None
+    space_group: int | None = None
+    targets: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, items: Iterable[str] | Mapping[str, object] = (), allow_subsystems: bool = False) -> Conditions:
+        """Read ``name=value`` texts (or a mapping of the same), such as ``chemical_system=Li-O``.
+
+        Raises:
+            UserError: A text has no ``=``, a name comes twice, or a value does not fit its name.
+        """
+        pairs = list(items.items()) if isinstance(items, Mapping) else [_split(item) for item in items]
+        known: dict[str, object] = {"allow_subsystems": allow_subsystems}
+        targets: dict[str, tuple[float, float]] = {}
+        for name, raw in pairs:
+            value = str(raw).strip()
+            if name in known or name in targets:
+                raise UserError(f"condition {name}", "it twice", "each condition once")
+            match name:
+                case "chemical_system":
+                    known[name] = tuple(sorted({atomic_number(s, name) for s in value.split("-")}))
+                case "composition":
+                    known[name] = reduced(parse_formula(value, name))
+                case "n_atoms":
+                    known[name] = _atom_range(value)
+                case "space_group":
+                    known[name] = space_group_number(value, "condition space_group")
+                case _:
+                    targets[name] = _target(name, value)
+        conditions = cls(**known, targets=targets)  # type: ignore[arg-type]
+        conditions._check_consistent()
+        return conditions
+
+    def _check_consistent(self) -> None:
+        if self.composition is None:
+            if self.chemical_system and self.n_atoms and not self.allow_subsystems:
+                needed = len(self.chemical_system)
+                if self.n_atoms[1] < needed:
+                    raise UserError(
+                        "conditions n_atoms and chemical_system",
+                        f"at most {self.n_atoms[1]} atoms for {needed} elements",
+                        "an atom for each element",
+                    )
+            return
+        if self.chemical_system and set(self.composition) != set(self.chemical_system):
+            raise UserError(
+                "conditions composition and chemical_system",
+                f"{self.formula} outside the system",
+                "the same elements in both, or one of the two",
+            )
+        low, high = self.n_atoms or (1, MAX_ATOMS)
+        unit = sum(self.composition.values())
+        if high // unit < -(-low // unit):
+            raise UserError(
+                "conditions composition and n_atoms", f"{unit} atoms in {self.formula}", f"a multiple in {low}..{high}"
+            )
+
+    @property
+    def formula(self) -> str:
+        """The composition as text, elements in the order given; empty without one."""
+        counts = self.composition or {}
+        return "".join(SYMBOLS[z] + (str(n) if n > 1 else "") for z, n in counts.items())
+
+    @property
+    def of_the_crystal(self) -> bool:
+        """Whether anything is asked that a crystal itself shows: elements, composition, size or space group."""
+        asked = (self.chemical_system, self.composition, self.n_atoms, self.space_group)
+        return any(one is not None for one in asked)
+
+    def allows_size(self, n: int) -> bool:
+        """Whether a crystal of n sites can meet the size, composition and system asked for."""
+        low, high = self.n_atoms or (1, MAX_ATOMS)
+        if self.composition is not None and n % sum(self.composition.values()):
+            return False
+        needed = len(self.chemical_system or ()) if not self.allow_subsystems else 1
+        return max(low, needed) <= n <= high
+
+
+def _split(item: str) -> tuple[str, str]:
+    name, separator, value = item.partition("=")
+    if not separator or not name.strip() or not value.strip():
+        raise UserError("--where", repr(item), "name=value, such as chemical_system=Li-O")
+    return name.strip(), value
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise UserError(f"condition {name}", repr(text), "a number, or a range such as 0.5..3") from None
+    if value != value or abs(value) == float("inf"):
+        raise UserError(f"condition {name}", repr(text), "a finite number")
+    return value
+
+
+def _target(name: str, text: str) -> tuple[float, float]:
+    low, separator, high = text.partition("..")
+    first = _number(name, low)
+    last = _number(name, high) if separator else first
+    if last < first:
+        raise UserError(f"condition {name}", repr(text), "a range from low to high")
+    return first, last
+
+
+def _atom_range(text: str) -> tuple[int, int]:
+    low, high = _target("n_atoms", text)
+    if low != int(low) or high != int(high) or not 1 <= low <= high <= MAX_ATOMS:
+        raise UserError("condition n_atoms", repr(text), f"whole numbers from 1 to {MAX_ATOMS}, such as 8 or 4..12")
+    return int(low), int(high)

@@ -1,1 +1,0 @@
-"""Potentials, relaxation and thermodynamic stability."""

@@ -1,0 +1,1 @@
+"""Execution: tasks in worker processes, and their progress."""

@@ -1,0 +1,115 @@
+"""PIGEN's physics: the loss on compactness, and guidance by it in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nucleate.descriptors.geometry import expected_compactness, sphere_volumes
+from nucleate.diffusion.joint import Answer, Denoiser, State
+from nucleate.diffusion.species import SpeciesProcess
+from nucleate.diffusion.variance_preserving import VariancePreservingProcess
+from nucleate.representations.cells import CellVectors
+
+Variant = Literal["none", "estimate", "noise", "draft", "types", "full"]
+UPSTREAM: tuple[Variant, ...] = tuple(name for name in get_args(Variant) if name not in ("none", "estimate"))
+SHARPNESS = 0.1
+"""Temperature of the species in the variants ``types`` and ``full``."""
+
+
+def estimate_loss(probabilities: Tensor, lattice: Tensor, mask: Tensor, target: Tensor, gate: Tensor) -> Tensor:
+    """gate · (log C - log C_0)², shape (B,); free of scale, zero where C_0 is not known.
+
+    Arguments:
+        probabilities: Of the species at each site of the estimated clean crystal, shape (B, N, S).
+        lattice: Its cells in Å, shape (B, 3, 3).
+        mask: True on real sites, shape (B, N).
+        target: Compactness C_0 of the clean crystals, NaN where undefined, shape (B,).
+        gate: Share of the signal in the noisy cell, ᾱ(t), shape (B,).
+    """
+    found = expected_compactness(probabilities, lattice, mask)
+    known = target.isfinite() & found.isfinite() & (target > 0)
+    # What is not known must not spoil the gradient of the rest.
+    ratio = torch.where(known, found, torch.ones_like(found)) / torch.where(known, target, torch.ones_like(target))
+    return gate * ratio.log().square()
+
+
+def upstream_loss(
+    variant: Variant, species: Tensor, noise: Tensor, cell: Tensor, cell_noise: Tensor, alpha_bar: Tensor,
+    mask: Tensor, target: Tensor,
+) -> Tensor:  # fmt: skip
+    """One of the published variants, shape (B,); see the module.
+
+    Arguments:
+        variant: Which.
+        species: Noisy one-hot vectors, shape (B, N, S).
+        noise: The network's answer for them, of the same shape.
+        cell: Noisy cells, nine numbers in Å each, shape (B, 9).
+        cell_noise: The network's answer for them, of the same shape.
+        alpha_bar: ᾱ(t), shape (B,).
+        mask: True on real sites, shape (B, N).
+        target: Compactness of the clean crystals, NaN where undefined, shape (B,).
+    """
+    volumes = torch.nan_to_num(sphere_volumes(species.shape[-1]).to(species))
+    signal, spread = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+    if variant in ("noise", "draft"):
+        number = noise.argmax(-1)
+        filled = volumes[number if variant == "noise" else (number + 1).clamp_max(len(volumes) - 1)]
+        volume = torch.linalg.det(cell_noise.unflatten(-1, (3, 3))).abs() / signal**3 * mask.sum(1) ** 3
+        found = (filled * mask).sum(1) / volume.clamp_min(1e-6)
+        if variant == "noise":
+            return _log_cosh(found - target)
+        error = (found.detach() - target).square().clamp(1e-6, 1e5)
+        return torch.where(error > 1, error.log(), error)
+    clean = (species - spread[:, None, None] * noise) / signal.clamp_min(0.1)[:, None, None]
+    lattice = ((cell - spread[:, None] * cell_noise) / signal.clamp_min(0.1)[:, None]).unflatten(-1, (3, 3))
+    if variant == "types":
+        lattice = lattice.detach()
+    filled = (torch.softmax(clean / SHARPNESS, -1) @ volumes * mask).sum(1)
+    found = filled / torch.linalg.det(lattice).abs().clamp_min(1.0)
+    return alpha_bar * _log_cosh(found - target)
+
+
+def _log_cosh(x: Tensor) -> Tensor:
+    """log cosh x without overflow; zero and without gradient where x is not known."""
+    x = torch.where(x.isfinite(), x, torch.zeros_like(x))
+    return x.abs() + F.softplus(-2 * x.abs()) - torch.log(torch.tensor(2.0, dtype=x.dtype, device=x.device))
+
+
+@dataclass(frozen=True)
+class CompactnessGuidance:
+    """A denoiser whose cells come nearer to a compactness.
+
+    Attributes:
+        denoiser: Answers for the batch.
+        species: Process of the species.
+        cell: Process of the cells.
+        cells: Between cells and vectors.
+        target: Compactness asked of each crystal, shape (B,).
+        share: Of the way to the target that is gone where the signal is whole, 0 to 1.
+    """
+
+    denoiser: Denoiser
+    species: SpeciesProcess
+    cell: VariancePreservingProcess
+    cells: CellVectors
+    target: Tensor
+    share: float
+
+    def __call__(self, state: State, t: Tensor) -> Answer:
+        """The denoiser's answer with another cell."""
+        answer = self.denoiser(state, t)
+        n_atoms = state.mask.sum(1)
+        clean = self.cell.clean(state.cell, answer.cell, t)
+        lattice = self.cells.decode(clean, n_atoms)
+        probabilities = self.species.probabilities(state.species, answer.species, t)
+        found = expected_compactness(probabilities, lattice, state.mask)
+        known = found.isfinite() & (found > 0)
+        off = (torch.where(known, found, self.target) / self.target).log()
+        stretch = (self.share * self.cell.schedule.alpha_bar(t) * off / 3).exp()
+        moved = self.cells.encode(lattice * stretch[:, None, None], n_atoms)
+        return answer._replace(cell=self.cell.answer_for(moved, state.cell, t))

@@ -1,0 +1,1 @@
+"""Files to crystals and back: CIF, other formats, tables, validation and bounds."""

@@ -1,0 +1,227 @@
+"""Formats of other programs: extended XYZ and the ASE database through ASE, POSCAR through pymatgen."""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.parsed_structure import MAX_SITES, RawCrystal, unknown_species
+from nucleate.errors import UserError
+from nucleate.io.bounds import as_text, read_bytes, regular_file
+from nucleate.io.interop import to_ase, to_pymatgen
+from nucleate.io.validation import StructureFile, default_ids, gather
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from ase import Atoms
+
+_COMMENT = "Nucleate "
+
+
+def read_extxyz(path: Path) -> StructureFile:
+    """Frames of an extended XYZ file; numbers and texts on the comment line become properties.
+
+    A frame that is no crystal is a failure of its own; a count of atoms that does not fit ends the reading,
+    since nothing after it can be told apart.
+    """
+    from ase.io.extxyz import read_xyz
+
+    entries: list[RawCrystal | str] = []
+    found: list[dict[str, Any]] = []
+    for frame in _frames(as_text(read_bytes(path))):
+        info: dict[str, Any] = {}
+        if frame.startswith("!"):
+            entries.append(frame[1:])
+        else:
+            try:
+                atoms = next(iter(read_xyz(io.StringIO(frame), index=slice(0, 1))))
+                info = {**atoms.info, "id": _written_id(frame)}
+                entries.append(_raw(atoms))
+            except Exception as error:  # noqa: BLE001 - whatever a malformed frame made the library trip over
+                entries.append(_reason("the frame", error))
+        found.append(info)
+    return gather(entries, _names(found), _properties(found))
+
+
+def write_extxyz(crystals: Crystals, ids: Sequence[str], properties: pd.DataFrame | None, path: Path) -> None:
+    """One frame per crystal; id and properties on its comment line."""
+    from ase.io import write
+
+    frames = to_ase(crystals)
+    for atoms, identifier, row in zip(frames, ids, _rows(properties, len(frames)), strict=True):
+        atoms.info.update({**row, "id": identifier})
+    write(path, frames, format="extxyz")
+
+
+def read_ase_db(path: Path) -> StructureFile:
+    """Rows of an ASE database in the order of their keys."""
+    from ase.db import connect
+
+    regular_file(path)
+    if path.open("rb").read(16) != b"SQLite format 3\0":
+        raise UserError(str(path), "no SQLite file", "an ASE database")
+    entries: list[RawCrystal | str] = []
+    found: list[dict[str, Any]] = []
+    try:
+        for row in connect(str(path), type="db").select(sort="id"):
+            found.append(dict(row.key_value_pairs))
+            try:
+                found[-1]["id"] = row.data.get("id")
+                entries.append(_raw(row.toatoms()))
+            except Exception as error:  # noqa: BLE001 - whatever a malformed row made the library trip over
+                entries.append(_reason("the row", error))
+    except Exception as error:
+        raise UserError(str(path), f"a database that cannot be read ({error})", "an ASE database") from error
+    return gather(entries, _names(found), _properties(found))
+
+
+def write_ase_db(crystals: Crystals, ids: Sequence[str], properties: pd.DataFrame | None, path: Path) -> None:
+    """One row per crystal; id and properties as key-value pairs."""
+    from ase.db import connect
+
+    rows = _rows(properties, len(crystals))
+    with connect(str(path), type="db", append=False) as database:
+        for atoms, identifier, row in zip(to_ase(crystals), ids, rows, strict=True):
+            database.write(atoms, data={"id": identifier}, **_pairs(row))
+
+
+def parse_poscar(text: str) -> RawCrystal | str:
+    """Sites of one POSCAR, or the reason why there are none."""
+    from pymatgen.io.vasp import Poscar
+
+    counts = [
+        sum(map(int, line.split()))
+        for line in text.splitlines()[5:7]
+        if re.fullmatch(r"[\d \t]+", line) and line.strip()
+    ]
+    if counts and max(counts) > MAX_SITES:
+        return f"{max(counts):,} sites; at most {MAX_SITES:,} are read"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            structure = Poscar.from_str(text, read_velocities=False).structure
+        except Exception as error:  # noqa: BLE001 - whatever the malformed text made the parser trip over
+            return _reason("the POSCAR", error)
+    unknown = unknown_species(structure)
+    if unknown:
+        return f"unknown element {unknown}"
+    numbers = np.array([site.specie.Z for site in structure], dtype=np.int64)
+    return RawCrystal(numbers, np.array(structure.frac_coords), np.array(structure.lattice.matrix))
+
+
+def poscar_id(text: str, fallback: str) -> str:
+    """The id that we wrote on the comment line; that of other programs' files is the fallback."""
+    comment = text.split("\n", 1)[0].strip()
+    return comment.removeprefix(_COMMENT) if comment.startswith(_COMMENT) else fallback
+
+
+def poscar_texts(crystals: Crystals, ids: Sequence[str]) -> list[str]:
+    """One POSCAR per crystal, its id as the comment; sites keep their order."""
+    from pymatgen.io.vasp import Poscar
+
+    return [
+        Poscar(structure, comment=_COMMENT + " ".join(identifier.split())).get_str(significant_figures=12)
+        for structure, identifier in zip(to_pymatgen(crystals), ids, strict=True)
+    ]
+
+
+def _frames(text: str) -> Iterator[str]:
+    """Text of each frame, or ``!`` and the reason why there is none."""
+    lines = text.splitlines(keepends=True)
+    start = 0
+    while start < len(lines):
+        if not lines[start].strip():
+            start += 1
+            continue
+        count = lines[start].strip()
+        if not count.isdigit():
+            yield f"!{count[:40]!r} where a count of atoms is expected; nothing after it was read"
+            return
+        stop = start + 2 + int(count)
+        if stop > len(lines):
+            yield f"!{len(lines) - start - 2} lines for {int(count):,} atoms"
+            return
+        if int(count) > MAX_SITES:
+            yield f"!{int(count):,} sites; at most {MAX_SITES:,} are read"
+        else:
+            yield "".join(lines[start:stop])
+        start = stop
+
+
+def _written_id(frame: str) -> str | None:
+    """The value of ``id`` as it stands on the comment line: the library would make a number of 007."""
+    comment = frame.split("\n", 2)[1]
+    found = re.search(r"""(?:^|\s)(?:id|material_id)=(?:"((?:[^"\\]|\\.)*)"|(\S+))""", comment)
+    if found is None:
+        return None
+    return found[2] if found[1] is None else re.sub(r"\\(.)", r"\1", found[1])
+
+
+def _raw(atoms: Atoms) -> RawCrystal | str:
+    if atoms.cell.rank < 3 or not atoms.pbc.all():
+        return "no cell that is periodic in three directions"
+    occupancy = atoms.info.get("occupancy")
+    if isinstance(occupancy, dict) and any(share != 1 for site in occupancy.values() for share in site.values()):
+        return "partial occupancies"
+    return RawCrystal(atoms.numbers.astype(np.int64), atoms.get_scaled_positions(wrap=False), atoms.cell.array.copy())
+
+
+def _reason(what: str, error: Exception) -> str:
+    if isinstance(error, np.linalg.LinAlgError):  # cartesian coordinates in a cell that spans no space
+        return "a cell without volume"
+    return f"{what} cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
+
+
+def _names(found: Sequence[dict[str, Any]]) -> list[str]:
+    fallback = default_ids(len(found))
+    names = [info.pop("id", None) for info in found]
+    return [fallback[i] if name is None else str(name) for i, name in enumerate(names)]
+
+
+def _properties(found: Sequence[dict[str, Any]]) -> pd.DataFrame | None:
+    """Scalars of each row as a table; None where no row has any."""
+    import pandas as pd
+
+    scalars = [
+        {key: value for key, value in info.items() if isinstance(value, str | int | float | np.generic)}
+        for info in found
+    ]
+    return pd.DataFrame(scalars) if any(scalars) else None
+
+
+def _rows(properties: pd.DataFrame | None, n: int) -> list[dict[str, Any]]:
+    """Properties of each crystal, without those that are missing or not scalar."""
+    if properties is None:
+        return [{} for _ in range(n)]
+    return [
+        {str(key): value for key, value in row.items() if isinstance(value, str | int | float) and value == value}
+        for row in properties.to_dict("records")
+    ]
+
+
+def _pairs(row: dict[str, Any]) -> dict[str, Any]:
+    """What the database takes as key-value pairs: plain names that mean nothing else to it, no text like a number."""
+    from ase.db.core import reserved_keys
+
+    return {
+        key: value
+        for key, value in row.items()
+        if re.fullmatch(r"[A-Za-z_]\w*", key) and key not in reserved_keys and not _looks_numeric(value)
+    }
+
+
+def _looks_numeric(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return value.lower() in {"true", "false"}
+    return True

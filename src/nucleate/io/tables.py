@@ -1,0 +1,141 @@
+"""Tables of structures: CSV and Parquet, with CIF text or plain arrays in each row."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.parsed_structure import RawCrystal
+from nucleate.errors import UserError
+from nucleate.io.bounds import MAX_BYTES, read_bytes, regular_file
+from nucleate.io.cif_reader import parse_cifs
+from nucleate.io.validation import StructureFile, default_ids, gather
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ID_COLUMNS = ("id", "material_id", "structure_id", "mp_id")
+"""Columns that name a row, in the order in which they are looked for."""
+
+_ARRAYS = ("numbers", "frac", "lattice")
+_MISSING = {"", "nan", "na", "n/a", "none", "null"}
+
+
+def read_csv(path: Path) -> StructureFile:
+    """Structures and properties of a CSV (possibly ``.gz``) with a column ``cif``.
+
+    A column whose values are all numbers or missing becomes numeric, with NaN where one is missing; any
+    other stays text, so that a stray word can be named when the column is asked for as a number.
+
+    Raises:
+        UserError: The file cannot be read as CSV, or has no column ``cif``.
+    """
+    import pandas as pd
+
+    content = read_bytes(path)
+    try:
+        table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, na_filter=False)
+    except UnicodeDecodeError:
+        raise UserError(str(path), "bytes that are not UTF-8 text", "a CSV table") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise UserError(str(path), f"no table ({' '.join(str(error).split())})", "a CSV table") from None
+    typed = [name for name in table.columns if name != "cif" and name not in ID_COLUMNS]
+    return from_table(table.assign(**{name: _typed(table[name]) for name in typed}), str(path))
+
+
+def read_parquet(path: Path) -> StructureFile:
+    """Structures and properties of a Parquet table with a column ``cif``, or ``numbers``, ``frac`` and ``lattice``.
+
+    Raises:
+        UserError: The file is not Parquet, is too large, or lacks those columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    regular_file(path)
+    try:
+        file = pq.ParquetFile(path)
+        size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
+        if size > MAX_BYTES:
+            raise UserError(str(path), f"{size / 1e6:,.0f} MB of content", f"at most {MAX_BYTES / 1e6:,.0f} MB")
+        table = file.read().to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(str(path), f"no Parquet table ({' '.join(str(error).split())[:120]})", "one") from None
+    return from_table(table, str(path))
+
+
+def from_table(table: pd.DataFrame, where: str) -> StructureFile:
+    """Structures and properties of a table in memory.
+
+    Raises:
+        UserError: It has neither CIF texts nor arrays.
+    """
+    if "cif" in table:
+        used: tuple[str, ...] = ("cif",)
+        entries = parse_cifs([value if isinstance(value, str) else "" for value in table["cif"]])
+    elif set(_ARRAYS) <= set(table.columns):
+        used = _ARRAYS
+        entries = [_from_arrays(*row) for row in zip(*(table[name] for name in _ARRAYS), strict=True)]
+    else:
+        columns = ", ".join(map(str, table.columns[:12])) or "none"
+        raise UserError(where, f"the columns {columns}", "a column 'cif' with CIF text (or numbers, frac, lattice)")
+    name = next((name for name in ID_COLUMNS if name in table), None)
+    ids = default_ids(len(table)) if name is None else [str(value) for value in table[name]]
+    return gather(entries, ids, table.drop(columns=[*used, *(name for name in ID_COLUMNS[:1] if name in table)]))
+
+
+def _from_arrays(
+    numbers: Sequence[int], frac: Sequence[Sequence[float]], lattice: Sequence[Sequence[float]]
+) -> RawCrystal | str:
+    try:
+        z = np.asarray(numbers, dtype=np.int64).reshape(-1)
+        x = np.array([np.asarray(row, dtype=np.float64) for row in frac]).reshape(len(z), 3)
+        cell = np.array([np.asarray(row, dtype=np.float64) for row in lattice]).reshape(3, 3)
+    except (TypeError, ValueError):
+        return "numbers, frac and lattice do not fit one another"
+    return RawCrystal(z, x, cell)
+
+
+def _typed(values: pd.Series) -> pd.Series:
+    """The column as whole numbers, numbers with NaN, truth values, or text with None for missing."""
+    import pandas as pd
+
+    plain = values.str.strip()
+    missing = plain.str.casefold().isin(_MISSING)
+    numbers = pd.to_numeric(plain.mask(missing), errors="coerce")
+    if (numbers.notna() | missing).all():
+        whole = not missing.any() and plain.str.fullmatch(r"[-+]?\d{1,18}").all()
+        return numbers.astype("int64" if whole else "float64")
+    if plain.str.casefold().isin({"true", "false"}).all():
+        return plain.str.casefold() == "true"
+    return values.mask(plain == "", None)
+
+
+def write_csv(texts: Sequence[str], ids: Sequence[str], properties: pd.DataFrame | None, path: Path) -> None:
+    """A CSV with the columns ``id``, those of ``properties``, and ``cif``."""
+    compression = "gzip" if path.suffix == ".gz" else None
+    table = _with_ids(ids, properties)
+    table.assign(cif=list(texts)).to_csv(path, index=False, compression=compression)
+
+
+def write_parquet(crystals: Crystals, ids: Sequence[str], properties: pd.DataFrame | None, path: Path) -> None:
+    """A Parquet table with the columns ``id``, those of ``properties``, ``numbers``, ``frac`` and ``lattice``."""
+    sites = [tuple(value.tolist() for value in crystals.sites(i)) for i in range(len(crystals))]
+    table = _with_ids(ids, properties)
+    arrays = {name: [site[k] for site in sites] for k, name in enumerate(_ARRAYS)}
+    table.assign(**arrays).to_parquet(path, index=False)
+
+
+def _with_ids(ids: Sequence[str], properties: pd.DataFrame | None) -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame({"id": list(ids)})
+    if properties is None:
+        return table
+    kept = properties.drop(columns=[name for name in ("id", "cif", *_ARRAYS) if name in properties])
+    return pd.concat([table, kept.reset_index(drop=True)], axis=1)

@@ -1,0 +1,204 @@
+"""From untrusted structures to a checked batch: a structure that cannot be a crystal becomes a reason, not a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.elements import SYMBOLS
+from nucleate.crystal.parsed_structure import MAX_SITES, RawCrystal, batched
+from nucleate.errors import Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_SLOTS = 50_000_000
+"""Sites of a batch with padding (about 1.6 GB); large crystals in large batches are refused."""
+
+FARTHEST = 1e6
+"""Fractional coordinates beyond this have lost their digits."""
+OVERLAP = 0.1
+"""Å; atoms closer than this are one site written twice, not a bond."""
+
+_SMALL = 256  # sites up to which all pairs are cheaper than a tree
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """The crystals that passed.
+
+    Attributes:
+        crystals: Batch of those that passed, in order, float64.
+        rows: Position of each of them in the input.
+        reasons: Position in the input and reason of each that did not.
+    """
+
+    crystals: Crystals
+    rows: list[int]
+    reasons: dict[int, str]
+
+
+def admit(entries: Sequence[RawCrystal | str]) -> Admitted:
+    """Check structures and batch those that are crystals; an entry that is text is a reason already.
+
+    Refused are crystals that are empty, too large, not finite, flat, or that hold unknown elements or two
+    atoms closer than ``OVERLAP``.
+    """
+    limit = max(1000, min(MAX_SITES, MAX_SLOTS // max(len(entries), 1)))
+    reasons: dict[int, str] = {}
+    rows: list[int] = []
+    for row, entry in enumerate(entries):
+        reason = entry if isinstance(entry, str) else _refusal(entry, limit)
+        if reason:
+            reasons[row] = reason
+        else:
+            rows.append(row)
+    raws = [entry for entry in (entries[row] for row in rows) if isinstance(entry, RawCrystal)]
+    crystals = batched(raws)
+    for k, reason in _overlaps(crystals).items():
+        reasons[rows[k]] = reason
+    if len(rows) + len(reasons) > len(entries):
+        keep = [k for k, row in enumerate(rows) if row not in reasons]
+        crystals, rows = crystals[keep], [rows[k] for k in keep]
+    return Admitted(crystals, rows, dict(sorted(reasons.items())))
+
+
+def _refusal(raw: RawCrystal, limit: int) -> str:
+    n = len(raw.numbers)
+    if n == 0:
+        return "no atoms"
+    if n > limit:
+        return f"{n:,} sites; at most {limit:,} are read"
+    if not (np.isfinite(raw.frac).all() and np.isfinite(raw.lattice).all()):
+        return "a coordinate or a lattice parameter is not a finite number"
+    unknown = raw.numbers[(raw.numbers < 1) | (raw.numbers >= len(SYMBOLS))]
+    if unknown.size:
+        return f"unknown element with number {unknown[0]}"
+    if np.abs(raw.frac).max() > FARTHEST:
+        return f"a fractional coordinate of {np.abs(raw.frac).max():.3g}"
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(raw.lattice, axis=1)
+    if lengths.min() < 0.5 or lengths.max() > 1e4:
+        return f"lattice vectors of {lengths.min():.3g} to {lengths.max():.3g} Å"
+    if abs(np.linalg.det(raw.lattice)) < 1e-3 * lengths.prod():
+        return "a flat cell (volume near 0)"
+    return ""
+
+
+def _overlaps(crystals: Crystals) -> dict[int, str]:
+    """Reason for each crystal with two atoms closer than ``OVERLAP``.
+
+    Rounding to the nearest image finds such pairs for sure where every height of the cell exceeds twice
+    the distance; flatter cells are left to the checks of geometry, which search all images.
+    """
+    found: dict[int, str] = {}
+    counts = crystals.n_atoms
+    small = torch.nonzero(counts <= _SMALL).flatten()
+    order = small[torch.argsort(counts[small])]
+    start = 0
+    while start < len(order):
+        n = int(counts[order[min(start + 1023, len(order) - 1)]])
+        size = max(1, min(1024, 2_000_000 // (n * n)))
+        chunk = order[start : start + size]
+        start += size
+        part = crystals[chunk]
+        delta = part.frac[:, :, None] - part.frac[:, None]
+        distance = torch.linalg.vector_norm((delta - delta.round()) @ part.lattice[:, None], dim=-1)
+        pairs = torch.triu(part.mask[:, :, None] & part.mask[:, None], diagonal=1)
+        close = (distance < OVERLAP) & pairs
+        for k in torch.nonzero(close.any(dim=(1, 2))).flatten().tolist():
+            i, j = torch.nonzero(close[k])[0].tolist()
+            found[int(chunk[k])] = _overlap_reason(part.numbers[k].numpy(), i, j, float(distance[k, i, j]))
+    for k in torch.nonzero(counts > _SMALL).flatten().tolist():
+        numbers, frac, lattice = (value.numpy() for value in crystals.sites(k))
+        pair = _close_pair(frac, lattice)
+        if pair:
+            found[k] = _overlap_reason(numbers, *pair)
+    return found
+
+
+def _close_pair(frac: np.ndarray, lattice: np.ndarray) -> tuple[int, int, float] | None:
+    """A pair closer than ``OVERLAP`` in a large crystal, found with a tree over the atoms and ghosts at the faces."""
+    from scipy.spatial import cKDTree
+
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    margin = OVERLAP / heights
+    points, owner = frac, np.arange(len(frac))
+    for axis in range(3):
+        low, high = points[:, axis] < margin[axis], points[:, axis] > 1 - margin[axis]
+        step = np.eye(3)[axis]
+        points = np.concatenate([points, points[low] + step, points[high] - step])
+        owner = np.concatenate([owner, owner[low], owner[high]])
+    cart = points @ lattice
+    for i, j in cKDTree(cart).query_pairs(OVERLAP):
+        if owner[i] != owner[j]:
+            return int(owner[i]), int(owner[j]), float(np.linalg.norm(cart[i] - cart[j]))
+    return None
+
+
+def _overlap_reason(numbers: np.ndarray, i: int, j: int, distance: float) -> str:
+    first, second = f"{SYMBOLS[numbers[i]]} (site {i + 1})", f"{SYMBOLS[numbers[j]]} (site {j + 1})"
+    return f"overlapping atoms: {first} and {second} are {distance:.3f} Å apart"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row that is no crystal.
+
+    Attributes:
+        row: Position in the file, from 0.
+        id: Name of the row.
+        status: What went wrong.
+        reason: One line for the user.
+    """
+
+    row: int
+    id: str
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True)
+class StructureFile:
+    """Crystals of a file in their order.
+
+    Attributes:
+        crystals: Batch of the B rows that are crystals, float64.
+        ids: Their names.
+        rows: Their positions in the file, from 0.
+        failures: The other rows.
+        properties: Further columns of the file, one row a crystal (index 0 to B - 1); None where it has none.
+    """
+
+    crystals: Crystals
+    ids: list[str]
+    rows: list[int]
+    failures: tuple[Failure, ...] = ()
+    properties: pd.DataFrame | None = field(default=None, compare=False)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the file, with those that failed."""
+        return len(self.ids) + len(self.failures)
+
+
+def gather(
+    entries: Sequence[RawCrystal | str], ids: Sequence[str], properties: pd.DataFrame | None = None
+) -> StructureFile:
+    """Check the rows of a file and batch those that are crystals; an entry that is text is a reason already."""
+    admitted = admit(entries)
+    failures = tuple(Failure(row, ids[row], Status.INVALID_INPUT, reason) for row, reason in admitted.reasons.items())
+    if properties is not None:
+        properties = properties.iloc[admitted.rows].reset_index(drop=True)
+    return StructureFile(admitted.crystals, [ids[row] for row in admitted.rows], admitted.rows, failures, properties)
+
+
+def default_ids(n: int) -> list[str]:
+    """Names for rows without one: their positions, padded so that text order is row order."""
+    width = max(5, len(str(max(n - 1, 0))))
+    return [f"{row:0{width}d}" for row in range(n)]

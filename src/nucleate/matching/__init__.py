@@ -1,0 +1,1 @@
+"""Sameness of crystals: ordered, disordered, prototypes; uniqueness and novelty."""

@@ -1,0 +1,1 @@
+"""Potentials: energies, forces, stresses and magnetic moments of batches."""

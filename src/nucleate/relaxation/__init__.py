@@ -1,0 +1,1 @@
+"""Relaxation of positions and cells."""

@@ -1,0 +1,1 @@
+"""Runs: folders of candidates, their columns and records."""

@@ -1,0 +1,1 @@
+"""Before and after sampling: source structures, plans of a request, rejection."""

@@ -1,0 +1,1 @@
+"""Screening: stages, filters, funnels, protocols and ranking of candidates."""

@@ -1,0 +1,102 @@
+"""Re-evaluation of a run: the same relaxations on another hull, and moments of relaxed crystals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nucleate.errors import RELAXED
+from nucleate.runs.candidates import Row, read_rows
+from nucleate.runs.columns import candidate_schema
+from nucleate.runs.provenance import reference_hash
+from nucleate.runs.run import Run, read_shard, write_shard
+from nucleate.screening.evaluator import Judge
+from nucleate.settings import ScreenSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.potentials.potential import Potential
+
+
+def run_settings(run: Run) -> ScreenSettings:
+    """How a run was screened."""
+    stated = run.record["settings"]
+    return ScreenSettings.checked(stated.get("screen", stated))
+
+
+def judged_by(run: Run, reference: str) -> pd.DataFrame:
+    """The candidates of a finished run, judged with another reference; nothing is relaxed.
+
+    The answer is kept in the run (``judged/``), under the content of the reference. Structure types stay those of
+    the run's own reference.
+
+    Arguments:
+        run: A run whose chunks are all there.
+        reference: bundled, or a folder.
+
+    Raises:
+        UserError: There is no such reference.
+    """
+    from nucleate.data.reference import Reference
+
+    settings = run_settings(run)
+    if reference == settings.reference:
+        return run.candidates()
+    path = run.folder / "judged" / f"{reference_hash(reference)[:32]}.parquet"
+    if not path.exists():
+        plain = settings.model_copy(update={"reference": reference, "funnel": "none", "thresholds": ()})
+        judge = Judge(plain, Reference.load(reference))
+        rows: list[Row] = []
+        for chunk in range(len(run.chunks)):
+            rows += judge.rejudged(read_rows(run.candidates_path(chunk)))
+        write_shard(path, rows, candidate_schema())
+    fresh = read_shard(path).to_pandas()
+    table = run.candidates()
+    return table.assign(**{name: fresh[name] for name in fresh.columns})
+
+
+TOGETHER = 32
+"""Crystals in one call of the potential."""
+
+
+def magnetizations(crystals: Crystals, potential: Potential) -> list[float]:
+    """µ₀M in T of the ferromagnetic alignment of each crystal; NaN for one that the potential fails on."""
+    from nucleate.potentials.fallback import FAULTS, asked_together
+    from nucleate.thermo.magnetism import potential_magnetization
+
+    def ask(some: Crystals) -> list[float]:
+        found: list[float] = potential_magnetization(some, potential).tolist()
+        return found
+
+    parts = (crystals[start : start + TOGETHER] for start in range(0, len(crystals), TOGETHER))
+    faults = (*FAULTS, RuntimeError)  # moments are an extra: no potential's failure ends a comparison for them
+    return [value for some in parts for value in asked_together(some, ask, float("nan"), faults)]
+
+
+def magnetization(run: Run) -> pd.DataFrame:
+    """Columns ``saturation_magnetization`` (T) and ``magnetic_density`` (µB/Å³), a row for each candidate.
+
+    They are those of the ferromagnetic alignment; NaN where there is no relaxed crystal or the potential knows no
+    moments. The answer is kept in the run (``judged/magnetization.parquet``).
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from nucleate.potentials.potential import load_potential
+    from nucleate.runs.candidates import table_crystals
+    from nucleate.thermo.magnetism import TESLA
+
+    path = run.folder / "judged" / "magnetization.parquet"
+    if not path.exists():
+        table = run.candidates()
+        there = np.flatnonzero(table["status"].isin(RELAXED))
+        values = np.full(len(table), np.nan)
+        settings = run_settings(run)
+        if len(there):
+            potential = load_potential(settings.potential, settings.python)
+            values[there] = magnetizations(table_crystals(table.iloc[there], relaxed=True), potential)
+        schema = pa.schema([("saturation_magnetization", pa.float64())])
+        write_shard(path, [{"saturation_magnetization": value} for value in values.tolist()], schema)
+    found = read_shard(path).to_pandas()
+    return found.assign(magnetic_density=found["saturation_magnetization"] / TESLA)

@@ -1,0 +1,1 @@
+"""Thermodynamics of crystals: formation energies, hull, equations of state, magnetism."""

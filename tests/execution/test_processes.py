@@ -1,0 +1,99 @@
+"""Hung, dying and failing workers cost one result each and leave no process behind."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nucleate.errors import UserError
+from nucleate.execution.processes import Lost, WorkersUnavailableError, map_unordered
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE))  # worker processes inherit the path, and must be able to import what they run
+unruly = importlib.import_module("unruly_tasks")
+
+
+def test_every_task_gets_a_row_whatever_its_worker_does() -> None:
+    found = dict(map_unordered(unruly.troubled, (10,), range(9), workers=2, seconds=3.0))
+    assert sorted(found) == list(range(9))
+    assert all(found[i] == 10 * i for i in (0, 1, 2, 4, 6, 8))
+    assert isinstance(found[3], Lost)
+    assert found[3].hung
+    assert isinstance(found[5], Lost)
+    assert not found[5].hung
+    assert "exit code -9" in found[5].reason
+    assert found[7] == Lost(hung=False, reason="ValueError: seven")
+    assert not multiprocessing.active_children()
+
+
+def test_an_answer_outlives_the_worker_that_gave_it() -> None:
+    found = {}
+    for index, result in map_unordered(unruly.short_lived, (), range(4), workers=2, seconds=30.0):
+        found[index] = result
+        time.sleep(0.6)  # a caller so slow that the workers are gone when the next task is due
+    assert found == {0: 0, 1: 10, 2: 20, 3: 30}
+
+
+def test_closing_the_iterator_ends_the_workers() -> None:
+    results = map_unordered(unruly.troubled, (1,), [1, 3, 3, 2], workers=2, seconds=100.0)
+    assert next(results) == (0, 1)
+    results.close()  # type: ignore[attr-defined]
+    assert not multiprocessing.active_children()
+
+
+def test_a_users_mistake_reaches_the_user() -> None:
+    with pytest.raises(UserError, match="expected another"):
+        list(map_unordered(unruly.refusing, (), [1], workers=1, seconds=5.0))
+    assert not multiprocessing.active_children()
+
+
+def test_workers_that_never_start_are_not_started_for_ever() -> None:
+    with pytest.raises(WorkersUnavailableError, match="exit code 3"):
+        list(map_unordered(unruly.dying, (), [1], workers=1, seconds=5.0))
+
+
+def test_no_tasks_need_no_workers() -> None:
+    assert list(map_unordered(unruly.dying, (), [], workers=2, seconds=1.0)) == []
+
+
+SCRIPT = """
+from unruly_tasks import troubled
+from nucleate.execution.processes import map_unordered
+
+for i, _ in map_unordered(troubled, (1,), [1, 3], workers=2, seconds=100.0):
+    print(i, flush=True)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_unguarded_script_runs_and_an_interrupted_one_leaves_no_orphans(how: signal.Signals, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = dict(os.environ, PYTHONPATH=str(HERE))
+    run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment, start_new_session=True)
+    assert run.stdout is not None
+    assert run.stdout.readline() == b"0\n"
+    os.killpg(run.pid, how) if how == signal.SIGINT else run.kill()  # a terminal interrupts the workers too
+    run.wait(30)
+    run.stdout.close()
+    deadline = time.monotonic() + 20
+    while _group_lives(run.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _group_lives(run.pid)
+
+
+def _group_lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,262 @@
+"""Every format gives back what it was given, in order and with its names; every fault has its line."""
+
+import gzip
+import os
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Lattice, Structure
+from pymatgen.io.cif import CifWriter
+
+from nucleate.errors import Status, UserError
+from nucleate.io import bounds, files
+from nucleate.io.files import file_names, read_structures, write_structures
+from nucleate.io.interop import from_pymatgen, to_pymatgen
+
+EXACT = ["out.extxyz", "out.parquet", "out.db", "out.vasp", "POSCAR"]
+CIFS = ["out.cif", "out.cif.gz", "folder", "out.zip", "out.csv", "out.csv.gz"]
+WITH_PROPERTIES = ["out.extxyz", "out.parquet", "out.db", "out.csv", "out.csv.gz"]
+
+SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
+RUTILE = Structure.from_spacegroup(
+    "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
+)
+printable = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize("name", EXACT + CIFS)
+@settings(max_examples=2)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_row_i_is_crystal_i_in_every_format(make_crystals, same_crystals, tmp_path_factory, name, seed):
+    crystals = make_crystals(seed, 12, 6)
+    ids = [f"{(7 * i) % 12}" for i in range(12)]  # neither in order nor padded
+    path = tmp_path_factory.mktemp("formats") / name
+    write_structures(crystals, path, ids)
+    found = read_structures(path)
+    assert found.ids == ids
+    assert found.rows == list(range(12))
+    assert not found.failures
+    if name in EXACT:
+        same_crystals(found.crystals, crystals, 1e-8)  # extended XYZ prints 8 digits
+        return
+    matcher = StructureMatcher(primitive_cell=True)
+    for mine, theirs in zip(to_pymatgen(crystals), to_pymatgen(found.crystals), strict=True):
+        assert matcher.fit(mine, theirs)
+
+
+@pytest.mark.parametrize("name", [*EXACT, *CIFS])
+@settings(max_examples=4)
+@given(ids=st.lists(printable, min_size=3, max_size=3))
+def test_ids_come_back_whatever_they_are(make_crystals, tmp_path_factory, name, ids):
+    quotes = {"'", '"'}
+    if any(quotes <= set(identifier) or "\\" in identifier for identifier in ids):
+        return  # a CIF has no way to write both quotes
+    path = tmp_path_factory.mktemp("ids") / name
+    write_structures(make_crystals(0, 3), path, ids)
+    assert read_structures(path).ids == ids
+
+
+@pytest.mark.parametrize("name", WITH_PROPERTIES)
+def test_properties_travel_with_their_rows(make_crystals, tmp_path, name):
+    table = pd.DataFrame({"gap": [0.5, np.nan, 2.0], "label": ["a", "b c", "d"], "count": [1, 2, 3]})
+    write_structures(make_crystals(0, 3), tmp_path / name, ["x", "y", "z"], table)
+    found = read_structures(tmp_path / name).properties
+    assert found["gap"].tolist()[::2] == [0.5, 2.0]
+    assert np.isnan(found["gap"][1])
+    assert found["label"].tolist() == ["a", "b c", "d"]
+    assert found["count"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["out.cif", "folder", "out.zip", "out.csv"])
+def test_written_cifs_are_not_p1(tmp_path, name):
+    path = tmp_path / name
+    write_structures(from_pymatgen([SALT, RUTILE]), path, ["salt", "rutile"])
+    if name == "folder":
+        text = "".join(file.read_text() for file in sorted(path.iterdir()))
+    elif name == "out.zip":
+        with zipfile.ZipFile(path) as archive:
+            text = "".join(archive.read(member).decode() for member in archive.namelist())
+    else:
+        text = path.read_text()
+    assert "_space_group_IT_number   225" in text
+    assert "_space_group_IT_number   136" in text
+    assert "'P 1'" not in text
+
+
+def test_folders_of_poscars_and_cifs_mix_and_sort_naturally(tmp_path):
+    for n in (10, 9, 1):
+        (tmp_path / f"entry{n}").mkdir()
+        SALT.to(tmp_path / f"entry{n}" / "POSCAR", fmt="poscar")
+    RUTILE.to(tmp_path / "rutile.cif", fmt="cif")
+    (tmp_path / "notes.txt").write_text("no structure")
+    (tmp_path / ".hidden.cif").write_text("no structure")
+    found = read_structures(tmp_path)
+    assert found.ids == ["entry1", "entry9", "entry10", "rutile"]
+    assert found.crystals.n_atoms.tolist() == [8, 8, 8, 6]
+
+
+def test_foreign_cifs_are_named_by_their_file_or_block(tmp_path):
+    text = str(CifWriter(SALT))
+    (tmp_path / "a.cif").write_text(text)
+    assert read_structures(tmp_path / "a.cif").ids == ["a"]
+    (tmp_path / "b.cif").write_text(text + text.replace("data_NaCl", "data_again"))
+    assert read_structures(tmp_path / "b.cif").ids == ["NaCl", "again"]
+    (tmp_path / "c.cif").write_bytes(text.replace("\n", "\r\n").encode())
+    assert len(read_structures(tmp_path / "c.cif").crystals) == 1
+
+
+def test_one_bad_row_is_a_row_with_a_reason(tmp_path):
+    folder = tmp_path / "cifs"
+    folder.mkdir()
+    good = str(CifWriter(SALT))
+    (folder / "1-good.cif").write_text(good)
+    (folder / "2-mixed.cif").write_text(good.replace("0.00000000  0.00000000  0.00000000  1\n", "0.0  0.0  0.0  0.5\n"))
+    (folder / "3-empty.cif").write_text("")
+    (folder / "4-broken.cif").write_bytes(b"\xff\xfe\x00data_\x00")
+    (folder / "5-good.cif").write_text(good)
+    found = read_structures(folder)
+    assert found.ids == ["1-good", "5-good"]
+    assert found.rows == [0, 4]
+    assert found.n_rows == 5
+    assert [failure.id for failure in found.failures] == ["2-mixed", "3-empty", "4-broken"]
+    assert {failure.status for failure in found.failures} == {Status.INVALID_INPUT}
+    assert found.failures[0].reason == "partial occupancies"
+    table = pd.DataFrame({"id": ["a", "b", "c"], "cif": [good, None, good]})
+    table.to_parquet(tmp_path / "t.parquet")
+    assert read_structures(tmp_path / "t.parquet").rows == [0, 2]
+
+
+def test_frames_that_are_no_crystals(tmp_path):
+    path = tmp_path / "frames.extxyz"
+    write_structures(from_pymatgen([SALT]), path, ["salt"])
+    good = path.read_text()
+    molecule = "1\nProperties=species:S:1:pos:R:3\nHe 0 0 0\n"
+    unknown = good.replace("Na ", "Qq ")
+    path.write_text(good + molecule + unknown + good + "many\nrest\n")
+    found = read_structures(path)
+    assert found.rows == [0, 3]
+    assert "periodic" in found.failures[0].reason
+    assert "nothing after it" in found.failures[2].reason
+    path.write_text(good + "100000\n\n")
+    assert read_structures(path).failures[0].reason.endswith("100,000 atoms")
+
+
+def test_arrays_that_do_not_fit_are_rows_with_a_reason(make_crystals, tmp_path):
+    write_structures(make_crystals(0, 3), tmp_path / "a.parquet")
+    table = pd.read_parquet(tmp_path / "a.parquet")
+    table.at[1, "frac"] = [[0.0, 0.0]]
+    table.to_parquet(tmp_path / "a.parquet")
+    found = read_structures(tmp_path / "a.parquet")
+    assert found.rows == [0, 2]
+    assert "do not fit" in found.failures[0].reason
+
+
+def _refused(path, **kwargs) -> str:
+    with pytest.raises(UserError) as caught:
+        read_structures(path)
+    assert str(caught.value.where).startswith(str(path))
+    return str(caught.value)
+
+
+def test_unreadable_files_get_one_line(tmp_path):
+    assert ".extxyz" in _refused(tmp_path / "a.xlsx")
+    assert "nothing there" in _refused(tmp_path / "missing.cif")
+    assert "no structure files" in _refused(tmp_path)
+    for name in ("e.cif", "e.csv", "e.parquet", "e.zip", "e.db", "e.extxyz"):
+        (tmp_path / name).write_bytes(b"")
+        assert "empty" in _refused(tmp_path / name)
+    for name in ("g.csv.gz", "g.parquet", "g.zip", "g.db"):
+        (tmp_path / name).write_bytes(b"garbage that is none of these formats")
+        assert "\n" not in _refused(tmp_path / name)
+    whole = gzip.compress(b"id,cif\n" + os.urandom(5000).hex().encode())
+    (tmp_path / "cut.csv.gz").write_bytes(whole[: len(whole) // 2])
+    assert "cut short" in _refused(tmp_path / "cut.csv.gz")
+    (tmp_path / "nocif.csv").write_text("id,band_gap\nx,1.0\n")
+    assert "'cif'" in _refused(tmp_path / "nocif.csv")
+    (tmp_path / "ragged.csv").write_text("id,cif\nx,1\ny,2,3,4\n")
+    assert "no table" in _refused(tmp_path / "ragged.csv")
+    (tmp_path / "latin.csv").write_bytes("id,cif\né,1\n".encode("latin-1"))
+    assert "UTF-8" in _refused(tmp_path / "latin.csv")
+
+
+def test_bombs_are_not_unfolded(tmp_path, monkeypatch):
+    monkeypatch.setattr(bounds, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(files, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(bounds.read_bytes, "__defaults__", (1_000_000,))
+    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"0" * 5_000_000))
+    assert "more than 1 MB" in _refused(tmp_path / "bomb.csv.gz")
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.cif", b"0" * 5_000_000)
+    assert "MB of content" in _refused(tmp_path / "bomb.zip")
+
+
+def test_large_members_are_rows_and_names_stay_inside(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MAX_STRUCTURE_BYTES", 2000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("../../evil.cif", str(CifWriter(RUTILE)))
+        archive.writestr("large.cif", b"0" * 5000)
+        archive.writestr("__MACOSX/a.cif", b"no")
+    found = read_structures(tmp_path / "a.zip")
+    assert found.ids == ["evil"]
+    assert found.failures[0].id == "large"
+    assert "more than" in found.failures[0].reason
+    assert not (tmp_path.parent.parent / "evil.cif").exists()
+
+
+def test_writing_is_whole_or_not_at_all(make_crystals, tmp_path, monkeypatch):
+    crystals = make_crystals(0, 2)
+    path = tmp_path / "a.cif"
+    path.write_text("before")
+
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(type(path), "write_bytes", full)
+    with pytest.raises(UserError, match="No space left"):
+        write_structures(crystals, path)
+    assert path.read_text() == "before"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.cif"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_that_may_not_be_written(make_crystals, tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(UserError, match="ermission denied"):
+        write_structures(make_crystals(0), tmp_path / "a.cif")
+
+
+def test_writing_refuses_what_it_cannot_do(make_crystals, tmp_path):
+    crystals = make_crystals(0, 2)
+    with pytest.raises(UserError, match="suffix '.xlsx'"):
+        write_structures(crystals, tmp_path / "a.xlsx")
+    with pytest.raises(UserError, match="one for each"):
+        write_structures(crystals, tmp_path / "a.cif", ["only one"])
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "keep.txt").write_text("keep")
+    with pytest.raises(UserError, match="already there"):
+        write_structures(crystals, tmp_path / "full")
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UserError):
+        write_structures(crystals, tmp_path / "taken" / "a.cif")
+
+
+def test_names_of_files_sort_as_the_rows(tmp_path):
+    assert file_names(["mp-1", "mp-2", "mp-10"]) == ["mp-1", "mp-2", "mp-10"]
+    assert file_names(["b", "a"]) == ["00000_b", "00001_a"]
+    assert len(set(file_names(["same", "same", "a/b", "a b"]))) == 4
+
+
+def test_no_crystals_can_be_written_and_read(tmp_path):
+    empty = from_pymatgen([])
+    write_structures(empty, tmp_path / "a.parquet")
+    assert len(read_structures(tmp_path / "a.parquet").crystals) == 0
+    write_structures(empty, tmp_path / "a.csv")
+    found = read_structures(tmp_path / "a.csv")
+    assert found.n_rows == 0
+    assert torch.equal(found.crystals.numbers, empty.numbers)
