@@ -13,7 +13,7 @@ JOBS := $(shell $(PYTHON) -c 'import os; print(min(2, os.cpu_count() or 1))' 2>/
 # Two worker processes that each open a thread per core would fight for the cores.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: design test slow lint types layers docs docs-serve bench format clean
+.PHONY: design test slow lint types layers docs docs-serve columns bench format clean
 
 design: $(VENV)/.installed
 	$(BIN)/nucleate design pigen-mp -n 16 --where chemical_system=$(SYSTEM) -o $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
@@ -46,6 +46,9 @@ docs: $(VENV)/.installed-docs
 
 docs-serve: $(VENV)/.installed-docs
 	$(MKDOCS) serve
+
+columns: $(VENV)/.installed
+	$(BIN)/python scripts/columns_page.py
 
 # Those that compare with a peer and need no data; the others say with --help what they want.
 BENCHMARKS := cspnet descriptors local_environment_diversity other_interpreter relaxation sampling

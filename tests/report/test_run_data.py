@@ -8,7 +8,7 @@ import pytest
 from nucleate.errors import UserError
 from nucleate.report import run_data
 from nucleate.report.run_data import read_run
-from nucleate.runs.columns import CANDIDATE_COLUMNS, candidate_schema
+from nucleate.runs.columns import CANDIDATE_COLUMNS, schema
 from nucleate.runs.run import Run, write_shard
 from nucleate.screening.ranking import ranked
 
@@ -19,7 +19,7 @@ def test_reads_what_the_campaign_writes(make_run, rows):
         {name: row.get(name) for name in CANDIDATE_COLUMNS}
         for row in (rows.rocksalt(0), rows.failed(1, "time_limit", "60 s"))
     ]
-    write_shard(folder / "candidates" / "00000.parquet", content, candidate_schema())
+    write_shard(folder / "candidates" / "00000.parquet", content, schema(CANDIDATE_COLUMNS))
     run = read_run(folder)
     assert run.candidates["relaxed_lattice"][0].shape == (3, 3)
     assert run.candidates["numbers"][1].tolist() == [12] * 4 + [8] * 4
@@ -36,7 +36,7 @@ def test_same_order_as_the_campaign(make_run, rows):
     ]  # fmt: skip
     folder = make_run([])
     content = [{name: row.get(name) for name in CANDIDATE_COLUMNS} for row in content]
-    write_shard(folder / "candidates" / "00000.parquet", content, candidate_schema())
+    write_shard(folder / "candidates" / "00000.parquet", content, schema(CANDIDATE_COLUMNS))
     expected = ranked(Run.open(folder).candidates())["id"].tolist()
     assert read_run(folder).candidates["id"].tolist() == expected
 

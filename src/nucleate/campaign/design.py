@@ -16,7 +16,7 @@ from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import WEIGHTS, check_weights, find_model, load_generator
 from nucleate.matching.library import StructureLibrary
 from nucleate.runs.candidates import crystals_of, read_rows, structure_rows
-from nucleate.runs.columns import input_schema
+from nucleate.runs.columns import INPUT_COLUMNS, schema
 from nucleate.runs.provenance import versions
 from nucleate.runs.run import Run, locked, write_shard
 from nucleate.screening.prefilter import MOST_DRAWS, Drawn, drawn_below, heights_above
@@ -139,7 +139,7 @@ def _generate(
             for k, (start, stop) in group:
                 ids = [candidate_id(i) for i in drawn.numbers[start - first : stop - first]]
                 rows = structure_rows(drawn.crystals[start - first : stop - first], ids, generator.name)
-                write_shard(run.generated_path(k), rows, input_schema())
+                write_shard(run.generated_path(k), rows, schema(INPUT_COLUMNS))
         if heights is not None:
             kept.extend(crystals_of(row for k, _ in group for row in read_rows(run.generated_path(k))))
         progress("generate", last, settings.n)

@@ -13,6 +13,7 @@ from nucleate.crystal.elements import SYMBOLS, parse_formula
 from nucleate.errors import RELAXED
 from nucleate.evaluation.summary import Protocol, Summary, summarise
 from nucleate.io.writing import write_json, write_whole, writing
+from nucleate.runs.columns import STRUCTURE_COLUMNS
 from nucleate.runs.run import Run
 from nucleate.screening.protocols import run_outcome
 from nucleate.screening.ranking import ranked
@@ -101,7 +102,6 @@ def run_summary(run: Run) -> Summary:
 
 
 MAX_CIFS = 200
-_MATRICES = ["numbers", "frac", "lattice", "relaxed_frac", "relaxed_lattice"]
 
 
 def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: Sequence[int] | None = None) -> None:
@@ -116,7 +116,7 @@ def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: 
         system: Atomic numbers whose hull is kept; those of the best candidate by default.
     """
     table = ranked(run.candidates())
-    text = table.drop(columns=_MATRICES).to_csv(index=False, float_format="%.6g")
+    text = table.drop(columns=list(STRUCTURE_COLUMNS)).to_csv(index=False, float_format="%.6g")
     write_whole(run.folder / "ranked.csv", text.encode())
     survivors = table[table["status"].isin(RELAXED)].head(MAX_CIFS)
     _write_cifs(run, survivors, run.record["protocol"]["symprec"])

@@ -18,7 +18,7 @@ from nucleate.errors import Status, UserError
 from nucleate.execution.progress import Progress, silent
 from nucleate.io.cif_writer import made_different
 from nucleate.runs.candidates import Row, failed_row, structure_rows
-from nucleate.runs.columns import input_schema
+from nucleate.runs.columns import INPUT_COLUMNS, schema
 from nucleate.runs.provenance import path_hash, versions
 from nucleate.runs.run import Run, locked, write_shard
 from nucleate.screening.stages import add_timing, screen_run, screening_record
@@ -83,7 +83,7 @@ def screen(
         run = open_or_create(folder, resume, record)
         for k, (start, stop) in enumerate(run.chunks):
             if not run.generated_path(k).exists():
-                write_shard(run.generated_path(k), rows[start:stop], input_schema())
+                write_shard(run.generated_path(k), rows[start:stop], schema(INPUT_COLUMNS))
         add_timing(run, "read", time.perf_counter() - began, len(rows))
         screen_run(run, settings, reference, None, workers, progress)
         hand_over(run, reference, settings)

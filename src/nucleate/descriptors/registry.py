@@ -24,6 +24,7 @@ class Descriptor:
     Attributes:
         name: Of the column.
         unit: Of the values; empty where they have none.
+        help: What the value is, one line.
         path: Where the function lies, ``module:function`` below ``nucleate.descriptors``.
         source: Key of the work to cite in ``citations.CITATIONS``; empty where it needs none.
         cheap: Takes a few milliseconds a crystal at most, and is computed where nothing else is asked for.
@@ -32,6 +33,7 @@ class Descriptor:
 
     name: str
     unit: str
+    help: str
     path: str
     source: str = ""
     cheap: bool = True
@@ -58,24 +60,76 @@ class Descriptor:
 _LACKS_RADIUS, _LACKS_HHI = "geometry:without_radius", "composition:without_hhi"
 
 _ALL = (
-    Descriptor("compactness", "", "geometry:compactness", "pigen", flags=_LACKS_RADIUS),
-    Descriptor("proxy_potential", "kT", "spp:proxy_potential", "proxy_potentials"),
+    Descriptor(
+        "compactness",
+        "",
+        "filled fraction of the cell, atoms as spheres of pymatgen's atomic radii, overlaps ignored",
+        "geometry:compactness",
+        "pigen",
+        flags=_LACKS_RADIUS,
+    ),
+    Descriptor(
+        "proxy_potential",
+        "kT",
+        "how unusual the interatomic distances are for their elements; lower is more usual",
+        "spp:proxy_potential",
+        "proxy_potentials",
+    ),
     Descriptor(
         "local_environment_diversity",
         "bits",
+        "variety of local motifs and of the elements in them",
         "local_environments:local_environment_diversity",
         "pigen",
         cheap=False,
     ),
-    Descriptor("complexity", "bits/atom", "complexity:complexity", "complexity"),
-    Descriptor("charge_balance", "", "composition:charge_balance", "smact"),
-    Descriptor("hhi_score", "", "composition:hhi_reserve", "hhi", flags=_LACKS_HHI),
-    Descriptor("hhi_production", "", "composition:hhi_production", "hhi", flags=_LACKS_HHI),
-    Descriptor("density", "g/cm³", "geometry:density"),
-    Descriptor("number_density", "1/Å³", "geometry:number_density"),
-    Descriptor("min_radii_fraction", "", "bonding:min_radii_fraction", "covalent_radii"),
-    Descriptor("coordination", "", "bonding:coordination", "covalent_radii"),
-    Descriptor("dimensionality", "", "bonding:dimensionality", "dimensionality"),
+    Descriptor(
+        "complexity",
+        "bits/atom",
+        "information on which atoms symmetry makes equal",
+        "complexity:complexity",
+        "complexity",
+    ),
+    Descriptor(
+        "charge_balance",
+        "",
+        "1 if oxidation states balance the formula, or it is an element or an alloy; else 0",
+        "composition:charge_balance",
+        "smact",
+    ),
+    Descriptor(
+        "hhi_score",
+        "",
+        "Herfindahl-Hirschman index of the elements' reserves, weighted by mass, 0 to 10,000",
+        "composition:hhi_reserve",
+        "hhi",
+        flags=_LACKS_HHI,
+    ),
+    Descriptor(
+        "hhi_production",
+        "",
+        "Herfindahl-Hirschman index of the elements' production, weighted by mass, 0 to 10,000",
+        "composition:hhi_production",
+        "hhi",
+        flags=_LACKS_HHI,
+    ),
+    Descriptor("density", "g/cm³", "mass density", "geometry:density"),
+    Descriptor("number_density", "1/Å³", "atoms per volume", "geometry:number_density"),
+    Descriptor(
+        "min_radii_fraction",
+        "",
+        "smallest distance over the sum of the covalent radii",
+        "bonding:min_radii_fraction",
+        "covalent_radii",
+    ),
+    Descriptor("coordination", "", "mean number of bonds of an atom", "bonding:coordination", "covalent_radii"),
+    Descriptor(
+        "dimensionality",
+        "",
+        "bonded network: molecules 0, chains 1, layers 2, bulk 3",
+        "bonding:dimensionality",
+        "dimensionality",
+    ),
 )
 
 DESCRIPTORS: Mapping[str, Descriptor] = MappingProxyType({descriptor.name: descriptor for descriptor in _ALL})

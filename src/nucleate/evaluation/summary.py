@@ -14,6 +14,7 @@ from nucleate.errors import RELAXED
 from nucleate.evaluation.reference_comparison import comparison_lines
 from nucleate.intervals import NAME_WIDTH, Mean, Rate
 from nucleate.matching.reduced_cells import SAME_STRUCTURE
+from nucleate.runs.columns import COLUMNS
 from nucleate.screening.funnel import FunnelResult
 from nucleate.screening.protocols import Outcome
 from nucleate.screening.ranking import STABLE_WITHIN
@@ -69,11 +70,7 @@ RATES = {
 }
 """Name of a rate and the column that it counts; a column that is not there has no rate."""
 
-MEANS = {
-    "energy above hull (eV/atom)": "energy_above_hull",
-    "RMSD to the relaxed structure (Å)": "rmsd_to_relaxed",
-    **{descriptor.label: name for name, descriptor in DESCRIPTORS.items()},
-}
+MEANS = {COLUMNS[name].heading: name for name in ("energy_above_hull", "rmsd_to_relaxed", *DESCRIPTORS)}
 """Name of a mean and its column; a column that is not there has no mean."""
 
 

@@ -1,89 +1,229 @@
-"""The columns of a run's tables, each once, with its type."""
+"""The columns of a run's tables, each once: type, unit, the structure that it speaks of, and what it means.
+
+Parquet schemas, ``ranked.csv``, the headings of reports, the units of filters and ``docs/columns.md`` come from here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+from nucleate.descriptors.registry import DESCRIPTORS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Matrices are lists of rows, so that any Parquet reader understands them. Å, eV and eV/atom.
-_INPUT = {
-    "id": "string",
-    "model": "string",
-    "formula": "string",
-    "chemical_system": "string",
-    "n_atoms": "int64",
-    "status": "string",
-    "reason": "string",
-    "numbers": "integers",
-    "frac": "matrix",
-    "lattice": "matrix",
-}
-_SCREENED = {
-    "relaxed_frac": "matrix",
-    "relaxed_lattice": "matrix",
-    "energy_per_atom": "double",
-    "formation_energy": "double",
-    "energy_above_hull": "double",
-    "n_competing_phases": "int64",
-    "space_group": "int64",
-    "relaxed_space_group": "int64",
-    "rmsd_to_relaxed": "double",
-    "rmsd_matched": "bool",
-    "is_valid": "bool",
-    "is_unique": "bool",
-    "duplicate_of": "string",
-    "is_novel": "bool",
-    "formula_known": "bool",
-    "is_stable": "bool",
-    "meets_request": "bool",
-    "density": "double",
-}
+DType = Literal["string", "int64", "double", "bool", "integers", "matrix"]
+"""Numbers are 64 bits wide. A matrix is a list of rows, so that any Parquet reader understands it."""
+Stage = Literal["generated", "relaxed", "final"]
+"""Which structure a value speaks of; the final one is the relaxed one, or that as generated where there is none."""
 
-PROTOTYPE_COLUMNS = {
-    "has_prototype": "bool",
-    "prototype": "string",
-    "prototype_name": "string",
-    "prototype_rank": "int64",
-}
-"""The structure type of the final crystal; its rank is its place among the types compared with, from 0."""
 
-STOPPED_BY = "stopped_by"
-"""The first filter of the run's funnel that a candidate does not pass; null for one that passes all."""
+@dataclass(frozen=True)
+class Column:
+    """A column of candidates.
 
-INPUT_COLUMNS = tuple(_INPUT)
-CANDIDATE_COLUMNS = tuple(_INPUT | _SCREENED)
+    Attributes:
+        name: In tables and filters.
+        dtype: Of the values; an unknown value is null, never 0.
+        unit: Of the values; empty where they have none.
+        stage: Which structure the value speaks of.
+        label: The name in words, for headings.
+        help: What the value is, one line.
+        source: Key of the work that defines the value, in ``citations.CITATIONS``; empty where it needs none.
+    """
+
+    name: str
+    dtype: DType
+    unit: str = ""
+    stage: Stage = "generated"
+    label: str = ""
+    help: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            object.__setattr__(self, "label", self.name.removeprefix("is_").replace("_", " "))
+
+    @property
+    def heading(self) -> str:
+        """The label with its unit, such as ``energy above hull (eV/atom)``."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+_INPUT = (
+    Column("id", "string", help="name of the candidate in this run"),
+    Column("model", "string", help="generator that made it, or 'structures' for one that was read"),
+    Column("formula", "string", help="reduced formula, such as LiFePO4"),
+    Column("chemical_system", "string", help="symbols of the elements in alphabetical order, such as Fe-Li-O-P"),
+    Column("n_atoms", "int64", label="atoms", help="atoms in the cell"),
+    Column("status", "string", stage="final", help="outcome; ok where every stage ended well"),
+    Column("reason", "string", stage="final", help="why the status is not ok; empty where it is"),
+    Column("numbers", "integers", label="atomic numbers", help="atomic number of each site; empty without a structure"),
+    Column("frac", "matrix", label="fractional coordinates", help="a row for each site, as generated"),
+    Column("lattice", "matrix", "Å", help="lattice vectors as rows, as generated"),
+)
+
+_SCREENED = (
+    Column("relaxed_frac", "matrix", "", "relaxed", "relaxed fractional coordinates", "a row for each site"),
+    Column("relaxed_lattice", "matrix", "Å", "relaxed", help="relaxed lattice vectors as rows"),
+    Column("energy_per_atom", "double", "eV/atom", "relaxed", "energy", "energy of the potential, per atom"),
+    Column(
+        "formation_energy",
+        "double",
+        "eV/atom",
+        "relaxed",
+        help="energy less that of the elements, fitted to the reference, per atom",
+    ),
+    Column(
+        "energy_above_hull",
+        "double",
+        "eV/atom",
+        "relaxed",
+        help="distance to the convex hull of the reference's phases, per atom; negative below it",
+    ),
+    Column(
+        "n_competing_phases",
+        "int64",
+        "",
+        "relaxed",
+        "competing phases",
+        "compounds of the reference in the chemical system, each composition once",
+    ),
+    Column("space_group", "int64", help="number of the space group as generated", source="moyopy"),
+    Column(
+        "relaxed_space_group", "int64", "", "relaxed", help="number of the space group once relaxed", source="moyopy"
+    ),
+    Column(
+        "rmsd_to_relaxed",
+        "double",
+        "Å",
+        "relaxed",
+        "RMSD to the relaxed structure",
+        "root mean square displacement of the sites from generated to relaxed",
+        "mattergen",
+    ),
+    Column(
+        "rmsd_matched",
+        "bool",
+        "",
+        "relaxed",
+        help="whether the two structures match; where not, the RMSD is the largest that a match may have",
+        source="mattergen",
+    ),
+    Column("is_valid", "bool", help="distances, density and volume are plausible", source="cdvae"),
+    Column("is_unique", "bool", "", "final", help="equals no candidate before it in this run", source="pymatgen"),
+    Column("duplicate_of", "string", "", "final", help="id of the first candidate that it equals"),
+    Column("is_novel", "bool", "", "final", help="equals no known structure of the reference", source="pymatgen"),
+    Column("formula_known", "bool", "", help="the reference has a phase or structure of this reduced formula"),
+    Column("is_stable", "bool", "", "relaxed", help="at most the threshold above the hull"),
+    Column("meets_request", "bool", help="has the elements, composition, size and space group that were asked for"),
+    Column("density", "double", DESCRIPTORS["density"].unit, help=DESCRIPTORS["density"].help),
+)
+
+_DESCRIBED = tuple(
+    Column(one.name, "double", one.unit, help=one.help, source=one.source)
+    for one in DESCRIPTORS.values()
+    if one.name != "density"
+)
 
 WHY_UNDEFINED = "undefined_descriptors"
 """Column beside the descriptors: those without a value, and the elements that are the cause where it is elements."""
+_UNDEFINED = (Column(WHY_UNDEFINED, "string", help="descriptors without a value, and the elements that are the cause"),)
 
-
-def input_schema() -> pa.Schema:
-    """Schema of ``generated/*.parquet``: the structures as they came, or the reason why one did not."""
-    return _schema(_INPUT)
-
-
-NUMERIC_COLUMNS = tuple(
-    name for name, kind in (_INPUT | _SCREENED | PROTOTYPE_COLUMNS).items() if kind in ("int64", "double", "bool")
+_PROTOTYPE = (
+    Column("has_prototype", "bool", "", "final", help="has the framework of a known structure type", source="pigen"),
+    Column("prototype", "string", "", "final", "structure type", "label of the structure type"),
+    Column("prototype_name", "string", "", "final", "name of the structure type", "such as perovskite"),
+    Column("prototype_rank", "int64", "", "final", help="place among the types compared with, from 0, commonest first"),
 )
-"""The columns that a filter may read, beside the descriptors."""
+STOPPED_BY = "stopped_by"
+"""The first filter of the run's funnel that a candidate does not pass; null for one that passes all."""
+_STOPPED = (Column(STOPPED_BY, "string", "", "final", help="first filter of the funnel that it does not pass"),)
+
+_SIEVED = (
+    Column("n_elements", "int64", label="elements", help="number of different elements"),
+    Column("chemistry_class", "string", help="intermetallic, oxide, halide, chalcogenide, pnictide or other"),
+    Column("elements_allowed", "bool", help="every element is one that the search allows"),
+    Column("predicted_formation_energy", "double", "eV/atom", help="by a property network, as generated"),
+    Column("predicted_saturation_magnetization", "double", "T", help="by a property network, as generated"),
+    Column("min_distance", "double", "Å", label="closest atoms", help="shortest distance, periodic images included"),
+    Column("is_symmetrized", "bool", help="moved onto the symmetry that it nearly had, before relaxation"),
+)
+_MAGNETIC = (
+    Column("network_magnetization", "double", "T", "relaxed", help="saturation magnetisation by the property network"),
+    Column("moments_magnetization", "double", "T", "relaxed", help="the same from CHGNet's moments, all in parallel"),
+    Column("symmetry_holds", "bool", "", "relaxed", help="moved onto symmetry, it relaxes to no higher energy"),
+)
+_MOMENTS = (
+    Column("saturation_magnetization", "double", "T", "relaxed", help="µ₀M of all moments in parallel"),
+    Column("magnetic_density", "double", "µB/Å³", "relaxed", help="moment per volume, all moments in parallel"),
+)
+_CONDITIONS = (
+    Column("band_gap", "double", "eV", help="label of a data set, or what a network predicts"),
+    Column("bulk_modulus", "double", "GPa", help="label of a data set, or what a network predicts"),
+)
+_RANKED = (Column("rank", "int64", stage="final", help="place in the ranked table, from 1"),)
+
+_SECTIONS: Mapping[str, tuple[Column, ...]] = MappingProxyType(
+    {
+        "Of every structure": _INPUT,
+        "Of every candidate that was screened": _SCREENED,
+        "Descriptors": (*_DESCRIBED, *_UNDEFINED),
+        "Of a funnel": (*_PROTOTYPE, *_STOPPED),
+        "Of a search for magnets": (*_SIEVED, *_MAGNETIC),
+        "Of magnetic moments": _MOMENTS,
+        "Of conditions and predictions": _CONDITIONS,
+        "In ranked.csv": _RANKED,
+    }
+)
+
+COLUMNS: Mapping[str, Column] = MappingProxyType(
+    {column.name: column for section in _SECTIONS.values() for column in section}
+)
+"""Every column by name."""
 
 
-def candidate_schema(descriptors: Sequence[str] = (), more: Mapping[str, str] | None = None) -> pa.Schema:
-    """Schema of ``candidates/*.parquet``: the same rows, screened. An unknown value is null, never 0.
-
-    Arguments:
-        descriptors: Names of the descriptors that follow the columns which every run has.
-        more: Further columns at the end, with their types.
-    """
-    described = dict.fromkeys(descriptors, "double")
-    why = {WHY_UNDEFINED: "string"} if described else {}
-    return _schema(_INPUT | _SCREENED | described | why | dict(more or {}))
+def _names(*groups: Iterable[Column]) -> tuple[str, ...]:
+    return tuple(column.name for group in groups for column in group)
 
 
-def _schema(columns: dict[str, str]) -> pa.Schema:
+INPUT_COLUMNS = _names(_INPUT)
+"""Columns of ``generated/*.parquet``: the structures as they came, or the reason why one did not."""
+CANDIDATE_COLUMNS = _names(_INPUT, _SCREENED)
+"""Columns that the candidates of every run have."""
+STRUCTURE_COLUMNS = tuple(name for name in CANDIDATE_COLUMNS if COLUMNS[name].dtype in ("integers", "matrix"))
+"""Columns that hold the structures themselves."""
+PROTOTYPE_COLUMNS = _names(_PROTOTYPE)
+"""The structure type of the final crystal; its rank is its place among the types compared with, from 0."""
+SIEVE_COLUMNS = (
+    *INPUT_COLUMNS[:7], "n_elements", "chemistry_class", "elements_allowed", "formula_known",
+    "predicted_formation_energy", "predicted_saturation_magnetization", "min_distance", "space_group", "is_symmetrized",
+)  # fmt: skip
+"""Columns of ``candidates/*.parquet`` of a search for magnets: a row a crystal, without its structure."""
+NUMERIC_COLUMNS = tuple(
+    column.name
+    for column in (*_INPUT, *_SCREENED, *_DESCRIBED, *_PROTOTYPE)
+    if column.dtype in ("int64", "double", "bool")
+)
+"""The columns that a filter may read."""
+
+
+def described(name: str) -> Column:
+    """The column of a name; one that is not in the table is a bare number of the structure as generated."""
+    return COLUMNS.get(name) or Column(name, "double")
+
+
+def candidate_columns(descriptors: Sequence[str] = (), more: Sequence[str] = ()) -> tuple[str, ...]:
+    """Columns of ``candidates/*.parquet``: those of every run, its descriptors, and what a funnel adds."""
+    why = (WHY_UNDEFINED,) if descriptors else ()
+    return (*CANDIDATE_COLUMNS, *descriptors, *why, *more)
+
+
+def schema(names: Iterable[str]) -> pa.Schema:
+    """Parquet schema of columns, in the order given."""
     import pyarrow as pa
 
     types = {
@@ -94,4 +234,26 @@ def _schema(columns: dict[str, str]) -> pa.Schema:
         "integers": pa.list_(pa.int64()),
         "matrix": pa.list_(pa.list_(pa.float64())),
     }
-    return pa.schema([(name, types[kind]) for name, kind in columns.items()])
+    return pa.schema([(name, types[described(name).dtype]) for name in names])
+
+
+def page() -> str:
+    """The page ``docs/columns.md``: a table for each section."""
+    stages = {"generated": "as generated", "relaxed": "relaxed", "final": "relaxed, else as generated"}
+    lines = [
+        "# Columns",
+        "",
+        "The columns of a run's tables. An unknown value is null (an empty field in `ranked.csv`), never 0. A",
+        "structure is a list of atomic numbers, a list of fractional coordinates and three lattice vectors;",
+        "`ranked.csv` leaves structures out. A source is a key of `nucleate.citations.CITATIONS`.",
+        "",
+        "This page is written by `make columns` from `nucleate.runs.columns`.",
+    ]
+    for title, columns in _SECTIONS.items():
+        lines += ["", f"## {title}", "", "| column | type | unit | structure | what it is | source |"]
+        lines += ["|---|---|---|---|---|---|"]
+        lines += [
+            "| " + " | ".join((f"`{c.name}`", c.dtype, c.unit, stages[c.stage], c.help, c.source)) + " |"
+            for c in columns
+        ]
+    return "\n".join(lines) + "\n"

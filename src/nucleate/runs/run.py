@@ -108,11 +108,11 @@ class Run:
         """All screened rows so far, in order: ``columns.CANDIDATE_COLUMNS``, then the descriptors of the run."""
         import pyarrow as pa
 
-        from nucleate.runs.columns import candidate_schema
+        from nucleate.runs.columns import candidate_columns, schema
 
         paths = [self.candidates_path(k) for k in range(len(self.chunks))]
         tables = [read_shard(path) for path in paths if path.exists()]
-        empty = candidate_schema(self.record.get("descriptors", ())).empty_table()
+        empty = schema(candidate_columns(self.record.get("descriptors", ()))).empty_table()
         return pa.concat_tables([empty, *tables], promote_options="default").to_pandas()
 
 

@@ -15,26 +15,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import RELAXED, Status, UserError
+from nucleate.runs.columns import Stage, described
 
 Comparison = Literal["<", "<=", ">", ">=", "=", "<x<", "<=x<=", "known"]
-Stage = Literal["generated", "relaxed", "final"]
 Threshold = float | bool | tuple[float, float] | None
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 PASSES, LOW, HIGH, FAILS, UNDEFINED = "passes", "too low", "too high", "fails", "undefined"
 """What a filter says of a row; ``fails`` is a wrong flag or another number than the one asked for."""
 
-_ONLY_RELAXED = frozenset(
-    {"energy_per_atom", "formation_energy", "energy_above_hull", "n_competing_phases", "relaxed_space_group",
-     "rmsd_to_relaxed", "rmsd_matched", "is_stable"}
-)  # fmt: skip
-_FINAL = frozenset({"is_unique", "is_novel", "has_prototype", "prototype_rank"})
-_UNITS = {
-    **dict.fromkeys(("energy_per_atom", "formation_energy", "energy_above_hull"), "eV/atom"),
-    "rmsd_to_relaxed": "Å",
-}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _WINDOW = re.compile(rf"({_NUMBER})\s*(<=?)\s*([A-Za-z]\w*)\s*(<=?)\s*({_NUMBER})")
 _ONE_SIDE = re.compile(rf"([A-Za-z]\w*)\s*(<=|>=|<|>|==?)\s*({_NUMBER}|true|false)")
@@ -106,7 +96,8 @@ class Filter:
         else:
             raise UserError(f"filter {name}", repr(text), _KEEP_FORMS)
         given = {key: value for key, value in more.items() if value}
-        return cls(name, column, comparison, threshold, **{"unit": unit_of(column), "stage": stage_of(column), **given})
+        of = described(column)
+        return cls(name, column, comparison, threshold, **{"unit": of.unit, "stage": of.stage, **given})
 
     @property
     def window(self) -> tuple[float, float]:
@@ -255,16 +246,6 @@ class Filter:
         if self.stage == "relaxed" and "status" in candidates:
             values = np.where(candidates["status"].astype(str).isin(RELAXED), values, np.nan)
         return values
-
-
-def unit_of(column: str) -> str:
-    """The unit of a column's values; empty where they have none."""
-    return DESCRIPTORS[column].unit if column in DESCRIPTORS else _UNITS.get(column, "")
-
-
-def stage_of(column: str) -> Stage:
-    """Which structure a column speaks of."""
-    return "relaxed" if column in _ONLY_RELAXED else "final" if column in _FINAL else "generated"
 
 
 def _is_number(value: object) -> bool:

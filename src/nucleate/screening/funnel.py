@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from nucleate.errors import UserError
 from nucleate.intervals import Rate
-from nucleate.screening.filters import FAILS, HIGH, LOW, PASSES, UNDEFINED, Filter, unit_of
+from nucleate.runs.columns import described
+from nucleate.screening.filters import FAILS, HIGH, LOW, PASSES, UNDEFINED, Filter
 
 
 @dataclass(frozen=True)
@@ -302,7 +303,7 @@ def _largest(question: Largest, candidates: pd.DataFrame, rows: NDArray[np.bool_
         values = pd.to_numeric(candidates[question.column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     values = np.where(rows & np.isfinite(values), values, -np.inf)
     row = int(values.argmax()) if len(values) and values.max() > -np.inf else None
-    return Best(question, None if row is None else float(values[row]), row, unit_of(question.column))
+    return Best(question, None if row is None else float(values[row]), row, described(question.column).unit)
 
 
 def _condition(rule: Filter) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nucleate.errors import RELAXED
 from nucleate.runs.candidates import Row, read_rows
-from nucleate.runs.columns import candidate_schema
+from nucleate.runs.columns import candidate_columns, schema
 from nucleate.runs.provenance import reference_hash
 from nucleate.runs.run import Run, read_shard, write_shard
 from nucleate.screening.evaluator import Judge
@@ -50,7 +50,7 @@ def judged_by(run: Run, reference: str) -> pd.DataFrame:
         rows: list[Row] = []
         for chunk in range(len(run.chunks)):
             rows += judge.rejudged(read_rows(run.candidates_path(chunk)))
-        write_shard(path, rows, candidate_schema())
+        write_shard(path, rows, schema(candidate_columns()))
     fresh = read_shard(path).to_pandas()
     table = run.candidates()
     return table.assign(**{name: fresh[name] for name in fresh.columns})

@@ -66,7 +66,7 @@ def write_profile(run: Run, reference: Reference, name: str) -> None:
     spread = {column: kept(name, column, partial(_spread, reference, column)) for column in measured}
     content: dict[str, Any] = {"name": reference.name, "structures": len(reference.structures), "spread": spread}
     funnel = run.record.get("funnel")
-    if funnel and not PROTOTYPE_COLUMNS.keys().isdisjoint(Funnel.from_dict(funnel).columns):
+    if funnel and not set(PROTOTYPE_COLUMNS).isdisjoint(Funnel.from_dict(funnel).columns):
         content["types"] = [kind.count for kind in known_types(reference, name).types]
     write_whole(run.folder / "reference.json", (json.dumps(content, ensure_ascii=False) + "\n").encode())
 

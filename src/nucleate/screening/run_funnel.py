@@ -27,7 +27,6 @@ def asked_funnel(settings: ScreenSettings) -> Funnel | None:
     Raises:
         UserError: There is no such funnel, a threshold does not fit it, or it reads a column that no run has.
     """
-    from nucleate.descriptors.registry import DESCRIPTORS
     from nucleate.screening.funnels import find_funnel
 
     funnel = find_funnel(settings.funnel)
@@ -35,15 +34,15 @@ def asked_funnel(settings: ScreenSettings) -> Funnel | None:
         if settings.thresholds:
             raise UserError("--threshold", repr(settings.thresholds[0]), "a funnel beside it, such as --funnel pigen")
         return None
-    funnel.check_columns((*NUMERIC_COLUMNS, *DESCRIPTORS))
+    funnel.check_columns(NUMERIC_COLUMNS)
     return funnel.with_thresholds(settings.thresholds)
 
 
-def funnel_columns(funnel: Funnel | None) -> dict[str, str]:
-    """The columns, with their types, that candidates get because of a funnel; descriptors are not among them."""
+def funnel_columns(funnel: Funnel | None) -> tuple[str, ...]:
+    """Names of the columns that candidates get because of a funnel; descriptors are not among them."""
     if funnel is None:
-        return {}
-    return (PROTOTYPE_COLUMNS if asks_for_types(funnel) else {}) | {STOPPED_BY: "string"}
+        return ()
+    return (*(PROTOTYPE_COLUMNS if asks_for_types(funnel) else ()), STOPPED_BY)
 
 
 def asks_for_types(funnel: Funnel | None) -> bool:

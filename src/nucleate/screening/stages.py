@@ -17,7 +17,7 @@ from nucleate.citations import CITATIONS
 from nucleate.errors import Status
 from nucleate.execution.progress import Progress, silent
 from nucleate.runs.candidates import Row, crystals_of, read_rows
-from nucleate.runs.columns import candidate_schema
+from nucleate.runs.columns import candidate_columns, schema
 from nucleate.runs.provenance import reference_hash
 from nucleate.runs.run import Journal, Run, write_shard
 from nucleate.screening.evaluator import Judge, asked_descriptors
@@ -139,7 +139,9 @@ def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> float:
         # The journal knows what each relaxation took, those of sessions that were killed included.
         add_timing(run, "relax", 0.0, len(chunk.relaxed), sum(entry["seconds"] for entry in chunk.relaxed.values()))
         rows = judge.judged(chunk.rows, chunk.relaxed)
-        write_shard(run.candidates_path(chunk.number), rows, candidate_schema(judge.descriptors, judge.extra_columns))
+        write_shard(
+            run.candidates_path(chunk.number), rows, schema(candidate_columns(judge.descriptors, judge.extra_columns))
+        )
         chunk.journal.remove()
         add_timing(run, "judge", time.perf_counter() - began, len(rows), processor_seconds() - worked)
         total += time.perf_counter() - began

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.design import candidate_id, open_or_create
-from nucleate.campaign.magnets.columns import MOMENTS, scalar_schema, symmetric, with_relaxed, with_symmetry_held
+from nucleate.campaign.magnets.columns import MOMENTS, symmetric, with_relaxed, with_symmetry_held
 from nucleate.campaign.magnets.plan import HuntSettings, Plan
 from nucleate.campaign.magnets.summary import write_summary
 from nucleate.errors import UserError
 from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import load_generator
 from nucleate.runs.candidates import Row, crystals_of, read_rows, structure_rows
-from nucleate.runs.columns import input_schema
+from nucleate.runs.columns import INPUT_COLUMNS, SIEVE_COLUMNS, schema
 from nucleate.runs.run import Run, locked, read_shard, write_shard
 from nucleate.screening.magnet_funnel import before_relaxation
 from nucleate.screening.stages import add_timing, processor_seconds
@@ -103,7 +103,7 @@ def _generate(run: Run, plan: Plan, settings: HuntSettings, progress: Progress) 
                 seed, first = settings.screen.seed, start - source.start
                 crystals = generator.sample(stop - start, plan.request, seed, first, told)
                 rows = structure_rows(crystals, [candidate_id(i) for i in range(start, stop)], generator.name)
-            write_shard(run.generated_path(k), rows, input_schema())
+            write_shard(run.generated_path(k), rows, schema(INPUT_COLUMNS))
             add_timing(run, "generate", time.perf_counter() - began, stop - start, processor_seconds() - worked)
             progress("generate", stop, total)
     progress("generate", total, total)
@@ -116,7 +116,7 @@ def _sieve(run: Run, plan: Plan, progress: Progress) -> None:
         if not run.candidates_path(k).exists():
             began, worked = time.perf_counter(), processor_seconds()
             rows = plan.cheap.rows(read_rows(run.generated_path(k)))
-            write_shard(run.candidates_path(k), rows, scalar_schema())
+            write_shard(run.candidates_path(k), rows, schema(SIEVE_COLUMNS))
             add_timing(run, "sieve", time.perf_counter() - began, stop - start, processor_seconds() - worked)
         progress("sieve", stop, total)
 

@@ -11,11 +11,11 @@ import numpy as np
 
 from nucleate.errors import RELAXED, Status
 from nucleate.runs.candidates import Row, crystals_of
+from nucleate.runs.columns import SIEVE_COLUMNS
 from nucleate.screening.reevaluation import magnetizations
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
     from torch import Tensor
 
     from nucleate.campaign.predict import Predictor
@@ -27,38 +27,12 @@ MOMENTS = "chgnet"
 SAME_ENERGY = 0.002
 """eV/atom by which two relaxations to one minimum may differ, at their largest force of 0.05 eV/Å."""
 
-_SCALARS = {
-    "id": "string",
-    "model": "string",
-    "formula": "string",
-    "chemical_system": "string",
-    "n_atoms": "int64",
-    "status": "string",
-    "reason": "string",
-    "n_elements": "int64",
-    "chemistry_class": "string",
-    "elements_allowed": "bool",
-    "formula_known": "bool",
-    "predicted_formation_energy": "double",
-    "predicted_saturation_magnetization": "double",
-    "min_distance": "double",
-    "space_group": "int64",
-    "is_symmetrized": "bool",
-}
 _FROM_SCREEN = (
     "status", "reason", "energy_per_atom", "formation_energy", "energy_above_hull", "n_competing_phases",
     "relaxed_space_group", "rmsd_to_relaxed", "is_unique", "duplicate_of", "is_novel",
 )  # fmt: skip
 MAGNETIZATIONS = ("network_magnetization", "moments_magnetization")
 """Columns after relaxation, in T; ``saturation_magnetization`` is the one that counts."""
-
-
-def scalar_schema() -> pa.Schema:
-    """Schema of ``candidates/*.parquet`` of a hunt: a row a crystal, without its structure."""
-    import pyarrow as pa
-
-    types = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
-    return pa.schema([(name, types[kind]) for name, kind in _SCALARS.items()])
 
 
 @dataclass(frozen=True)
@@ -102,7 +76,7 @@ class CheapScreen:
 
     def rows(self, generated: Sequence[Row]) -> list[Row]:
         """A row of scalars for each row of structures; one that is no crystal keeps its status and knows nothing."""
-        rows = [{name: row.get(name) for name in _SCALARS} for row in generated]
+        rows = [{name: row.get(name) for name in SIEVE_COLUMNS} for row in generated]
         good = [i for i, row in enumerate(generated) if row["status"] == Status.OK]
         if good:
             columns = self.columns(crystals_of(generated[i] for i in good))
