@@ -19,7 +19,7 @@ from nucleate.families.registry import find_model
 
 sys.path.insert(0, str(Path(__file__).parent))
 import public_mattergen as public
-from test_released import ADAPTED
+from test_published import ADAPTED
 
 CONFIG = {
     "lightning_module": {
