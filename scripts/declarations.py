@@ -145,10 +145,10 @@ class Annotations:
         if isinstance(node, ast.Attribute):
             if not isinstance(node.value, ast.Name):
                 return None
-            place, name = self._modules.get((module, node.value.id)), node.attr
+            place, name = self._modules.get((module, node.value.id), ""), node.attr
         else:
-            place, name = self._tree.defined_in(module, node.id), node.id
-        found = self._aliases.get((place, name)) if place else None
+            place, name = self._tree.definition(module, node.id)
+        found = self._aliases.get((place, name))
         return (found, place) if found is not None else None
 
 
@@ -191,8 +191,8 @@ def is_bag(annotation: ast.expr) -> bool:
 
 
 def holds_tensor(annotation: ast.expr) -> bool:
-    """It holds a tensor or an array; a function of tensors is none."""
-    return any(_last(node) in TENSORS for node in _values(annotation))
+    """It holds a tensor or an array; a function of tensors is none, nor are tensors by name, which have many shapes."""
+    return any(_last(node) in TENSORS for node in _values(annotation, named=False))
 
 
 def holds_float(annotation: ast.expr) -> bool:
@@ -200,14 +200,17 @@ def holds_float(annotation: ast.expr) -> bool:
     return any(_last(node) == "float" for node in _values(annotation))
 
 
-def _values(node: ast.AST) -> Iterator[ast.AST]:
+def _values(node: ast.AST, named: bool = True) -> Iterator[ast.AST]:
     if isinstance(node, ast.Subscript) and _last(node.value) in ("Callable", "Literal", "type"):
         return
-    yield node
-    if isinstance(node, ast.Subscript) and _last(node.value) in TENSORS:
+    if not named and ast.unparse(node).startswith(tuple(f"{bag}[str, " for bag in BAGS)):
         return
+    if isinstance(node, ast.Subscript) and _last(node.value) in TENSORS:
+        yield node.value
+        return
+    yield node
     for child in ast.iter_child_nodes(node):
-        yield from _values(child)
+        yield from _values(child, named)
 
 
 def _alternatives(node: ast.expr) -> Iterator[ast.expr]:

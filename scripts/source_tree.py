@@ -162,18 +162,13 @@ class SourceTree:
         parts = name.split(".")
         return {".".join(parts[:n]) for n in range(1, len(parts))} & self.modules.keys()
 
-    def defined_in(self, module: str, name: str) -> str | None:
-        """The module of the package that defines what ``module`` calls ``name``, through any re-exports."""
+    def definition(self, module: str, name: str) -> tuple[str, str]:
+        """Where what ``module`` calls ``name`` comes from, through any re-exports: a module, and the name there."""
         seen: set[tuple[str, str]] = set()
-        while (module, name) not in seen:
+        while (module, name) in self._bound and (module, name) not in seen:
             seen.add((module, name))
-            came = self._bound.get((module, name))
-            if came is None:
-                return module
-            module, name = came
-            if module not in self.modules:
-                return None
-        return None
+            module, name = self._bound[module, name]
+        return module, name
 
     @cached_property
     def _bound(self) -> dict[tuple[str, str], tuple[str, str]]:

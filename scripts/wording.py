@@ -9,15 +9,16 @@ from collections.abc import Iterator, Mapping
 
 SHAPE = re.compile(r"\bshapes? ?\(|\b(?:same|of the) shapes?\b|\bshape of\b|\bscalars?\b|\w ?× ?\w")
 """Words that tell a shape, beside tuples such as (B, N, 3)."""
-SIZE = re.compile(r"\.\.\.|\*?[A-Za-z]\w?|[A-Z][A-Z_0-9]+|\*\w+|\d+\w{0,2}")
-"""What may stand in such a tuple: a short symbol, the name of a constant, a number, dots."""
+SYMBOL = re.compile(r"\.\.\.|[A-Z]\w?|[a-z]|[A-Z][A-Z_0-9]+|\*\w+|\d+ ?[A-Za-z]\w?")
+"""What only a tuple of sizes holds: a symbol, the name of a constant, dots."""
+SIZE = re.compile(rf"{SYMBOL.pattern}|\d+|[a-z_]+")
 UNIT = re.compile(
-    r"Å|\beV\b|\bmeV\b|\b[GM]Pa\b|(?:\d ?|\bin |\(|\bof )[KT]\b|[µμ]B\b|°|\bdegrees?\b|\bradians?\b"
-    r"|\b(?:milli)?seconds?\b|\bminutes?\b|\bhours?\b|\d ?m?s\b|\bin m?s\b|\bbits?\b|\bnats?\b|\b[TG]Hz\b"
-    r"|\bpx\b|\bpixels?\b|g/cm|g/mol|\bJ/|\bkJ\b|\bcm\b|\bamu\b"
+    r"Å|\beV\b|\bmeV\b|\b[GM]Pa\b|(?:\d ?|\bin |\(|\bof )[KT]\b|[µμ]B\b|°|\b(?i:degrees?|radians?)\b"
+    r"|\b(?i:(?:milli)?seconds?|minutes?|hours?)\b|\d ?m?s\b|\bin m?s\b|\b(?i:bits?|nats?)\b|\b[TG]Hz\b"
+    r"|\b(?:px|pixels?)\b|g/cm|g/mol|\bJ/|\bkJ\b|\bcm\b|\bamu\b"
 )
 NO_UNIT = re.compile(
-    r"%|\bper ?cent\b|\bshares?\b|\bfraction(?:s|al)?\b|\bdimensionless\b|\bunitless\b|\bno unit\b|\bratios?\b"
+    r"(?i)%|\bper ?cent\b|\bshares?\b|\bfraction(?:s|al)?\b|\bdimensionless\b|\bunitless\b|\bno unit\b|\bratios?\b"
     r"|\bprobabilit(?:y|ies)\b|\brelative\b|\b(?:between|from) 0 (?:and|to) 1\b|\b0 to 1\b|[\[(]0, 1[\])]|\b0\.\.1\b"
 )
 """Words that say of a number that it has no unit."""
@@ -72,8 +73,8 @@ def _is_shape(inside: str) -> bool:
     items = [item.strip() for item in inside.split(",")]
     if len(items) == 2 and not items[1]:  # (steps + 1,): nothing but a shape ends with a comma
         return bool(items[0])
-    sizes = [part for item in items for part in re.split(r"[\s+\-*/·]+(?!$)", item)]
-    return len(items) > 1 and all(map(SIZE.fullmatch, sizes)) and re.search(r"[A-Za-z]|\.\.\.", inside) is not None
+    sizes = [part.strip() for item in items for part in re.split(r"(?!^)[+\-*/·]", item)]
+    return len(items) > 1 and all(map(SIZE.fullmatch, sizes)) and any(map(SYMBOL.fullmatch, sizes))
 
 
 def names_unit(text: str) -> bool:
