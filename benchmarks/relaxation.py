@@ -22,7 +22,7 @@ import numpy as np
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import parse_formula
 from nucleate.errors import Status
-from nucleate.execution.processes import Lost, map_unordered
+from nucleate.execution.executor import Lost, Task, load_executor
 from nucleate.potentials.chgnet import CHGNetPotential
 from nucleate.relaxation.relaxation import RELAX_V1, relax
 
@@ -115,7 +115,7 @@ def main() -> None:
     tasks = [(side, crystal) for crystal in crystals for side in ("ours", "theirs")]
     results: list[dict[str, Any]] = [{} for _ in tasks]
     lost = {"converged": False, "energy": float("nan"), "steps": 0, "seconds": 0.0}
-    for i, result in map_unordered(make_racer, (choice.fmax,), tasks, choice.workers, seconds=3600.0):
+    for i, result in load_executor(workers=choice.workers).map(Task(make_racer, (choice.fmax,)), tasks, 3600.0):
         results[i] = lost | {"reason": result.reason} if isinstance(result, Lost) else result
     sides = {"nucleate relax-v1": results[::2], f"StructOptimizer, fmax {choice.fmax}": results[1::2]}
     sizes = [len(numbers) for numbers, _, _ in crystals]

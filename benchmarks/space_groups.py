@@ -27,8 +27,9 @@ from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.errors import Status, UserError
+from nucleate.execution.executor import load_executor
 from nucleate.matching.library import StructureLibrary
-from nucleate.relaxation.relaxation import RELAX_V1, relax_many
+from nucleate.relaxation.relaxation import PotentialRelaxer
 from nucleate.screening.prefilter import drawn_below, heights_above
 from nucleate.settings import ScreenSettings
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system, space_groups
@@ -80,7 +81,9 @@ def measure(options: argparse.Namespace, out: Path) -> None:
         if not missing:
             continue
         batch = crystals[torch.tensor(missing)]
-        for k, end in relax_many(batch, "chgnet", RELAX_V1, options.workers, options.seed, missing):
+        for k, end in PotentialRelaxer(executor=load_executor(workers=options.workers)).relax(
+            batch, options.seed, missing
+        ):
             relaxed = Crystals.from_lists([end.numbers.tolist()], [torch.from_numpy(end.frac)], [end.lattice.tolist()])
             ended = end.status == Status.OK
             append(rows, {

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from nucleate.errors import UserError
-from nucleate.execution.processes import Lost, WorkersUnavailableError, map_unordered
+from nucleate.execution.executor import Lost, Task, WorkersUnavailableError
+from nucleate.execution.processes import Processes
 
 HERE = Path(__file__).parent
 sys.path.append(str(HERE))  # worker processes inherit the path, and must be able to import what they run
@@ -22,7 +23,7 @@ unruly = importlib.import_module("unruly_tasks")
 
 
 def test_every_task_gets_a_row_whatever_its_worker_does() -> None:
-    found = dict(map_unordered(unruly.troubled, (10,), range(9), workers=2, seconds=3.0))
+    found = dict(Processes(2).map(Task(unruly.troubled, (10,)), range(9), 3.0))
     assert sorted(found) == list(range(9))
     assert all(found[i] == 10 * i for i in (0, 1, 2, 4, 6, 8))
     assert isinstance(found[3], Lost)
@@ -36,14 +37,14 @@ def test_every_task_gets_a_row_whatever_its_worker_does() -> None:
 
 def test_an_answer_outlives_the_worker_that_gave_it() -> None:
     found = {}
-    for index, result in map_unordered(unruly.short_lived, (), range(4), workers=2, seconds=30.0):
+    for index, result in Processes(2).map(Task(unruly.short_lived, ()), range(4), 30.0):
         found[index] = result
         time.sleep(0.6)  # a caller so slow that the workers are gone when the next task is due
     assert found == {0: 0, 1: 10, 2: 20, 3: 30}
 
 
 def test_closing_the_iterator_ends_the_workers() -> None:
-    results = map_unordered(unruly.troubled, (1,), [1, 3, 3, 2], workers=2, seconds=100.0)
+    results = Processes(2).map(Task(unruly.troubled, (1,)), [1, 3, 3, 2], 100.0)
     assert next(results) == (0, 1)
     results.close()  # type: ignore[attr-defined]
     assert not multiprocessing.active_children()
@@ -51,24 +52,25 @@ def test_closing_the_iterator_ends_the_workers() -> None:
 
 def test_a_users_mistake_reaches_the_user() -> None:
     with pytest.raises(UserError, match="expected another"):
-        list(map_unordered(unruly.refusing, (), [1], workers=1, seconds=5.0))
+        list(Processes(1).map(Task(unruly.refusing, ()), [1], 5.0))
     assert not multiprocessing.active_children()
 
 
 def test_workers_that_never_start_are_not_started_for_ever() -> None:
-    with pytest.raises(WorkersUnavailableError, match="exit code 3"):
-        list(map_unordered(unruly.dying, (), [1], workers=1, seconds=5.0))
+    with pytest.raises(WorkersUnavailableError, match="do not start"):
+        list(Processes(1).map(Task(unruly.dying, ()), [1], 5.0))
 
 
 def test_no_tasks_need_no_workers() -> None:
-    assert list(map_unordered(unruly.dying, (), [], workers=2, seconds=1.0)) == []
+    assert list(Processes(2).map(Task(unruly.dying, ()), [], 1.0)) == []
 
 
 SCRIPT = """
 from unruly_tasks import troubled
-from nucleate.execution.processes import map_unordered
+from nucleate.execution.executor import Task
+from nucleate.execution.processes import Processes
 
-for i, _ in map_unordered(troubled, (1,), [1, 3], workers=2, seconds=100.0):
+for i, _ in Processes(2).map(Task(troubled, (1,)), [1, 3], 100.0):
     print(i, flush=True)
 """
 
@@ -78,7 +80,7 @@ for i, _ in map_unordered(troubled, (1,), [1, 3], workers=2, seconds=100.0):
 def test_an_unguarded_script_runs_and_an_interrupted_one_leaves_no_orphans(how: signal.Signals, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    environment = dict(os.environ, PYTHONPATH=str(HERE))
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
     run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment, start_new_session=True)
     assert run.stdout is not None
     assert run.stdout.readline() == b"0\n"

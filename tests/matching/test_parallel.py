@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.execution import processes
+from nucleate.execution.executor import Lost, WorkersUnavailableError
 from nucleate.io.interop import from_pymatgen
 from nucleate.matching import parallel
 from nucleate.matching.library import StructureLibrary
@@ -33,18 +33,20 @@ class InProcess:
 
     calls = 0
 
-    def __call__(self, make, arguments, tasks, workers, seconds):
+    workers = 2
+
+    def map(self, task, items, timeout):
         self.calls += 1
-        solve = make(*arguments)
-        for index in np.random.default_rng(1).permutation(len(tasks)).tolist():
-            yield index, solve(tasks[index])
+        solve = task.make(*task.arguments)
+        for index in np.random.default_rng(1).permutation(len(items)).tolist():
+            yield index, solve(items[index])
 
 
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("settings", MATCHERS.values(), ids=list(MATCHERS))
 def test_shared_answers_are_those_of_one_process(monkeypatch, crystals, settings) -> None:
     inside = InProcess()
-    monkeypatch.setattr(processes, "map_unordered", inside)
+    monkeypatch.setattr(parallel, "load_executor", lambda workers: inside)
     known, asked = crystals[: len(crystals) // 2], crystals
     for framework in (False, True) if settings is SAME_STRUCTURE else (False,):
         one, two = (StructureLibrary.of(known, settings, framework, workers) for workers in (1, 2))
@@ -60,10 +62,11 @@ def test_shared_answers_are_those_of_one_process(monkeypatch, crystals, settings
 
 @pytest.mark.usefixtures("few")
 def test_a_lost_task_is_a_reason(monkeypatch, crystals) -> None:
-    def lost(make, arguments, tasks, workers, seconds):
-        yield from ((index, processes.Lost(True, "stopped")) for index in range(len(tasks)))
+    class Losing:
+        def map(self, task, items, timeout):
+            yield from ((index, Lost(True, "stopped")) for index in range(len(items)))
 
-    monkeypatch.setattr(processes, "map_unordered", lost)
+    monkeypatch.setattr(parallel, "load_executor", lambda workers: Losing())
     library = StructureLibrary(workers=2)
     matches = library.take(crystals)
     assert any(match.reason == "stopped" for match in matches)
@@ -72,10 +75,11 @@ def test_a_lost_task_is_a_reason(monkeypatch, crystals) -> None:
 
 @pytest.mark.usefixtures("few")
 def test_without_processes_one_does_it(monkeypatch, crystals) -> None:
-    def none(*_arguments):
-        raise processes.WorkersUnavailableError("none")
+    class Absent:
+        def map(self, task, items, timeout):
+            raise WorkersUnavailableError("none")
 
-    monkeypatch.setattr(processes, "map_unordered", none)
+    monkeypatch.setattr(parallel, "load_executor", lambda workers: Absent())
     assert StructureLibrary(workers=2).take(crystals) == StructureLibrary().take(crystals)
 
 

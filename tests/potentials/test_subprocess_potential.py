@@ -14,11 +14,12 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status, UserError
+from nucleate.execution.processes import Processes
 from nucleate.potentials import subprocess_potential
 from nucleate.potentials.potential import CalculatorFaultError, load_potential, provenance_of
 from nucleate.potentials.subprocess_potential import InterpreterLostError, InterpreterPotential
 from nucleate.relaxation import relaxation
-from nucleate.relaxation.relaxation import RelaxProtocol, relax, relax_many
+from nucleate.relaxation.relaxation import PotentialRelaxer, RelaxProtocol, relax
 
 FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 HERE = Path(__file__).parent
@@ -154,7 +155,7 @@ def test_one_bad_crystal_never_stops_the_others(monkeypatch, tmp_path):
     elements = [18, 2, 10, 54]
     crystals = Crystals.from_lists([[z] * 4 for z in elements], [frac] * 4, [lattice] * 4)
     protocol, choice = RelaxProtocol(max_seconds=1.0), f"{MODULE}:Diarist"
-    found = dict(relax_many(crystals, choice, protocol, workers=2, python=sys.executable))
+    found = dict(PotentialRelaxer(choice, sys.executable, protocol, Processes(2)).relax(crystals))
     assert [found[i].status for i in range(4)] == [Status.OK, Status.TIME_LIMIT, Status.ERROR, Status.ERROR]
     assert "exit code -9" in found[2].reason
     assert found[3].reason == "RuntimeError: no xenon"
@@ -253,8 +254,8 @@ def test_a_real_second_environment(tmp_path):
     here, there = load_potential("ase:emt").evaluate(crystals), load_potential("ase:emt", python).evaluate(crystals)
     for name in ("energy", "forces", "stress"):
         torch.testing.assert_close(getattr(here, name), getattr(there, name), rtol=0, atol=1e-10)
-    [(_, far)] = relax_many(crystals, "ase:emt", workers=1, python=python)
-    [(_, near)] = relax_many(crystals, "ase:emt", workers=1)
+    [(_, far)] = PotentialRelaxer("ase:emt", python, executor=Processes(1)).relax(crystals)
+    [(_, near)] = PotentialRelaxer("ase:emt", executor=Processes(1)).relax(crystals)
     assert far.status is near.status is Status.OK
     assert far.energy_per_atom == pytest.approx(near.energy_per_atom, abs=1e-8)
     missing = subprocess.run([python, "-c", "import torch"], capture_output=True, check=False)

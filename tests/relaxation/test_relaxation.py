@@ -12,10 +12,11 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status
+from nucleate.execution.processes import Processes
 from nucleate.potentials.potential import CalculatorPotential
 from nucleate.relaxation import relaxation
 from nucleate.relaxation.minimiser import FrechetCoordinates, spring_hessian
-from nucleate.relaxation.relaxation import RelaxProtocol, relax, relax_many
+from nucleate.relaxation.relaxation import PotentialRelaxer, RelaxProtocol, relax
 
 FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 HERE = Path(__file__).parents[1] / "potentials"
@@ -127,7 +128,11 @@ def test_one_bad_crystal_never_stops_the_others(monkeypatch: pytest.MonkeyPatch)
     _, frac, lattice = rough_argon()
     elements = [18, 2, 10, 36, 54, 18]
     crystals = Crystals.from_lists([[z] * 4 for z in elements], [frac] * 6, [lattice] * 6)
-    found = dict(relax_many(crystals, "unruly_calculators:Moody", RelaxProtocol(max_seconds=2.0), workers=2))
+    found = dict(
+        PotentialRelaxer(
+            "unruly_calculators:Moody", protocol=RelaxProtocol(max_seconds=2.0), executor=Processes(2)
+        ).relax(crystals)
+    )
     assert [found[i].status for i in range(6)] == [
         Status.OK,
         Status.TIME_LIMIT,
@@ -152,7 +157,7 @@ def test_chgnet_relaxes_salt_to_the_energy_of_its_own_relaxer() -> None:
     generator = np.random.default_rng(0)
     frac = np.concatenate([FCC, FCC + 0.5]) + 0.02 * generator.standard_normal((8, 3))
     crystals = Crystals.from_lists([[11] * 4 + [17] * 4], [frac], [5.4 * torch.eye(3)])
-    [(_, found)] = relax_many(crystals, workers=1)
+    [(_, found)] = PotentialRelaxer(executor=Processes(1)).relax(crystals)
     with contextlib.redirect_stdout(io.StringIO()):
         from chgnet.model import StructOptimizer
 

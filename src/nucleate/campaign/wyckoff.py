@@ -10,12 +10,13 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status
+from nucleate.execution.executor import load_executor
 from nucleate.execution.progress import Progress, silent
 from nucleate.io.files import write_structures
 from nucleate.io.writing import whole_folder, write_whole
 from nucleate.matching.novelty import uniqueness
 from nucleate.potentials.potential import load_potential
-from nucleate.relaxation.relaxation import RELAX_V1, relax_many
+from nucleate.relaxation.relaxation import RELAX_V1, PotentialRelaxer
 from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.protostructure_filling import FillSettings, candidates
 from nucleate.symmetry.detection import SYMPREC
@@ -82,7 +83,8 @@ def realise(
     parts: list[Crystals] = [crystals[i] for i in range(count)]
     done, steps, seconds = 0, 0, 0.0
     progress("relax", 0, count)
-    for i, relaxed in relax_many(crystals, potential, RELAX_V1, workers, rattle_seed=seed, python=python):
+    relaxer = PotentialRelaxer(potential, python, RELAX_V1, load_executor(workers=workers))
+    for i, relaxed in relaxer.relax(crystals, rattle_seed=seed):
         energy, inside = relaxed.energy_per_atom, float(found.energy[i])
         if found.converged[i] and relaxed.status == Status.OK and energy > inside - GAIN:
             energy = inside

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.relaxation.relaxation import RELAX_V1, Relaxed, RelaxProtocol, relax_many
+from nucleate.execution.executor import load_executor
+from nucleate.relaxation.relaxation import RELAX_V1, PotentialRelaxer, Relaxed, RelaxProtocol
 
 CHUNK = 100
 
@@ -47,7 +48,8 @@ def survey(
         path = folder / f"{source}-{start:06d}.parquet"
         if not path.exists():
             rows = slice(start, min(start + CHUNK, len(crystals)))
-            outcomes = dict(relax_many(crystals[rows], potential, protocol, workers, python=python))
+            relaxer = PotentialRelaxer(potential, python, protocol, load_executor(workers=workers))
+            outcomes = dict(relaxer.relax(crystals[rows]))
             table = pd.DataFrame(
                 [_row(ids[start + i], source, outcomes[i]) for i in range(len(outcomes))],
             )

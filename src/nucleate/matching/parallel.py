@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
+from nucleate.execution.executor import Lost, Task, WorkersUnavailableError, load_executor
 from nucleate.matching.reduced_cells import MatchSettings, structure_fault
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Task:
+class _Item:
     """A share as plain arrays; with ``numbers`` the crystals are taken in, else looked up."""
 
     crystals: Arrays
@@ -54,7 +55,6 @@ def answers(library: StructureLibrary, crystals: Crystals, numbers: Sequence[int
 
     None where they would not pay or cannot be had.
     """
-    from nucleate.execution.processes import Lost, WorkersUnavailableError, map_unordered
     from nucleate.matching.library import Match
 
     if library.workers < 2:
@@ -63,12 +63,13 @@ def answers(library: StructureLibrary, crystals: Crystals, numbers: Sequence[int
     shares = _shares(library, crystals, [row for row, match in enumerate(found) if not match.reason], numbers)
     if sum(share.weight for share in shares) < WORTH_WORKERS:
         return None
-    tasks = [_task(crystals, share, numbers) for share in shares]
+    items = [_item(crystals, share, numbers) for share in shares]
     seconds = library.settings.seconds * max(share.weight for share in shares)
     settings = library.settings, library.framework
+    executor = load_executor(workers=library.workers)
     taken: dict[int, Any] = {}
     try:
-        for index, answer in map_unordered(_solver, settings, tasks, library.workers, seconds):
+        for index, answer in executor.map(Task(_solver, settings), items, seconds):
             share = shares[index]
             if isinstance(answer, Lost):
                 answer = [Match(None, answer.reason)] * len(share.rows), [entry.cell for entry in share.entries], []
@@ -111,8 +112,8 @@ def _shares(
     return sorted(shares, key=lambda share: -share.weight)
 
 
-def _task(crystals: Crystals, share: Share, numbers: Sequence[int] | None) -> Task:
-    return Task(
+def _item(crystals: Crystals, share: Share, numbers: Sequence[int] | None) -> _Item:
+    return _Item(
         _arrays([(crystals, row) for row in share.rows]),
         _arrays([(entry.crystals, entry.row) for entry in share.entries]),
         [entry.index for entry in share.entries],
@@ -121,11 +122,11 @@ def _task(crystals: Crystals, share: Share, numbers: Sequence[int] | None) -> Ta
     )
 
 
-def _solver(settings: MatchSettings, framework: bool) -> Callable[[Task], tuple[list[Match], list[Any], list[Any]]]:
+def _solver(settings: MatchSettings, framework: bool) -> Callable[[_Item], tuple[list[Match], list[Any], list[Any]]]:
     """What a worker does: matches, then what it prepared of the entries and of the crystals that it took in."""
     torch.set_num_threads(1)
 
-    def solve(task: Task) -> tuple[list[Match], list[Any], list[Any]]:
+    def solve(task: _Item) -> tuple[list[Match], list[Any], list[Any]]:
         from nucleate.matching.library import StructureLibrary
 
         library = StructureLibrary(settings, framework)

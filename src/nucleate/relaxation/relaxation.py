@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.periodic import bonds_within, pairs_within
 from nucleate.errors import Status
-from nucleate.execution.processes import Lost, map_unordered, usable_cores
+from nucleate.execution.executor import Executor, Lost, Task, load_executor
 from nucleate.potentials.bond_graph import TooManyBondsError
 from nucleate.potentials.potential import CalculatorFaultError, Potential, load_potential
 from nucleate.relaxation.minimiser import Array, FrechetCoordinates, TrustRegion, spring_hessian
@@ -81,51 +82,67 @@ class Relaxed:
     seconds: float = 0.0
 
 
-Task = tuple[NDArray[np.int64], Array, Array, tuple[int, int] | None]
+_Item = tuple[NDArray[np.int64], Array, Array, tuple[int, int] | None]
+"""Numbers (n,), fractional coordinates (n, 3), lattice (3, 3) in Å, and seed and number of the rattle."""
 
 
-def relax_many(
-    crystals: Crystals,
-    potential: str = "chgnet",
-    protocol: RelaxProtocol = RELAX_V1,
-    workers: int | None = None,
-    rattle_seed: int | None = None,
-    indices: Sequence[int] | None = None,
-    python: str | None = None,
-) -> Iterator[tuple[int, Relaxed]]:
-    """Relax crystals in worker processes and yield (index, outcome) as they finish.
+class Relaxer(Protocol):
+    """Relaxes batches of crystals; one for a graphics card may keep them together, this machine's takes them apart."""
 
-    A crystal that fails, hangs or kills its worker becomes a row with a status. Closing the iterator
-    or Ctrl-C ends the workers.
+    def relax(
+        self, crystals: Crystals, rattle_seed: int | None = None, indices: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, Relaxed]]:
+        """Yield (index, outcome) of B crystals as they finish; a crystal that fails is an outcome with its reason.
 
-    Arguments:
-        crystals: What to relax.
-        potential: Choice of the potential, see `load_potential`.
-        protocol: When a relaxation ends.
-        workers: Processes of one thread each; by default one a core.
-        rattle_seed: Displace atoms by 0.03 Å and strain cells by 1 % first; crystal i draws from (seed, i).
-        indices: What crystal i is numbered for its draws, where the batch is a part of a request; 0, 1, ... by default.
+        Arguments:
+            crystals: B crystals to relax.
+            rattle_seed: Displace atoms by 0.03 Å and strain cells by 1 % first; crystal i draws from (seed, i).
+            indices: Numbers of the crystals in the request they belong to, for their draws; 0, 1, ... by default.
+
+        Raises:
+            UserError: There is no such potential or interpreter.
+        """
+
+
+@dataclass(frozen=True)
+class PotentialRelaxer:
+    """A potential's relaxer: one crystal a task of an executor, whose workers load the potential once.
+
+    Attributes:
+        potential: Choice of the potential, see :func:`nucleate.potentials.potential.load_potential`.
         python: Path of the interpreter that runs the potential, where this environment cannot.
-
-    Raises:
-        UserError: There is no such potential or interpreter.
+        protocol: When a relaxation ends.
+        executor: Who computes; processes of this machine by default, one a core.
     """
-    tasks: list[Task] = []
-    for i in range(len(crystals)):
-        numbers, frac, lattice = (part.detach().cpu().numpy() for part in crystals.sites(i))
-        rattle = None if rattle_seed is None else (rattle_seed, i if indices is None else indices[i])
-        tasks.append((numbers, frac.astype(np.float64), lattice.astype(np.float64), rattle))
-    # Large crystals first, so that no worker is left with a long one at the end.
-    order = sorted(range(len(tasks)), key=lambda i: -len(tasks[i][0]))
-    count = min(workers or usable_cores(), max(len(tasks), 1))
-    allowed = PATIENCE * protocol.max_seconds + GRACE_SECONDS
-    made_of = (potential, protocol, python)
-    for position, result in map_unordered(_relaxer, made_of, [tasks[i] for i in order], count, allowed):
-        i = order[position]
-        if isinstance(result, Lost):
-            status = Status.TIME_LIMIT if result.hung else Status.ERROR
-            result = Relaxed(status, result.reason, *tasks[i][:3])
-        yield i, result
+
+    potential: str = "chgnet"
+    python: str | None = None
+    protocol: RelaxProtocol = RELAX_V1
+    executor: Executor = field(default_factory=load_executor)
+
+    def relax(
+        self, crystals: Crystals, rattle_seed: int | None = None, indices: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, Relaxed]]:
+        """Yield (index, outcome) as crystals finish; see :meth:`Relaxer.relax`.
+
+        A crystal that fails, hangs or kills its worker becomes an outcome with a status. Closing the iterator
+        or Ctrl-C ends the workers.
+        """
+        items: list[_Item] = []
+        for i in range(len(crystals)):
+            numbers, frac, lattice = (part.detach().cpu().numpy() for part in crystals.sites(i))
+            rattle = None if rattle_seed is None else (rattle_seed, i if indices is None else indices[i])
+            items.append((numbers, frac.astype(np.float64), lattice.astype(np.float64), rattle))
+        # Large crystals first, so that no worker is left with a long one at the end.
+        order = sorted(range(len(items)), key=lambda i: -len(items[i][0]))
+        allowed = PATIENCE * self.protocol.max_seconds + GRACE_SECONDS
+        task = Task(_relaxation, (self.potential, self.protocol, self.python))
+        for position, result in self.executor.map(task, [items[i] for i in order], allowed):
+            i = order[position]
+            if isinstance(result, Lost):
+                status = Status.TIME_LIMIT if result.hung else Status.ERROR
+                result = Relaxed(status, result.reason, *items[i][:3])
+            yield i, result
 
 
 def relax(
@@ -225,11 +242,11 @@ def _minimised(
             return outcome(Status.ERROR, str(fault), start, float("nan"))
 
 
-def _relaxer(potential: str, protocol: RelaxProtocol, python: str | None) -> Callable[[Task], Relaxed]:
+def _relaxation(potential: str, protocol: RelaxProtocol, python: str | None) -> Callable[[_Item], Relaxed]:
     torch.set_num_threads(1)
     os.dup2(2, 1)  # what a calculator prints in a worker is no part of the command's result
     loaded = load_potential(potential, python)
-    return lambda task: relax(task[0], task[1], task[2], loaded, protocol, task[3])
+    return lambda item: relax(item[0], item[1], item[2], loaded, protocol, item[3])
 
 
 def _single(numbers: NDArray[np.int64], frac: Array, lattice: Array) -> Crystals:

@@ -102,7 +102,8 @@ def _relaxations(
     run: Run, chunks: list[_PendingChunk], settings: ScreenSettings, workers: int | None
 ) -> Iterator[tuple[_PendingChunk, Row]]:
     """Relax all that is to be done in some chunks; yields journal entries in the order in which they end."""
-    from nucleate.relaxation.relaxation import RelaxProtocol, relax_many
+    from nucleate.execution.executor import load_executor
+    from nucleate.relaxation.relaxation import PotentialRelaxer, RelaxProtocol
 
     todo = [(chunk, i) for chunk in chunks for i in chunk.todo]
     if not todo:
@@ -113,8 +114,8 @@ def _relaxations(
     crystals = crystals_of(chunk.rows[i] for chunk, i in todo)
     rattle_seed = settings.seed if settings.rattle else None
     numbers = [run.chunks[chunk.number][0] + i for chunk, i in todo]
-    outcomes = relax_many(crystals, settings.potential, protocol, workers, rattle_seed, numbers, settings.python)
-    for position, relaxed in outcomes:
+    relaxer = PotentialRelaxer(settings.potential, settings.python, protocol, load_executor(workers=workers))
+    for position, relaxed in relaxer.relax(crystals, rattle_seed, numbers):
         chunk, i = todo[position]
         yield (
             chunk,
