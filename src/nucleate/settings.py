@@ -16,7 +16,7 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 class Settings(BaseModel):
     """Base of all configurations: immutable, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     @classmethod
     def checked(cls, values: Mapping[str, Any], where: str = "option") -> Self:
@@ -120,6 +120,43 @@ class DesignSettings(Settings):
     sampler: str = Field(default="default", description="default, paper, or settings of the model's family")
     draw_below: float | None = Field(default=None, ge=-1, le=100, description="eV/atom above the hull as generated")
     device: Device = "auto"
+    screen: ScreenSettings = ScreenSettings()
+
+
+class MagnetSettings(Settings):
+    """What is hunted where, and how it is judged.
+
+    Attributes:
+        models: Generators by name or folder; ``n`` crystals of each. Empty where ``structures`` is given.
+        structures: A file of structures, or a run whose crystals are taken.
+        n, where, allow_subsystems, guidance, sampler, device: As in a design.
+        elements: Symbols that a crystal may hold; hydrogen to xenon without any.
+        predictor: Property network by name or folder; "none" for none.
+        data: Table of known crystals with labels: its compositions are not new, and the base rate is its.
+        magnetization: What counts after relaxation: the network's answer or the sum of CHGNet's moments;
+            "auto" is the network where there is one.
+        thresholds: ``NAME=VALUE`` for filters of the funnel.
+        symmetrize: Å within which crystals that nothing but low symmetry stops are moved onto higher symmetry. They
+            count only where the structure matcher calls them the same and they relax to no higher energy; 0: none are.
+        cells: Primitive cells in the largest supercell of the orderings.
+        screen: How survivors are relaxed and placed on the hull.
+    """
+
+    models: tuple[str, ...] = ()
+    structures: str | None = None
+    n: int = Field(default=1000, ge=1, le=10_000_000)
+    where: tuple[str, ...] = ()
+    allow_subsystems: bool = False
+    guidance: tuple[str, ...] = ()
+    sampler: str = "default"
+    device: Device = "auto"
+    elements: tuple[str, ...] = ()
+    predictor: str = Field(default="none", min_length=1)
+    data: str | None = None
+    magnetization: Literal["auto", "network", "moments"] = "auto"
+    thresholds: tuple[str, ...] = ()
+    symmetrize: float = Field(default=0.0, ge=0, le=0.3)
+    cells: int = Field(default=2, ge=1, le=8)
     screen: ScreenSettings = ScreenSettings()
 
 

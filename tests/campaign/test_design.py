@@ -92,14 +92,15 @@ def test_survivors_are_handed_over(finished):
 def test_the_record_says_how_to_repeat_the_run(finished):
     settings, run, _ = finished
     record = Run.open(run.folder).record
-    assert record["settings"] == settings.model_dump(mode="json")
-    assert record["chunk_plan"] == [[0, 4], [4, 8], [8, 10]]
-    assert record["seed"] == 0
-    assert record["versions"]["torch"]
-    assert len(record["reference_sha256"]) == 64
-    assert {"pyxtal", "ase", "pymatgen"} <= set(record["citations"])
-    assert "chgnet" not in record["citations"]
-    assert record["timings"]["relax"]["crystals"] == settings.n
+    assert record.kind == "design"
+    assert record.settings == settings
+    assert record.chunk_plan == ((0, 4), (4, 8), (8, 10))
+    assert record.seed == 0
+    assert record.versions["torch"]
+    assert len(record.hashes["reference"]) == 64
+    assert {"pyxtal", "ase", "pymatgen"} <= set(record.citations)
+    assert "chgnet" not in record.citations
+    assert record.timings["relax"].crystals == settings.n
 
 
 def test_progress_ends_at_the_total(finished):
@@ -224,6 +225,6 @@ def test_warnings_about_a_request_are_shown_and_kept(tmp_path):
     )
     with pytest.warns(RequestWarning, match="reaches beyond"):
         run = design(settings, tmp_path / "run", workers=1)
-    (kept,) = Run.open(run.folder).record["warnings"]
+    (kept,) = Run.open(run.folder).record.warnings
     assert kept.startswith("formation_energy=-200 reaches beyond")
     assert run.candidates()["meets_request"].all()  # of its size; of the energy nothing is said

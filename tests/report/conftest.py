@@ -60,19 +60,23 @@ def failed(i: int, status: str, reason: str, **changes: Any) -> Row:
 
 
 RECORD: dict[str, Any] = {
-    "format_version": 1,
-    "command": "design",
-    "model": "random",
+    "kind": "design",
+    "format_version": 2,
+    "created": "2026-07-01T12:00:00Z",
+    "settings": {"model": "random", "n": 4, "where": ["chemical_system=Mg-O"]},
     "n": 4,
     "seed": 0,
-    "where": ["chemical_system=Mg-O"],
     "chunk_plan": [[0, 4]],
+    "potential": {"scale": "CHGNet 0.3.0", "version": "chgnet 0.4.2", "place": "in this environment"},
     "protocol": {
         "relaxation": "relax-v1",
         "potential": "chgnet-0.3.0",
         "reference": "bundled",
         "stability_threshold": 0.1,
         "matcher": "ltol 0.2, stol 0.3, angle 5",
+        "symprec": 0.1,
+        "candidates_relaxed": "all",
+        "denominator": "all candidates of the run",
     },
     "versions": {"nucleate": "0.1.0"},
     "citations": ["chgnet", "pymatgen"],

@@ -106,14 +106,16 @@ def test_structures_are_embedded_in_rank_order(make_run, rows):
 
 
 def test_hostile_text_is_escaped_everywhere(make_run, rows):
+    protocol = json.loads((make_run() / "run.json").read_text())["protocol"]
     attack = "<script>alert(1)</script>\"'&<b>"
     hostile = rows.rocksalt(0, id=attack, formula=attack, chemical_system=attack, reason=attack, status=attack,
                             model=attack, duplicate_of=attack)  # fmt: skip
     hostile[attack] = 1.0
     folder = make_run(
         [hostile, rows.rocksalt(1)], phases=[{"formula": attack, "formation_energy": -1.0, "source": attack}],
-        where=[f"chemical_system={attack}"], citations=[attack], protocol={attack: attack}, versions={attack: attack},
-        timings={attack: {"seconds": 1.0}}, warnings=[attack], model=attack, command=attack, created=attack,
+        settings={"model": attack, "where": [f"chemical_system={attack}"]}, citations=[attack],
+        protocol=protocol | {"potential": attack, "follows": attack, "deviations": [attack]},
+        versions={attack: attack}, timings={attack: {"seconds": 1.0}}, warnings=[attack],
     )  # fmt: skip
     path = build_report(folder)
     reader = read(path)
@@ -146,7 +148,7 @@ def test_no_candidates_at_all(make_run):
     assert "not finished" in words
 
 
-@pytest.mark.parametrize("missing", ["protocol", "timings", "citations", "versions", "where", "model", "seed", "n"])
+@pytest.mark.parametrize("missing", ["timings", "citations", "versions"])
 def test_a_record_without(make_run, missing):
     folder = make_run()
     record = json.loads((folder / "run.json").read_text())

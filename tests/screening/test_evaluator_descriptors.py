@@ -49,8 +49,8 @@ def test_bad_crystals_keep_their_rows_and_say_what_is_undefined(run, mixed):
 
 
 def test_they_reach_the_record_the_ranking_and_the_report(run):
-    assert run.record["descriptors"] == [name for name in CHEAP if name not in CANDIDATE_COLUMNS]
-    assert json.loads((run.folder / "run.json").read_text())["descriptors"] == run.record["descriptors"]
+    assert run.record.descriptors == tuple(name for name in CHEAP if name not in CANDIDATE_COLUMNS)
+    assert json.loads((run.folder / "run.json").read_text())["descriptors"] == list(run.record.descriptors)
     assert "compactness" in (run.folder / "ranked.csv").read_text().splitlines()[0]
     assert {"compactness", "complexity"} <= set(read_run(run.folder).extra_columns)
 

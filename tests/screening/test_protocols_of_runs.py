@@ -9,20 +9,21 @@ from nucleate.campaign.screen import screen
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
 from nucleate.matching.reduced_cells import MATCHERS, SAME_STRUCTURE
-from nucleate.screening.protocols import asked_matcher, protocol_record, screen_settings
+from nucleate.runs.record import StatedProtocol
+from nucleate.screening.protocols import asked_matcher, screen_settings, stated_protocol
 
 FCC = [[0.0, 1.8, 1.8], [1.8, 0.0, 1.8], [1.8, 1.8, 0.0]]
 
 
-def record(**given: object) -> dict:
-    return protocol_record(screen_settings(given), "chgnet", "union", 96)
+def stated(**given: object) -> StatedProtocol:
+    return stated_protocol(screen_settings(given), "chgnet", "union", 96)
 
 
 def test_without_a_protocol_all_is_as_usual() -> None:
     settings = screen_settings({"stable_within": None, "fmax": None})
     assert (settings.stable_within, settings.descriptors, settings.fmax) == (0.1, "cheap", 0.05)
     assert asked_matcher(settings) == SAME_STRUCTURE
-    assert record() == {}
+    assert stated().follows is stated().source is stated().deviations is None
 
 
 @pytest.mark.parametrize(("name", "threshold"), [("mattergen", 0.1), ("pigen", 0.05), ("lemat", 0), ("wyformer", 0.08)])
@@ -31,18 +32,18 @@ def test_a_protocol_fixes_what_is_left_open(name: str, threshold: float) -> None
     assert settings.stable_within == threshold
     assert (settings.fmax == inf) == (name == "lemat")
     assert screen_settings({"protocol": name, "stable_within": 0.3}).stable_within == 0.3
-    assert record(protocol=name)["follows"] == name
-    assert record(protocol=name)["deviations"]
+    assert stated(protocol=name).follows == name
+    assert stated(protocol=name).deviations
 
 
 def test_what_the_user_overrules_is_a_departure() -> None:
     assert asked_matcher(screen_settings({"protocol": "mattergen"})) == MATCHERS["disordered"]
-    lines = record(protocol="mattergen", matcher="ordered")["deviations"]
+    lines = stated(protocol="mattergen", matcher="ordered").deviations
     assert sum(line.startswith("matcher: here StructureMatcher(ltol") for line in lines) == 1
-    assert not any(line.startswith("matcher: here") for line in record(protocol="mattergen")["deviations"])
+    assert not any(line.startswith("matcher: here") for line in stated(protocol="mattergen").deviations)
     relaxed = screen_settings({"protocol": "lemat"}, relax=True)
     assert relaxed.fmax < inf
-    assert any(line.startswith("structures") for line in protocol_record(relaxed, "x", "y", 1)["deviations"])
+    assert any(line.startswith("structures") for line in stated_protocol(relaxed, "x", "y", 1).deviations)
     assert screen_settings({"protocol": "lemat", "fmax": 0.02}).fmax == 0.02
 
 
@@ -57,16 +58,16 @@ def test_a_run_states_rates_and_departures(metals, tmp_path) -> None:
     settings = screen_settings({"protocol": "lemat", "potential": "ase.calculators.emt:EMT", "reference": metals})
     copper = Crystals.from_lists([[29], [29]], [[[0.0] * 3]] * 2, [FCC] * 2)
     run = screen(copper, settings, tmp_path / "run", workers=1)
-    stated = run.record["protocol"]
-    assert stated["follows"] == "lemat"
-    assert "ltol=0.1" in stated["matcher"]
-    assert "lemat_genbench" in run.record["citations"]
+    protocol = run.record.protocol
+    assert protocol.follows == "lemat"
+    assert "ltol=0.1" in protocol.matcher
+    assert "lemat_genbench" in run.record.citations
     summary = run_summary(run)
     found = {rate.name: rate.count for rate in summary.published.rates}
     assert found["unique"] == 1
     assert found["novel"] == found["SUN"] == 0
     text = str(summary)
     assert "as LeMat-GenBench counts" in text
-    assert all(line in text for line in stated["deviations"])
-    assert summary.to_dict()["published"]["deviations"] == stated["deviations"]
+    assert all(line in text for line in protocol.deviations)
+    assert summary.to_dict()["published"]["deviations"] == list(protocol.deviations)
     assert "meets request" not in {rate.name for rate in summary.rates}

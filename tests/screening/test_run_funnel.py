@@ -84,9 +84,9 @@ def test_the_file_holds_the_counts_of_the_rows(run):
     assert stored["total"] == 4
     assert stored["steps"][0]["alone"]["undefined"] == {"not_finite": 1}
     assert stored["largest"][0]["id"] == "c000001"
-    assert stored["protocol"] == run.record["protocol"]
-    assert run.record["funnel"] == stored["funnel"]
-    assert "pigen" in run.record["citations"]
+    assert stored["protocol"] == run.record.protocol.stated()
+    assert run.record.funnel == stored["funnel"]
+    assert "pigen" in run.record.citations
 
 
 def test_the_reference_beside_the_run(run):
@@ -124,7 +124,7 @@ def test_a_changed_file_of_filters_is_another_request(broken, screening, tmp_pat
 
 def test_without_a_funnel_nothing_is_added(broken, screening, tmp_path):
     run = screen(broken, screening, tmp_path / "run", workers=1)
-    assert run.record["funnel"] is None
+    assert run.record.funnel is None
     assert run_funnel(run) is None
     assert not (run.folder / "funnel.json").exists()
     assert STOPPED_BY not in run.candidates()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nucleate.api.files import write_report
 from nucleate.execution.progress import Progress, silent
 from nucleate.screening.protocols import screen_settings
+from nucleate.settings import MagnetSettings
 
 if TYPE_CHECKING:
     from nucleate.api.generation import Where
@@ -70,7 +71,7 @@ def magnets(
     """
     from nucleate.api.generation import texts
     from nucleate.campaign.magnets.campaign import RELAXED, hunt
-    from nucleate.campaign.magnets.plan import HuntSettings, default_models, default_predictor
+    from nucleate.campaign.magnets.plan import default_models, default_predictor
 
     names = (models,) if isinstance(models, str) else tuple(models)
     values: dict[str, Any] = {
@@ -91,7 +92,7 @@ def magnets(
         "cells": cells,
         "screen": screen_settings(screening),
     }
-    settings = HuntSettings.checked({name: value for name, value in values.items() if value is not None})
+    settings = MagnetSettings.checked({name: value for name, value in values.items() if value is not None})
     content = hunt(settings, Path(out), resume, workers, progress)
     if (Path(out) / RELAXED / "run.json").exists():
         write_report(Path(out) / RELAXED)

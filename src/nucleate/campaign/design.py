@@ -17,11 +17,11 @@ from nucleate.families.registry import WEIGHTS, check_weights, find_model, load_
 from nucleate.matching.library import StructureLibrary
 from nucleate.runs.candidates import crystals_of, read_rows, structure_rows
 from nucleate.runs.columns import INPUT_COLUMNS, schema
-from nucleate.runs.provenance import versions
+from nucleate.runs.record import RunRecord
 from nucleate.runs.run import Run, locked, write_shard
 from nucleate.screening.prefilter import MOST_DRAWS, Drawn, drawn_below, heights_above
 from nucleate.screening.protocols import asked_matcher
-from nucleate.screening.stages import add_timing, processor_seconds, screen_run, screening_record
+from nucleate.screening.stages import new_record, processor_seconds, screen_run
 from nucleate.settings import DesignSettings, resolve_device
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def design(
     reference = Reference.load(settings.screen.reference)
     record = _record(settings, entry.folder, reference)
     with locked(folder):
-        run = open_or_create(folder, resume, record)
+        run = Run.open_or_create(folder, record, resume)
         if not all(run.generated_path(k).exists() for k in range(len(run.chunks))):
             try:
                 generator = load_generator(settings.model, device, settings.sampler, settings.guidance)
@@ -86,17 +86,15 @@ def design(
 def _warnings_kept(run: Run) -> Iterator[None]:
     """Show warnings about the request as they come, and keep them in the record, where the report finds them."""
     shown = warnings.showwarning
-    said: list[str] = run.record.setdefault("warnings", [])
 
     def show(message: Warning | str, category: type[Warning], *rest: Any) -> None:
-        if issubclass(category, RequestWarning) and str(message) not in said:
-            said.append(str(message))
+        if issubclass(category, RequestWarning):
+            run.add_warning(str(message))
         shown(message, category, *rest)
 
     with warnings.catch_warnings():
         warnings.showwarning = show  # type: ignore[assignment]
         yield
-    run.save_record()
 
 
 def _generate(
@@ -118,7 +116,6 @@ def _generate(
     heights = None if limit is None else heights_above(reference, settings.screen)
     chunks = list(enumerate(run.chunks))
     width = max(1, SAMPLED_TOGETHER // settings.screen.chunk_size)
-    stood: dict[str, int] = run.record.setdefault("drawn", {}) if heights else {}
     progress("generate", 0, settings.n)
     kept = StructureLibrary(asked_matcher(settings.screen))
     for group in (chunks[k : k + width] for k in range(0, len(chunks), width)):
@@ -130,12 +127,12 @@ def _generate(
                 crystals = generator.sample(last - first, request, seed, first, told)
                 drawn = Drawn(crystals, list(range(first, last)), last)
             else:
-                position = stood[str(first)] if first else 0
+                position = run.record.drawn[first] if first else 0
                 drawn = drawn_below(generator, request, last - first, seed, position, limit, heights, kept, told)
-                stood[str(last)] = drawn.stop
+                run.update(drawn=run.record.drawn | {last: drawn.stop})
             # Before the shards: a kill between the two then counts crystals with their time twice, and loses neither.
             spent = time.perf_counter() - began
-            add_timing(run, "generate", spent, last - first, processor_seconds() - worked)
+            run.add_timing("generate", spent, last - first, processor_seconds() - worked)
             for k, (start, stop) in group:
                 ids = [candidate_id(i) for i in drawn.numbers[start - first : stop - first]]
                 rows = structure_rows(drawn.crystals[start - first : stop - first], ids, generator.name)
@@ -155,74 +152,21 @@ def chunk_plan(n: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def open_or_create(folder: Path, resume: bool, record: dict[str, Any]) -> Run:
-    """A new run, or the one in the folder if it is to go on and was begun with the same settings.
-
-    Raises:
-        UserError: There is a run and it is not to go on, or it answers another request.
-    """
-    if not (resume and (folder / "run.json").exists()):
-        return Run.create(folder, record)
-    run = Run.open(folder)
-    for name in (
-        "command",
-        "settings",
-        "input_sha256",
-        "limit",
-        "model_sha256",
-        "reference_sha256",
-        "potential",
-        "funnel",
-    ):
-        found, asked = run.record.get(name), record.get(name)
-        if not _agree(found, asked):
-            difference = _first_difference(name, found, asked)
-            raise UserError(f"{folder} --resume", *difference)
-    return run
-
-
-def _agree(found: Any, asked: Any) -> bool:
-    """Whether two parts of a record say the same; what one does not mention it leaves at None."""
-    if isinstance(found, dict) and isinstance(asked, dict):
-        return all(_agree(found.get(key), asked.get(key)) for key in found.keys() | asked.keys())
-    return bool(found == asked)
-
-
-def _first_difference(name: str, found: Any, asked: Any) -> tuple[str, str]:
-    if isinstance(found, dict) and isinstance(asked, dict):
-        for key in sorted(found.keys() | asked.keys()):
-            if not _agree(found.get(key), asked.get(key)):
-                return _first_difference(key, found.get(key), asked.get(key))
-    return f"a run with {name} = {found!r}", f"the options that it began with, not {name} = {asked!r}"
-
-
-def _record(settings: DesignSettings, model_folder: Path | None, reference: Reference) -> dict[str, Any]:
+def _record(settings: DesignSettings, model_folder: Path | None, reference: Reference) -> RunRecord:
     from nucleate.families.registry import read_config
 
-    if model_folder is None:
-        works, sha256 = SEARCHER_CITATIONS[settings.model], None
-    else:
+    works, hashes = SEARCHER_CITATIONS.get(settings.model, []), {}
+    if model_folder is not None:
         family = str(read_config(model_folder).get("family"))
         works = ["pytorch", *FAMILY_CITATIONS.get(family, [])]
-        sha256 = check_weights(model_folder / WEIGHTS)
-    record = {
-        "command": "design",
-        "model": settings.model,
-        "model_sha256": sha256,
-        "n": settings.n,
-        "where": list(settings.where),
-        "allow_subsystems": settings.allow_subsystems,
-        "seed": settings.screen.seed,
-        "settings": settings.model_dump(mode="json"),
-        "chunk_plan": chunk_plan(settings.n, settings.screen.chunk_size),
-        "versions": versions(),
-        "timings": {},
-    }
-    screening = screening_record(settings.screen, reference, works, settings.n)
-    if settings.draw_below is not None:
-        protocol: dict[str, Any] = screening["protocol"]
-        low = f"at most {settings.draw_below:g} eV/atom above the hull as generated"
-        protocol["candidates_drawn"] = f"until different and {low}, {MOST_DRAWS} times at most"
-        if "deviations" in protocol:
-            protocol["deviations"].append("crystals were chosen by their energy as generated; the work counts all")
-    return {**record, **screening}
+        hashes = {"model": check_weights(model_folder / WEIGHTS)}
+    plan = chunk_plan(settings.n, settings.screen.chunk_size)
+    record = new_record("design", settings, settings.screen, reference, plan, works, hashes)
+    if settings.draw_below is None:
+        return record
+    low = f"at most {settings.draw_below:g} eV/atom above the hull as generated"
+    said: dict[str, object] = {"candidates_drawn": f"until different and {low}, {MOST_DRAWS} times at most"}
+    if record.protocol.deviations is not None:
+        chosen = "crystals were chosen by their energy as generated; the work counts all"
+        said["deviations"] = (*record.protocol.deviations, chosen)
+    return record.model_copy(update={"protocol": record.protocol.model_copy(update=said)})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -21,6 +21,7 @@ from nucleate.settings import DesignSettings, ScreenSettings
 
 if TYPE_CHECKING:
     from nucleate.evaluation.phase_diagram import PhaseDiagram
+    from nucleate.runs.record import Timing
 
 NEAR_HULL = "energy_above_hull"
 RECORD, PHASES, METHODS = "phase_diagram.json", "phases.csv", "methods.csv"
@@ -103,7 +104,7 @@ def phase_diagram(
     tables = {name: run.candidates() for name, run in runs.items()}
     relaxed = {name: table[table["status"].eq(Status.OK)] for name, table in tables.items()}
     diagram = combined_hull(elements, (phases["formula"].tolist(), phases["formation_energy"].tolist()), relaxed)
-    summary = methods_table(diagram, tables, {name: run.record.get("timings", {}) for name, run in runs.items()})
+    summary = methods_table(diagram, tables, {name: run.record.timings for name, run in runs.items()})
     write_whole(folder / PHASES, diagram.phases.to_csv(index=False, float_format="%.6g").encode())
     write_whole(folder / METHODS, summary.to_csv(index=False, float_format="%.6g").encode())
     record = {
@@ -111,8 +112,8 @@ def phase_diagram(
         "chemical_system": "-".join(elements),
         "n": n,
         "seed": screening.seed,
-        "methods": {name: {"run": name, "where": run.record["where"]} for name, run in runs.items()},
-        "protocol": next(iter(runs.values())).record["protocol"],
+        "methods": {name: {"run": name, "where": list(run.record.where)} for name, run in runs.items()},
+        "protocol": next(iter(runs.values())).record.protocol.stated(),
         "draw_below": draw_below,
         "reference_phases": phases[["formula", "formation_energy", "source"]].to_dict("records"),
         "warnings": _warnings(diagram, phases["formula"].tolist()),
@@ -122,7 +123,7 @@ def phase_diagram(
 
 
 def methods_table(
-    diagram: PhaseDiagram, tables: dict[str, pd.DataFrame], timings: dict[str, dict[str, Any]]
+    diagram: PhaseDiagram, tables: Mapping[str, pd.DataFrame], timings: Mapping[str, Mapping[str, Timing]]
 ) -> pd.DataFrame:
     """What each method reached: a row each, rates as counts of its crystals.
 
@@ -141,7 +142,7 @@ def methods_table(
                 "sun": int(is_sun(table).sum()),
                 "on_hull": diagram.found(name),
                 "new_on_hull": diagram.found(name, new=True),
-                "core_seconds": sum(float(stage.get("core_seconds", 0)) for stage in timings.get(name, {}).values()),
+                "core_seconds": sum(stage.core_seconds for stage in timings.get(name, {}).values()),
             }
         )
     return pd.DataFrame(rows)

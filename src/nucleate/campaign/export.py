@@ -79,19 +79,19 @@ def _sample(reference: Reference) -> dict[str, Any]:
 
 def run_summary(run: Run) -> Summary:
     """Averages over the candidates of a run."""
-    stated = run.record["protocol"]
+    stated = run.record.protocol
     protocol = Protocol(
-        potential=stated["potential"],
-        reference=stated["reference"],
-        relaxation=stated["relaxation"],
-        threshold=stated["stability_threshold"],
-        matcher=stated["matcher"],
-        n_requested=run.record["n"],
-        draw_below=run.record.get("settings", {}).get("draw_below"),
-        n_drawn=max(run.record.get("drawn", {}).values(), default=None),
+        potential=stated.potential,
+        reference=stated.reference,
+        relaxation=stated.relaxation,
+        threshold=stated.stability_threshold,
+        matcher=stated.matcher,
+        n_requested=run.record.n,
+        draw_below=run.record.draw_below,
+        n_drawn=max(run.record.drawn.values(), default=None),
     )
     candidates = run.candidates()
-    if stated["relaxation"].startswith("none"):  # as given: there is nothing before and after
+    if stated.relaxation.startswith("none"):  # as given: there is nothing before and after
         candidates = candidates.drop(columns=["relaxed_space_group", "rmsd_to_relaxed", "rmsd_matched"])
     return replace(
         summarise(candidates, protocol),
@@ -119,7 +119,7 @@ def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: 
     text = table.drop(columns=list(STRUCTURE_COLUMNS)).to_csv(index=False, float_format="%.6g")
     write_whole(run.folder / "ranked.csv", text.encode())
     survivors = table[table["status"].isin(RELAXED)].head(MAX_CIFS)
-    _write_cifs(run, survivors, run.record["protocol"]["symprec"])
+    _write_cifs(run, survivors, run.record.protocol.symprec)
     if system is None and len(survivors):
         system = sorted({int(z) for z in survivors.iloc[0]["numbers"]})
     _write_hull(run, reference, system or ())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nucleate.campaign.design import candidate_id, chunk_plan, open_or_create
+from nucleate.campaign.design import candidate_id, chunk_plan
 from nucleate.campaign.export import hand_over, run_summary
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status, UserError
@@ -19,9 +19,9 @@ from nucleate.execution.progress import Progress, silent
 from nucleate.io.cif_writer import made_different
 from nucleate.runs.candidates import Row, failed_row, structure_rows
 from nucleate.runs.columns import INPUT_COLUMNS, schema
-from nucleate.runs.provenance import path_hash, versions
+from nucleate.runs.provenance import path_hash
 from nucleate.runs.run import Run, locked, write_shard
-from nucleate.screening.stages import add_timing, screen_run, screening_record
+from nucleate.screening.stages import new_record, screen_run
 from nucleate.settings import ScreenSettings
 
 if TYPE_CHECKING:
@@ -66,25 +66,22 @@ def screen(
     held = len(rows)
     rows = [bounded(row) for row in _drawn(rows, limit, settings.seed)]
     reference = Reference.load(settings.reference)
-    record = {
-        "command": "screen",
-        "structures": None if isinstance(structures, Crystals) else str(structures),
-        "input_sha256": _batch_hash(structures) if isinstance(structures, Crystals) else path_hash(structures),
-        "n": len(rows),
-        **({} if limit is None else {"limit": limit, "drawn_from": held}),
-        "seed": settings.seed,
-        "settings": settings.model_dump(mode="json"),
-        "chunk_plan": chunk_plan(len(rows), settings.chunk_size),
-        "versions": versions(),
-        "timings": {},
-        **screening_record(settings, reference, [], len(rows)),
+    loose = isinstance(structures, Crystals)
+    sha256 = _batch_hash(structures) if isinstance(structures, Crystals) else path_hash(structures)
+    plan = chunk_plan(len(rows), settings.chunk_size)
+    origin = {
+        "structures": None if loose else str(structures),
+        "limit": limit,
+        "drawn_from": None if limit is None else held,
     }
+    record = new_record("screen", settings, settings, reference, plan, hashes={"structures": sha256})
+    record = record.model_copy(update=origin)
     with locked(folder):
-        run = open_or_create(folder, resume, record)
+        run = Run.open_or_create(folder, record, resume)
         for k, (start, stop) in enumerate(run.chunks):
             if not run.generated_path(k).exists():
                 write_shard(run.generated_path(k), rows[start:stop], schema(INPUT_COLUMNS))
-        add_timing(run, "read", time.perf_counter() - began, len(rows))
+        run.add_timing("read", time.perf_counter() - began, len(rows))
         screen_run(run, settings, reference, None, workers, progress)
         hand_over(run, reference, settings)
     return run

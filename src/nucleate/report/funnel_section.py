@@ -18,7 +18,7 @@ _STAGES = {
 
 def declared_funnel(run: RunData) -> FunnelResult | None:
     """The funnel in the run's record applied to its candidates; None where there is none or it is damaged."""
-    described = run.record.get("funnel")
+    described = run.record.funnel
     if not described:
         return None
     try:

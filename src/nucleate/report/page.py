@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,9 @@ def render(run: RunData) -> str:
         "Distributions": distributions(run) if len(run.candidates) else '<p class="note">There are no rows.</p>',
         "Comparison": comparison_section(run),
         "Failures": failures_section(run.candidates),
-        "Timings": timings_section(run.record.get("timings")),
-        "Cite": citations_section(run.record.get("citations")),
-        "Setup": _versions(run.record.get("versions")) + configuration_section(run.record),
+        "Timings": timings_section(run.record.timings),
+        "Cite": citations_section(run.record.citations),
+        "Setup": _versions(run.record.versions) + configuration_section(run.record),
     }
     titles = {
         "Summary": "Summary",
@@ -121,26 +122,20 @@ def _embedded(payload: dict[str, Any]) -> str:
 
 def _title(run: RunData) -> tuple[str, str]:
     record = run.record
-    where = record.get("where") or ()
-    asked = [f"{k}={v}" for k, v in where.items()] if isinstance(where, dict) else [str(item) for item in where]
-    conditions = dict(item.partition("=")[::2] for item in asked)
+    conditions = dict(item.partition("=")[::2] for item in record.where)
     target = conditions.get("composition") or conditions.get("chemical_system", "").replace("-", "\N{EN DASH}")
-    maker = record.get("model") or record.get("structures") or "structures"
     n = len(run.candidates)
     head = f"{n} crystal{'' if n == 1 else 's'}" + (f" of {target}" if target else "")
-    title = f"{head} from {Path(str(maker)).name}"
-    parts = [f"nucleate {text(record.get('command', ''))}".strip(), f"seed {text(record.get('seed', 'unknown'))}"]
-    if asked:
-        parts.insert(1, "asked for " + ", ".join(text(item) for item in asked))
-    if run.n_requested != n:
-        parts.append(f"{run.n_requested} requested")
-    if record.get("created"):
-        parts.append(timestamp(record["created"]))
+    title = f"{head} from {Path(record.source).name}"
+    parts = [f"nucleate {record.command}", f"seed {record.seed}"]
+    if record.where:
+        parts.insert(1, "asked for " + ", ".join(text(item) for item in record.where))
+    if record.n != n:
+        parts.append(f"{record.n} requested")
+    parts.append(timestamp(record.created.isoformat()))
     return title, " · ".join(parts)
 
 
-def _versions(versions: Any) -> str:
-    if not isinstance(versions, dict) or not versions:
-        return ""
+def _versions(versions: Mapping[str, str]) -> str:
     items = "".join(f"<div><dt>{text(name)}</dt><dd>{text(value)}</dd></div>" for name, value in versions.items())
     return f'<dl class="versions">{items}</dl>'

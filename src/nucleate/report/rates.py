@@ -22,12 +22,12 @@ def measured(run: RunData) -> Summary:
     return summarise(
         run.candidates,
         Protocol(
-            potential=str(stated.get("potential", "not stated")),
-            reference=str(stated.get("reference", "not stated")),
-            relaxation=str(stated.get("relaxation", "not stated")),
+            potential=stated.potential,
+            reference=stated.reference,
+            relaxation=stated.relaxation,
             threshold=run.threshold,
-            matcher=str(stated.get("matcher", "not stated")),
-            n_requested=run.n_requested,
+            matcher=stated.matcher,
+            n_requested=run.record.n,
         ),
     )
 

@@ -13,9 +13,8 @@ import pandas as pd
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import NUMBERS, SYMBOLS
 from nucleate.errors import UserError
+from nucleate.runs.record import RunRecord, StatedProtocol
 from nucleate.screening.ranking import rank_order
-
-FORMAT_VERSION = 1
 
 TEXT_COLUMNS = (
     "id", "model", "formula", "chemical_system", "status", "reason", "duplicate_of", "undefined_descriptors",
@@ -49,7 +48,7 @@ class RunData:
     """
 
     folder: Path
-    record: dict[str, Any]
+    record: RunRecord
     conditions: Conditions
     candidates: pd.DataFrame
     extra_columns: tuple[str, ...]
@@ -60,31 +59,24 @@ class RunData:
     warnings: tuple[str, ...] = field(default=())
 
     @property
-    def protocol(self) -> dict[str, Any]:
-        """How the numbers were made; empty where the record does not say."""
-        found = self.record.get("protocol")
-        return found if isinstance(found, dict) else {}
+    def protocol(self) -> StatedProtocol:
+        """How the numbers were made."""
+        return self.record.protocol
 
     @property
     def threshold(self) -> float:
         """Largest energy above the hull that counts as stable, eV/atom."""
-        return float(self.protocol.get("stability_threshold", 0.1))
-
-    @property
-    def n_requested(self) -> int:
-        """Number of crystals asked for; the number of rows where the record does not say."""
-        asked = self.record.get("n")
-        return asked if isinstance(asked, int) and asked > 0 else len(self.candidates)
+        return self.record.protocol.stability_threshold
 
 
 def read_run(folder: Path) -> RunData:
     """Read a run folder; what is missing or torn becomes a warning, not a failure.
 
     Raises:
-        UserError: There is no ``run.json``, it is not JSON, or another version wrote it.
+        UserError: There is no ``run.json``, another version wrote it, or it does not fit.
     """
-    record = _record(folder)
-    warnings = [str(item) for item in _as_list(record.get("warnings"))]
+    record = RunRecord.read(folder)
+    warnings = list(record.warnings)
     table = _shards(folder, record, warnings)
     candidates = _ranked(_typed(table))
     extra = tuple(name for name in table.columns if name not in _KNOWN and name != "rank" and _is_numeric(table[name]))
@@ -111,21 +103,7 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return table.to_dict("records")
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    path = folder / "run.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(str(folder), "no run.json", "the folder of a run") from None
-    except ValueError:
-        raise UserError(str(path), "text that is not JSON", "the run.json that Nucleate wrote") from None
-    version = record.get("format_version") if isinstance(record, dict) else None
-    if version != FORMAT_VERSION:
-        raise UserError(str(path), f"format version {version!r}", f"version {FORMAT_VERSION} of this Nucleate")
-    return dict(record)
-
-
-def _shards(folder: Path, record: dict[str, Any], warnings: list[str]) -> pd.DataFrame:
+def _shards(folder: Path, record: RunRecord, warnings: list[str]) -> pd.DataFrame:
     tables = []
     paths = sorted((folder / "candidates").glob("*.parquet"))
     for path in paths:
@@ -133,7 +111,7 @@ def _shards(folder: Path, record: dict[str, Any], warnings: list[str]) -> pd.Dat
             tables.append(pd.read_parquet(path))
         except (OSError, ValueError) as error:  # pyarrow's errors are of these two kinds
             warnings.append(f"{path.name} could not be read and is left out: {error}")
-    planned = len(_as_list(record.get("chunk_plan")))
+    planned = len(record.chunk_plan)
     if planned > len(tables):
         warnings.append(
             f"This run is not finished: {len(tables)} of {planned} chunks are here. The same command with --resume "
@@ -195,11 +173,9 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     return table.loc[rank_order(table)]
 
 
-def _conditions(record: dict[str, Any], warnings: list[str]) -> Conditions:
-    where = record.get("where") or ()
-    allow = bool(record.get("allow_subsystems"))
+def _conditions(record: RunRecord, warnings: list[str]) -> Conditions:
     try:
-        return Conditions.parse(where if isinstance(where, dict) else [str(item) for item in where], allow)
+        return Conditions.parse(record.where, record.allow_subsystems)
     except UserError as error:
         warnings.append(f"The request in run.json is not understood: {error}")
         return Conditions()
@@ -284,7 +260,3 @@ def _is_numeric(values: pd.Series) -> bool:
         values = values.dropna()
         return len(values) > 0 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     return pd.api.types.is_numeric_dtype(values)
-
-
-def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,6 +15,7 @@ from nucleate.intervals import Rate
 from nucleate.report.markup import MISSING, compact, duration, number, percent, text
 from nucleate.report.rates import Step, meanings, relaxed_rate
 from nucleate.report.run_data import RunData
+from nucleate.runs.record import RunRecord, Timing
 
 _STATUS_MEANING = {
     Status.OK: "relaxed and placed on the hull",
@@ -103,11 +103,9 @@ def _card(value: str, name: str, meaning: str, more: str = "", css: str = "") ->
 
 
 def _protocol(run: RunData) -> str:
-    if not run.protocol:
-        return '<p class="protocol">This run does not state its protocol: compare these rates with no other.</p>'
     items = [
         f"<b>{text(str(name).replace('_', ' '))}</b> {text(value)}"
-        for name, value in run.protocol.items()
+        for name, value in run.protocol.stated().items()
         if name not in _FOLLOWED
     ]
     return (
@@ -177,22 +175,20 @@ def _few(ids: Sequence[str], most: int = 3) -> str:
     return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")
 
 
-def timings_section(timings: Any) -> str:
+def timings_section(timings: Mapping[str, Timing]) -> str:
     """Wall time, core time and speed of each stage."""
-    if not isinstance(timings, dict) or not timings:
+    if not timings:
         return '<p class="note">This run holds no timings.</p>'
-    stages = {str(name): entry if isinstance(entry, dict) else {"seconds": entry} for name, entry in timings.items()}
-    seconds = {name: _finite(entry.get("seconds")) for name, entry in stages.items()}
-    total = sum(seconds.values()) or 1.0
+    total = sum(spent.seconds for spent in timings.values()) or 1.0
     rows = []
-    for name, entry in stages.items():
-        crystals, core = _finite(entry.get("crystals")), _finite(entry.get("core_seconds"))
+    for name, spent in timings.items():
+        crystals, core = spent.crystals, spent.core_seconds
         rate = f"{compact(core / crystals)} core-s" if crystals and core else MISSING
-        bar = f'<span class="fill" style="width:{100 * seconds[name] / total:.1f}%"></span>'
+        bar = f'<span class="fill" style="width:{100 * spent.seconds / total:.1f}%"></span>'
         rows.append(
-            f'<tr><th scope="row">{text(name)}</th><td class="num">{duration(seconds[name])}</td>'
+            f'<tr><th scope="row">{text(name)}</th><td class="num">{duration(spent.seconds)}</td>'
             f'<td class="num">{duration(core) if core else MISSING}</td>'
-            f'<td class="num">{int(crystals) if crystals else MISSING}</td><td class="num">{rate}</td>'
+            f'<td class="num">{crystals or MISSING}</td><td class="num">{rate}</td>'
             f'<td class="barcell"><span class="track">{bar}</span></td></tr>'
         )
     return (
@@ -201,11 +197,6 @@ def timings_section(timings: Any) -> str:
         "<th>Share of wall time</th></tr></thead><tbody>"
         f"{''.join(rows)}</tbody></table></div>"
     )
-
-
-def _finite(value: Any) -> float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
-    return float(value) if usable else 0.0
 
 
 def citations_section(keys: Any) -> str:
@@ -231,11 +222,10 @@ def citations_section(keys: Any) -> str:
     )
 
 
-def configuration_section(record: dict[str, Any]) -> str:
+def configuration_section(record: RunRecord) -> str:
     """The whole ``run.json``, as it is."""
-    shown = json.dumps(record, indent=2, ensure_ascii=False, default=str)
     return (
         "<details><summary>run.json, all of it</summary>"
         '<button type="button" class="copy needs-script" data-copy="configuration">Copy</button>'
-        f'<pre id="configuration">{text(shown)}</pre></details>'
+        f'<pre id="configuration">{text(record.to_json().rstrip())}</pre></details>'
     )

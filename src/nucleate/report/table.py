@@ -63,7 +63,7 @@ def candidate_table(run: RunData, with_structure: set[str]) -> str:
 def _funnel_columns(run: RunData) -> dict[str, tuple[str, str]]:
     """Columns that a funnel brought: heading and explanation by name."""
     found = {}
-    if run.record.get("funnel"):
+    if run.record.funnel:
         found["stopped_by"] = ("Stopped by", "the first filter of the funnel that it does not pass")
     if run.candidates["has_prototype"].notna().any():
         found["prototype"] = ("Structure type", "known structure type of its framework")
@@ -100,7 +100,7 @@ def _controls(run: RunData) -> str:
     )
     more = (
         '<label class="check"><input type="checkbox" id="more"> descriptors and conditions</label>'
-        if run.extra_columns or run.record.get("funnel")
+        if run.extra_columns or run.record.funnel
         else ""
     )
     return (

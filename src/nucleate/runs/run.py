@@ -1,7 +1,7 @@
 """A run: the folder that one command writes and any other can read or resume.
 
 ```
-run.json               what was asked, the seed, the chunk plan, versions, hashes, what to cite, timings
+run.json                  what it is and how it was made: :class:`nucleate.runs.record.RunRecord`
 generated/00000.parquet   the structures of a chunk, as generated or read
 journal/00000.jsonl       relaxations finished in a chunk that is not complete yet
 candidates/00000.parquet  the chunk screened; written whole or not at all
@@ -10,23 +10,22 @@ candidates/00000.parquet  the chunk screened; written whole or not at all
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
+from filelock import FileLock, Timeout
+
 from nucleate.errors import UserError
 from nucleate.io.writing import write_whole, writing
+from nucleate.runs.record import RunRecord, Timing, difference
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-
-FORMAT_VERSION = 1
 
 
 class Run:
@@ -34,27 +33,27 @@ class Run:
 
     Attributes:
         folder: Where it lies.
-        record: The content of ``run.json``.
+        record: The content of ``run.json``; it changes by :meth:`update` alone.
     """
 
-    def __init__(self, folder: Path, record: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder, self.record = folder, record
 
     @classmethod
-    def create(cls, folder: Path, record: Mapping[str, Any]) -> Self:
+    def create(cls, folder: Path, record: RunRecord) -> Self:
         """Start a run in a folder that is new or empty.
 
         Raises:
             UserError: The folder already holds something, or cannot be written.
         """
-        if (folder / "run.json").exists():
+        if holds_run(folder):
             raise UserError(str(folder), "a run that is already there", "a new folder, or --resume to continue it")
         if folder.is_dir() and any(path.name != ".lock" for path in folder.iterdir()):
             raise UserError(str(folder), "a folder that is not empty", "a new folder")
-        run = cls(folder, {"format_version": FORMAT_VERSION, "created": _now(), **record})
+        run = cls(folder, record)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        run.save_record()
+        run.update()
         return run
 
     @classmethod
@@ -64,17 +63,24 @@ class Run:
         Raises:
             UserError: It is not a run, or a run of another version.
         """
-        path = folder / "run.json"
-        try:
-            record = json.loads(path.read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            raise UserError(str(folder), "no run.json", "the folder of a run") from None
-        except ValueError:
-            raise UserError(str(path), "text that is not JSON", "the run.json that Nucleate wrote") from None
-        found = record.get("format_version") if isinstance(record, dict) else None
-        if found != FORMAT_VERSION:
-            raise UserError(str(path), f"format version {found!r}", f"version {FORMAT_VERSION} of this Nucleate")
-        return cls(folder, record)
+        return cls(folder, RunRecord.read(folder))
+
+    @classmethod
+    def open_or_create(cls, folder: Path, record: RunRecord, resume: bool) -> Self:
+        """A new run, or the one in the folder if it is to go on and was begun with the same settings.
+
+        Raises:
+            UserError: There is a run and it is not to go on, or it answers another request.
+        """
+        if not (resume and holds_run(folder)):
+            return cls.create(folder, record)
+        run = cls.open(folder)
+        apart = difference(run.record.asked(), record.asked())
+        if apart is not None:
+            name, found, asked = apart
+            expected = f"the options that it began with, not {name} = {asked!r}"
+            raise UserError(f"{folder} --resume", f"a run with {name} = {found!r}", expected)
+        return run
 
     def discard_if_empty(self) -> None:
         """Take back a run that holds nothing yet, so that a mended request can use the folder."""
@@ -86,14 +92,32 @@ class Run:
             self.folder.rmdir()
 
     @property
-    def chunks(self) -> list[tuple[int, int]]:
+    def chunks(self) -> tuple[tuple[int, int], ...]:
         """The chunk plan: first and one-past-last row of each chunk."""
-        return [(start, stop) for start, stop in self.record["chunk_plan"]]
+        return self.record.chunk_plan
 
-    def save_record(self) -> None:
-        """Write ``run.json``, whole or not at all."""
-        text = json.dumps(self.record, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-        write_whole(self.folder / "run.json", text.encode())
+    def update(self, **changes: object) -> None:
+        """Change fields of the record and write ``run.json``, whole or not at all."""
+        self.record = RunRecord.model_validate(dict(self.record) | changes)
+        write_whole(self.folder / "run.json", self.record.to_json().encode())
+
+    def add_timing(self, stage: str, seconds: float, crystals: int, core_seconds: float | None = None) -> None:
+        """Add to the time that a stage has taken in this run, over all its sessions.
+
+        Arguments:
+            stage: Name of the stage.
+            seconds: By the clock.
+            crystals: How many went through.
+            core_seconds: Processor time; ``seconds`` if None.
+        """
+        spent = self.record.timings.get(stage, Timing())
+        more = spent.plus(seconds, seconds if core_seconds is None else core_seconds, crystals)
+        self.update(timings=self.record.timings | {stage: more})
+
+    def add_warning(self, text: str) -> None:
+        """Keep something that a reader must know; once, however often it is said."""
+        if text not in self.record.warnings:
+            self.update(warnings=(*self.record.warnings, text))
 
     def generated_path(self, chunk: int) -> Path:
         return self.folder / "generated" / f"{chunk:05d}.parquet"
@@ -112,12 +136,13 @@ class Run:
 
         paths = [self.candidates_path(k) for k in range(len(self.chunks))]
         tables = [read_shard(path) for path in paths if path.exists()]
-        empty = schema(candidate_columns(self.record.get("descriptors", ()))).empty_table()
+        empty = schema(candidate_columns(self.record.descriptors)).empty_table()
         return pa.concat_tables([empty, *tables], promote_options="default").to_pandas()
 
 
-def _now() -> str:
-    return datetime.now(tz=UTC).isoformat(timespec="seconds")
+def holds_run(folder: Path) -> bool:
+    """Whether a folder has a record, of any kind and version."""
+    return (folder / "run.json").exists()
 
 
 @contextmanager
@@ -125,17 +150,19 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the run for this process; the system lets go when the process ends, however it ends.
 
     Raises:
-        UserError: Another process is writing this run.
+        UserError: Another process is writing this run, or the folder cannot be written.
     """
+    lock = FileLock(folder / ".lock")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        handle = (folder / ".lock").open("a")
-    with handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.acquire(timeout=0)
+        except Timeout:
             raise UserError(str(folder), "a run that another process is writing", "one writer at a time") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_shard(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:

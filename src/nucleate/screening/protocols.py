@@ -17,6 +17,7 @@ from nucleate.screening.filters import PASSES, Filter
 from nucleate.settings import ScreenSettings
 
 if TYPE_CHECKING:
+    from nucleate.runs.record import StatedProtocol
     from nucleate.runs.run import Run
 
 LAX = "is_valid_lax"
@@ -268,26 +269,46 @@ def asked_matcher(settings: ScreenSettings) -> MatchSettings:
     return matcher if settings.matcher is None else replace(matcher, variant=settings.matcher)
 
 
-def protocol_record(settings: ScreenSettings, potential: str, reference: str, n: int) -> dict[str, Any]:
-    """What ``run.json`` says of the protocol followed, beside how the run was made; empty without one."""
-    definition = asked_protocol(settings)
+def stated_protocol(settings: ScreenSettings, potential: str, reference: str, n: int) -> StatedProtocol:
+    """How ``n`` candidates are screened, in words, and where that departs from a protocol that is followed.
+
+    Arguments:
+        settings: How they are screened.
+        potential: In words.
+        reference: In words.
+        n: Number of candidates.
+    """
+    from nucleate.runs.record import StatedProtocol
+
+    matcher, definition = asked_matcher(settings), asked_protocol(settings)
+    stated = StatedProtocol(
+        potential=potential,
+        reference=reference,
+        relaxation=settings.relaxation,
+        matcher=str(matcher),
+        symprec=settings.symprec,
+        candidates_relaxed=settings.labels,
+        stability_threshold=settings.stable_within,
+        denominator="all candidates of the run",
+    )
     if definition is None:
-        return {}
+        return stated
     lines = deviations(
         definition,
         potential=potential,
         reference=reference,
         relaxation=settings.relaxation,
         relaxed=settings.fmax < inf,
-        matcher=asked_matcher(settings),
+        matcher=matcher,
         symprec=settings.symprec,
         n=n,
     )
-    return {"follows": definition.name, "source": definition.source, "deviations": list(lines)}
+    followed = {"follows": definition.name, "source": definition.source, "deviations": tuple(lines)}
+    return stated.model_copy(update=followed)
 
 
 def run_outcome(run: Run) -> Outcome | None:
     """The rates of the protocol that a run follows; None where it follows none."""
     from nucleate.screening.published_protocols import outcome
 
-    return outcome(run.record["protocol"], run.candidates())
+    return outcome(run.record.protocol, run.candidates())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -14,6 +14,9 @@ from nucleate.matching.reduced_cells import MATCHERS, MatchSettings
 from nucleate.screening.filters import Filter
 from nucleate.screening.funnels import pigen
 from nucleate.screening.protocols import LAX, Definition, Outcome, Share, published_rates, unmeasured
+
+if TYPE_CHECKING:
+    from nucleate.runs.record import StatedProtocol
 
 
 def find_protocol(name: str) -> Definition:
@@ -27,11 +30,11 @@ def find_protocol(name: str) -> Definition:
     return PROTOCOLS[name]()
 
 
-def outcome(stated: Mapping[str, Any], candidates: pd.DataFrame) -> Outcome | None:
+def outcome(stated: StatedProtocol, candidates: pd.DataFrame) -> Outcome | None:
     """The rates of the protocol that a run follows.
 
     Arguments:
-        stated: What the run's record says of its protocol; ``follows`` names the definition, ``deviations`` are lines.
+        stated: What the run's record says of its protocol.
         candidates: Its candidates.
 
     Returns:
@@ -40,10 +43,10 @@ def outcome(stated: Mapping[str, Any], candidates: pd.DataFrame) -> Outcome | No
     Raises:
         UserError: It follows one that is not known here.
     """
-    if not stated.get("follows"):
+    if stated.follows is None:
         return None
-    definition = find_protocol(str(stated["follows"]))
-    lines = (*(str(line) for line in stated.get("deviations", ())), *unmeasured(definition, candidates))
+    definition = find_protocol(stated.follows)
+    lines = (*(stated.deviations or ()), *unmeasured(definition, candidates))
     return Outcome(definition, published_rates(definition, candidates), lines)
 
 

@@ -10,19 +10,12 @@ from nucleate.runs.columns import candidate_columns, schema
 from nucleate.runs.provenance import reference_hash
 from nucleate.runs.run import Run, read_shard, write_shard
 from nucleate.screening.evaluator import Judge
-from nucleate.settings import ScreenSettings
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nucleate.crystal.crystals import Crystals
     from nucleate.potentials.potential import Potential
-
-
-def run_settings(run: Run) -> ScreenSettings:
-    """How a run was screened."""
-    stated = run.record["settings"]
-    return ScreenSettings.checked(stated.get("screen", stated))
 
 
 def judged_by(run: Run, reference: str) -> pd.DataFrame:
@@ -40,7 +33,7 @@ def judged_by(run: Run, reference: str) -> pd.DataFrame:
     """
     from nucleate.data.reference import Reference
 
-    settings = run_settings(run)
+    settings = run.record.screening
     if reference == settings.reference:
         return run.candidates()
     path = run.folder / "judged" / f"{reference_hash(reference)[:32]}.parquet"
@@ -92,7 +85,7 @@ def magnetization(run: Run) -> pd.DataFrame:
         table = run.candidates()
         there = np.flatnonzero(table["status"].isin(RELAXED))
         values = np.full(len(table), np.nan)
-        settings = run_settings(run)
+        settings = run.record.screening
         if len(there):
             potential = load_potential(settings.potential, settings.python)
             values[there] = magnetizations(table_crystals(table.iloc[there], relaxed=True), potential)

@@ -62,10 +62,10 @@ def write_profile(run: Run, reference: Reference, name: str) -> None:
     """Write ``reference.json``: how the reference spreads in what the run measured, and its structure types."""
     from nucleate.screening.funnel import Funnel
 
-    measured = [column for column in PROFILED if column in run.record.get("descriptors", ())]
+    measured = [column for column in PROFILED if column in run.record.descriptors]
     spread = {column: kept(name, column, partial(_spread, reference, column)) for column in measured}
     content: dict[str, Any] = {"name": reference.name, "structures": len(reference.structures), "spread": spread}
-    funnel = run.record.get("funnel")
+    funnel = run.record.funnel
     if funnel and not set(PROTOTYPE_COLUMNS).isdisjoint(Funnel.from_dict(funnel).columns):
         content["types"] = [kind.count for kind in known_types(reference, name).types]
     write_whole(run.folder / "reference.json", (json.dumps(content, ensure_ascii=False) + "\n").encode())

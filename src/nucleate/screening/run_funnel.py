@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -83,7 +83,7 @@ def run_funnel(run: Run) -> FunnelResult | None:
     """The run's funnel applied to its candidates; None where it has none."""
     from nucleate.screening.funnel import Funnel, apply_funnel
 
-    described: Mapping[str, Any] | None = run.record.get("funnel")
+    described = run.record.funnel
     return None if described is None else apply_funnel(Funnel.from_dict(described), run.candidates())
 
 
@@ -91,7 +91,7 @@ def write_funnel(run: Run) -> None:
     """Write ``funnel.json``: each filter with its counts and why crystals went, where the run has a funnel."""
     result = run_funnel(run)
     if result is not None:
-        content = result.to_dict() | {"protocol": dict(sorted(run.record["protocol"].items()))}
+        content = result.to_dict() | {"protocol": run.record.protocol.stated()}
         ids = run.candidates()["id"]
         for best in content["largest"]:
             best["id"] = None if best["row"] is None else ids.iloc[best["row"]]

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nucleate.citations import CITATIONS
 from nucleate.errors import Status
 from nucleate.execution.progress import Progress, silent
 from nucleate.runs.candidates import Row, crystals_of, read_rows
 from nucleate.runs.columns import candidate_columns, schema
-from nucleate.runs.provenance import reference_hash
+from nucleate.runs.provenance import reference_hash, versions
+from nucleate.runs.record import AnySettings, Kind, RunRecord
 from nucleate.runs.run import Journal, Run, write_shard
 from nucleate.screening.evaluator import Judge, asked_descriptors
-from nucleate.screening.protocols import asked_matcher, asked_protocol, protocol_record
+from nucleate.screening.protocols import asked_protocol, stated_protocol
 from nucleate.screening.protostructure_filter import left_out
 from nucleate.screening.run_funnel import asked_funnel
 from nucleate.settings import ScreenSettings
@@ -93,7 +94,7 @@ def screen_run(
         finally:
             for chunk in waiting:
                 chunk.journal.close()
-            add_timing(run, "relax", time.perf_counter() - began - judging, 0, 0.0)
+            run.add_timing("relax", time.perf_counter() - began - judging, 0, 0.0)
         _finish(run, judge, waiting)
     progress("relax", total, total)
 
@@ -138,25 +139,15 @@ def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> float:
         chunk = waiting.pop(0)
         began, worked = time.perf_counter(), processor_seconds()
         # The journal knows what each relaxation took, those of sessions that were killed included.
-        add_timing(run, "relax", 0.0, len(chunk.relaxed), sum(entry["seconds"] for entry in chunk.relaxed.values()))
+        run.add_timing("relax", 0.0, len(chunk.relaxed), sum(entry["seconds"] for entry in chunk.relaxed.values()))
         rows = judge.judged(chunk.rows, chunk.relaxed)
         write_shard(
             run.candidates_path(chunk.number), rows, schema(candidate_columns(judge.descriptors, judge.extra_columns))
         )
         chunk.journal.remove()
-        add_timing(run, "judge", time.perf_counter() - began, len(rows), processor_seconds() - worked)
+        run.add_timing("judge", time.perf_counter() - began, len(rows), processor_seconds() - worked)
         total += time.perf_counter() - began
     return total
-
-
-def add_timing(run: Run, stage: str, seconds: float, crystals: int, core_seconds: float | None = None) -> None:
-    """Add to the time that a stage has taken in this run, over all its sessions."""
-    timings = run.record.setdefault("timings", {})
-    entry = timings.setdefault(stage, {"seconds": 0.0, "core_seconds": 0.0, "crystals": 0})
-    entry["seconds"] += seconds
-    entry["core_seconds"] += seconds if core_seconds is None else core_seconds
-    entry["crystals"] += crystals
-    run.save_record()
 
 
 def processor_seconds() -> float:
@@ -165,36 +156,51 @@ def processor_seconds() -> float:
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
-def screening_record(settings: ScreenSettings, reference: Reference, works: list[str], n: int) -> dict[str, Any]:
-    """The part of ``run.json`` that says how ``n`` candidates were judged, and what to cite for it."""
+def new_record(
+    kind: Kind,
+    settings: AnySettings,
+    screening: ScreenSettings,
+    reference: Reference,
+    chunk_plan: Sequence[tuple[int, int]],
+    works: Sequence[str] = (),
+    hashes: Mapping[str, str] | None = None,
+) -> RunRecord:
+    """The record of a run that begins: how its candidates will be screened, and what to cite for it.
+
+    Arguments:
+        kind: What the run is.
+        settings: What was asked for.
+        screening: The part of it that says how candidates are screened.
+        reference: The reference of ``screening``.
+        chunk_plan: First and one-past-last row of each chunk.
+        works: What to cite for the crystals themselves.
+        hashes: SHA-256 of what goes in, beside the reference.
+    """
     from nucleate.descriptors.registry import DESCRIPTORS
     from nucleate.potentials.potential import provenance_of
 
-    described = [DESCRIPTORS[name].source for name in asked_descriptors(settings) if DESCRIPTORS[name].source]
-    funnel = asked_funnel(settings)
-    definition = asked_protocol(settings)
+    described = [DESCRIPTORS[name].source for name in asked_descriptors(screening) if DESCRIPTORS[name].source]
+    funnel = asked_funnel(screening)
+    definition = asked_protocol(screening)
     sources = [*([funnel.source] if funnel else []), *(definition.works if definition else ())]
     followed = [work for work in sources if work in CITATIONS]
-    potential = provenance_of(settings.potential, settings.python)
+    potential = provenance_of(screening.potential, screening.python)
     cited = [potential.work] if potential.work else []
     phases = f"{reference.name} ({len(reference.phases):,} phases)"
     if not reference.is_on_scale(potential.scale):
         phases += f", on the scale of {reference.scale}: no distances to the hull for this potential"
-    return {
-        "potential": asdict(potential),
-        "reference_sha256": reference_hash(settings.reference),
-        "descriptors": list(asked_descriptors(settings)),
-        "funnel": None if funnel is None else funnel.to_dict(),
-        "protocol": {
-            "potential": str(potential),
-            "reference": phases,
-            "relaxation": settings.relaxation,
-            "matcher": str(asked_matcher(settings)),
-            "symprec": settings.symprec,
-            "candidates_relaxed": settings.labels,
-            "stability_threshold": settings.stable_within,
-            "denominator": "all candidates of the run",
-            **protocol_record(settings, str(potential), phases, n),
-        },
-        "citations": sorted({*works, *cited, *described, *followed, *_ALWAYS_CITED}),
-    }
+    n = chunk_plan[-1][1]
+    return RunRecord(
+        kind=kind,
+        settings=settings,
+        seed=screening.seed,
+        n=n,
+        chunk_plan=tuple(chunk_plan),
+        hashes={**(hashes or {}), "reference": reference_hash(screening.reference)},
+        potential=potential,
+        descriptors=asked_descriptors(screening),
+        funnel=None if funnel is None else funnel.to_dict(),
+        protocol=stated_protocol(screening, str(potential), phases, n),
+        versions=versions(),
+        citations=tuple(sorted({*works, *cited, *described, *followed, *_ALWAYS_CITED})),
+    )

@@ -99,9 +99,9 @@ def test_another_reference_judges_the_same_relaxations(compared, deeper):
 
 def test_core_seconds_are_those_of_the_record(compared):
     found, folder, _, _ = compared
-    timings = Run.open(folder / "pseudo-random").record["timings"]
-    assert {timings[stage]["crystals"] for stage in ("generate", "relax", "judge")} == {N}
-    spent = {stage: timings[stage]["core_seconds"] / N for stage in ("generate", "relax", "judge")}
+    timings = Run.open(folder / "pseudo-random").record.timings
+    assert {timings[stage].crystals for stage in ("generate", "relax", "judge")} == {N}
+    spent = {stage: timings[stage].core_seconds / N for stage in ("generate", "relax", "judge")}
     assert spent["relax"] + spent["judge"] > 0
     record = json.loads((folder / "comparison.json").read_text())
     assert record["sources"][0]["costs"]["relaxation and judging"] == pytest.approx(spent["relax"] + spent["judge"])

@@ -12,7 +12,6 @@ import torch
 import nucleate
 from nucleate.campaign.magnets.campaign import hunt
 from nucleate.campaign.magnets.columns import CheapScreen, with_symmetry_held
-from nucleate.campaign.magnets.plan import HuntSettings
 from nucleate.cli.main import run
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
@@ -20,7 +19,7 @@ from nucleate.errors import UserError
 from nucleate.io.files import write_structures
 from nucleate.predictors.property_cnn import build
 from nucleate.runs.candidates import structure_rows
-from nucleate.settings import ScreenSettings
+from nucleate.settings import MagnetSettings, ScreenSettings
 from nucleate.training.export import ModelFacts, write_model
 
 EMT = "ase.calculators.emt:EMT"
@@ -125,14 +124,14 @@ def test_going_on_ends_in_the_same_bytes(hunted) -> None:
 def test_the_crystals_of_a_hunt_can_be_hunted_again(hunted, tmp_path) -> None:
     before, folder, irons = hunted
     screen = ScreenSettings(reference=irons)
-    content = hunt(HuntSettings(structures=str(folder / "hunt"), screen=screen), tmp_path / "again", workers=1)
+    content = hunt(MagnetSettings(structures=str(folder / "hunt"), screen=screen), tmp_path / "again", workers=1)
     assert content["n"] == 4
     assert content["dead_end"]["step"] == "new_composition"
     assert content["counts"]["steps"][0] == before["counts"]["steps"][0]
 
 
 def test_models_with_a_network_and_a_dead_end(tmp_path, screening, network) -> None:
-    settings = HuntSettings(
+    settings = MagnetSettings(
         models=("random", "pseudo-random"),
         n=5,
         where=("chemical_system=Cu-Au", "n_atoms=2..4"),
@@ -187,7 +186,7 @@ def test_symmetry_counts_where_it_is_the_same_crystal_and_relaxes_no_higher(tmp_
     nearly.lattice[0, 1, 0] += 0.05
     screen = ScreenSettings(reference=irons, max_steps=60, symprec=0.01)
     write_structures(nearly, tmp_path / "nearly.extxyz", ids=["nearly"])
-    settings = HuntSettings(structures=str(tmp_path / "nearly.extxyz"), thresholds=LOOSE, screen=screen, cells=1)
+    settings = MagnetSettings(structures=str(tmp_path / "nearly.extxyz"), thresholds=LOOSE, screen=screen, cells=1)
     plain = hunt(settings, tmp_path / "plain", workers=1)
     assert plain["dead_end"]["step"] == "space_group"
     moved = hunt(settings.model_copy(update={"symmetrize": 0.3}), tmp_path / "moved", workers=1)
@@ -231,7 +230,7 @@ def test_symmetry_that_costs_energy_does_not_hold() -> None:
 )
 def test_what_cannot_be_hunted(options, expected, screening, tmp_path) -> None:
     with pytest.raises(UserError, match=expected):
-        hunt(HuntSettings(n=2, screen=screening, **options), tmp_path / "out")
+        hunt(MagnetSettings(n=2, screen=screening, **options), tmp_path / "out")
     assert not (tmp_path / "out" / "run.json").exists()
 
 

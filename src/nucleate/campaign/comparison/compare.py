@@ -125,11 +125,11 @@ def side_by_side(
             rates, refused = job.asked(source, per_request, run) if per_request else ([], {})
             own.append(pd.DataFrame([rate_row(rate) | {"subset": ALL} for rate in rates], columns=list(COLUMNS)))
             parts += [part.assign(source=source.label) for part in own if len(part)]
-            protocol = run.record["protocol"]
-            cited |= set(run.record["citations"])
+            protocol = run.record.protocol.stated()
+            cited |= set(run.record.citations)
             about.append(
                 source.about()
-                | {"run": source.label, "n": run.record["n"], "drawn_from": run.record.get("drawn_from")}
+                | {"run": source.label, "n": run.record.n, "drawn_from": run.record.drawn_from}
                 | {"costs": costs, "not_offered": refused}
                 | {"unjudged": unjudged(source.entry.conditions) if source.entry and per_request else []}
             )
@@ -242,11 +242,11 @@ def _described(target: Target) -> str:
 
 def _costs(run: Run) -> dict[str, float | None]:
     """Core-seconds for each crystal of the run, over all its sessions: generation; relaxation and judging."""
-    timings = run.record.get("timings", {})
+    timings = run.record.timings
 
     def each(*stages: str) -> float | None:
-        spent = [timings[stage]["core_seconds"] for stage in stages if stage in timings]
-        return sum(spent) / run.record["n"] if spent else None
+        spent = [timings[stage].core_seconds for stage in stages if stage in timings]
+        return sum(spent) / run.record.n if spent else None
 
     return {"generation": each("generate"), "relaxation and judging": each(*_JUDGING)}
 

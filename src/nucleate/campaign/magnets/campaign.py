@@ -12,19 +12,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nucleate.campaign.design import candidate_id, open_or_create
+from nucleate.campaign.design import candidate_id
 from nucleate.campaign.magnets.columns import MOMENTS, symmetric, with_relaxed, with_symmetry_held
-from nucleate.campaign.magnets.plan import HuntSettings, Plan
+from nucleate.campaign.magnets.plan import Plan
 from nucleate.campaign.magnets.summary import write_summary
 from nucleate.errors import UserError
 from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import load_generator
 from nucleate.runs.candidates import Row, crystals_of, read_rows, structure_rows
 from nucleate.runs.columns import INPUT_COLUMNS, SIEVE_COLUMNS, schema
-from nucleate.runs.run import Run, locked, read_shard, write_shard
+from nucleate.runs.run import Run, holds_run, locked, read_shard, write_shard
 from nucleate.screening.magnet_funnel import before_relaxation
-from nucleate.screening.stages import add_timing, processor_seconds
-from nucleate.settings import resolve_device
+from nucleate.screening.stages import processor_seconds
+from nucleate.settings import MagnetSettings, resolve_device
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ MAX_ORDERED = 50
 
 
 def hunt(
-    settings: HuntSettings,
+    settings: MagnetSettings,
     folder: Path,
     resume: bool = False,
     workers: int | None = None,
@@ -61,7 +61,7 @@ def hunt(
     """
     plan = Plan.of(settings)
     with locked(folder):
-        run = open_or_create(folder, resume, plan.record(settings))
+        run = Run.open_or_create(folder, plan.record(settings), resume)
         try:
             _generate(run, plan, settings, progress)
         except UserError:
@@ -78,13 +78,13 @@ def hunt(
             if settings.symmetrize > 0:
                 twins = [row for row in survivors if row["id"] in moved]
                 table = with_symmetry_held(table, _relaxed(run, PLAIN, twins, settings, workers, progress))
-            add_timing(run, "magnetisation", processor_seconds() - began, len(screened))
+            run.add_timing("magnetisation", processor_seconds() - began, len(screened))
         content, finalists = write_summary(run, plan.funnel, table, screened, plan.base)
         _write_orderings(run, finalists, settings, progress)
     return content
 
 
-def _generate(run: Run, plan: Plan, settings: HuntSettings, progress: Progress) -> None:
+def _generate(run: Run, plan: Plan, settings: MagnetSettings, progress: Progress) -> None:
     """Fill ``generated/``; crystal i of a model depends on the seed and i alone."""
     total = plan.sources[-1].stop
     progress("generate", 0, total)
@@ -104,7 +104,7 @@ def _generate(run: Run, plan: Plan, settings: HuntSettings, progress: Progress) 
                 crystals = generator.sample(stop - start, plan.request, seed, first, told)
                 rows = structure_rows(crystals, [candidate_id(i) for i in range(start, stop)], generator.name)
             write_shard(run.generated_path(k), rows, schema(INPUT_COLUMNS))
-            add_timing(run, "generate", time.perf_counter() - began, stop - start, processor_seconds() - worked)
+            run.add_timing("generate", time.perf_counter() - began, stop - start, processor_seconds() - worked)
             progress("generate", stop, total)
     progress("generate", total, total)
 
@@ -117,7 +117,7 @@ def _sieve(run: Run, plan: Plan, progress: Progress) -> None:
             began, worked = time.perf_counter(), processor_seconds()
             rows = plan.cheap.rows(read_rows(run.generated_path(k)))
             write_shard(run.candidates_path(k), rows, schema(SIEVE_COLUMNS))
-            add_timing(run, "sieve", time.perf_counter() - began, stop - start, processor_seconds() - worked)
+            run.add_timing("sieve", time.perf_counter() - began, stop - start, processor_seconds() - worked)
         progress("sieve", stop, total)
 
 
@@ -155,7 +155,7 @@ def _moved(survivors: list[Row], moved: set[str], tolerance: float) -> list[Row]
 
 
 def _relaxed(
-    run: Run, name: str, survivors: list[Row], settings: HuntSettings, workers: int | None, progress: Progress
+    run: Run, name: str, survivors: list[Row], settings: MagnetSettings, workers: int | None, progress: Progress
 ) -> pd.DataFrame | None:
     """Survivors relaxed and judged in a run of their own; None where there are none."""
     from nucleate.campaign.screen import screen
@@ -168,12 +168,11 @@ def _relaxed(
     if not path.exists():
         write_structures(crystals_of(survivors), path, ids=ids)
     inner = run.folder / name
-    resume = (inner / "run.json").exists()
-    relaxed = screen(path, settings.screen, inner, resume=resume, workers=workers, progress=progress)
+    relaxed = screen(path, settings.screen, inner, resume=holds_run(inner), workers=workers, progress=progress)
     return relaxed.candidates().assign(id=ids)
 
 
-def _write_orderings(run: Run, finalists: pd.DataFrame, settings: HuntSettings, progress: Progress) -> None:
+def _write_orderings(run: Run, finalists: pd.DataFrame, settings: MagnetSettings, progress: Progress) -> None:
     """CIFs of the finalists, and the orderings of the nearest to the hull; made anew, so that a kill leaves no half."""
     from nucleate.campaign.orderings import orderings_to
     from nucleate.io.files import write_structures

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.design import FAMILY_CITATIONS, SAMPLED_TOGETHER, chunk_plan
 from nucleate.campaign.magnets.columns import CheapScreen, Oracle
@@ -17,12 +15,12 @@ from nucleate.crystal.elements import atomic_number
 from nucleate.errors import UserError
 from nucleate.families.registry import WEIGHTS, check_weights, find_model, shipped_models
 from nucleate.runs.candidates import Row, read_rows
-from nucleate.runs.provenance import path_hash, versions
-from nucleate.runs.run import Run
+from nucleate.runs.provenance import path_hash
+from nucleate.runs.record import RunRecord
+from nucleate.runs.run import Run, holds_run
 from nucleate.screening.magnet_funnel import DEFAULT_ELEMENTS, PREDICTED, before_relaxation, magnet_funnel
-from nucleate.screening.stages import screening_record
-from nucleate.settings import Device, ScreenSettings, Settings, resolve_device
-from nucleate.symmetry.detection import MAX_SYMPREC
+from nucleate.screening.stages import new_record
+from nucleate.settings import MagnetSettings, resolve_device
 
 if TYPE_CHECKING:
     from nucleate.data.dataset import Dataset
@@ -30,43 +28,6 @@ if TYPE_CHECKING:
     from nucleate.screening.funnel import Funnel
 
 MAGNET_FAMILIES = ("diffcrysgen", "maggen")
-
-
-class HuntSettings(Settings):
-    """What is hunted where, and how it is judged.
-
-    Attributes:
-        models: Generators by name or folder; ``n`` crystals of each. Empty where ``structures`` is given.
-        structures: A file of structures, or a run whose crystals are taken.
-        n, where, allow_subsystems, guidance, sampler, device: As in a design.
-        elements: Symbols that a crystal may hold.
-        predictor: Property network by name or folder; "none" for none.
-        data: Table of known crystals with labels: its compositions are not new, and the base rate is its.
-        magnetization: What counts after relaxation: the network's answer or the sum of CHGNet's moments;
-            "auto" is the network where there is one.
-        thresholds: ``NAME=VALUE`` for filters of the funnel.
-        symmetrize: Å within which crystals that nothing but low symmetry stops are moved onto higher symmetry. They
-            count only where the structure matcher calls them the same and they relax to no higher energy; 0: none are.
-        cells: Primitive cells in the largest supercell of the orderings.
-        screen: How survivors are relaxed and placed on the hull.
-    """
-
-    models: tuple[str, ...] = ()
-    structures: str | None = None
-    n: int = Field(default=1000, ge=1, le=10_000_000)
-    where: tuple[str, ...] = ()
-    allow_subsystems: bool = False
-    guidance: tuple[str, ...] = ()
-    sampler: str = "default"
-    device: Device = "auto"
-    elements: tuple[str, ...] = DEFAULT_ELEMENTS
-    predictor: str = Field(default="none", min_length=1)
-    data: str | None = None
-    magnetization: Literal["auto", "network", "moments"] = "auto"
-    thresholds: tuple[str, ...] = ()
-    symmetrize: float = Field(default=0.0, ge=0, le=MAX_SYMPREC)
-    cells: int = Field(default=2, ge=1, le=8)
-    screen: ScreenSettings = ScreenSettings()
 
 
 def default_models() -> tuple[str, ...]:
@@ -108,7 +69,7 @@ class Plan:
     magnetization: str
 
     @classmethod
-    def of(cls, settings: HuntSettings) -> Plan:
+    def of(cls, settings: MagnetSettings) -> Plan:
         from nucleate.crystal.formula import reduced_formula, reduced_formulas
         from nucleate.data.dataset import load_dataset
         from nucleate.data.reference import Reference
@@ -118,9 +79,7 @@ class Plan:
             raise UserError("--model and --structures", found, "models to ask, or a file of structures")
         if settings.where and not settings.models:
             raise UserError("--where", repr(settings.where[0]), "a model that can be asked for it")
-        if not settings.elements:
-            raise UserError("--elements", "none", "symbols such as Fe,Co,Mn,N,C")
-        allowed = {atomic_number(symbol, "--elements") for symbol in settings.elements}
+        allowed = {atomic_number(symbol, "--elements") for symbol in settings.elements or DEFAULT_ELEMENTS}
         oracle = _oracle(settings)
         if settings.magnetization == "network" and PREDICTED[1] not in oracle.columns:
             raise UserError("--magnetization", "'network'", f"a --predictor that answers {PREDICTED[1]}, or moments")
@@ -139,43 +98,30 @@ class Plan:
             source = "network" if PREDICTED[1] in oracle.columns else "moments"
         return cls(_sources(settings), request, funnel, oracle, reference, data, cheap, source)
 
-    def record(self, settings: HuntSettings) -> dict[str, Any]:
-        """The content of a new ``run.json``."""
+    def record(self, settings: MagnetSettings) -> RunRecord:
+        """The record of a hunt that begins."""
         hashes, works = {}, ["pytorch", *MAGNET_FAMILIES]
         for name in (*settings.models, settings.predictor):
             entry = None if name == "none" else find_model(name)
             if entry is not None and entry.folder is not None:
-                hashes[name] = check_weights(entry.folder / WEIGHTS)
+                hashes[f"model {name}"] = check_weights(entry.folder / WEIGHTS)
                 works += FAMILY_CITATIONS.get(entry.family, [])
         files = {"structures": settings.structures, "data": settings.data}
-        total = self.sources[-1].stop
-        chunks = [
+        hashes |= {name: path_hash(Path(path)) for name, path in files.items() if path and not holds_run(Path(path))}
+        plan = [
             (source.start + a, source.start + b)
             for source in self.sources
             for a, b in chunk_plan(source.stop - source.start, SAMPLED_TOGETHER)
         ]
-        return {
-            "command": "magnets",
-            "n": total,
-            "where": list(settings.where),
-            "seed": settings.screen.seed,
-            "settings": settings.model_dump(mode="json"),
-            "input_sha256": {name: path_hash(Path(path)) for name, path in files.items() if path and _is_input(path)},
-            "model_sha256": hashes,
-            "chunk_plan": chunks,
-            "versions": versions(),
-            "timings": {},
-            **screening_record(settings.screen, self.reference, works, total),
-            "funnel": self.funnel.to_dict(),
-            "magnetization": self.magnetization,
-        }
+        record = new_record("magnets", settings, settings.screen, self.reference, plan, works, hashes)
+        return record.model_copy(update={"funnel": self.funnel.to_dict(), "magnetization": self.magnetization})
 
     def base(self) -> dict[str, Any]:
         """The same steps on known crystals."""
         return base_rate(self.funnel, self.cheap, self.reference, self.data)
 
 
-def _oracle(settings: HuntSettings) -> Oracle:
+def _oracle(settings: MagnetSettings) -> Oracle:
     if settings.predictor == "none":
         return Oracle()
     predictor = load_predictor(settings.predictor, resolve_device(settings.device))
@@ -186,7 +132,7 @@ def _oracle(settings: HuntSettings) -> Oracle:
     return Oracle(predictor, columns)
 
 
-def _sources(settings: HuntSettings) -> tuple[Source, ...]:
+def _sources(settings: MagnetSettings) -> tuple[Source, ...]:
     if settings.structures is None:
         for name in settings.models:
             find_model(name)
@@ -203,13 +149,8 @@ def _rows_of(path: Path) -> list[Row]:
     """The crystals of a file as rows, or those that a run has generated."""
     from nucleate.campaign.screen import bounded, file_rows
 
-    if not (path / "run.json").exists():
+    if not holds_run(path):
         return [bounded(row) for row in file_rows(path)]
     run = Run.open(path)
     shards = [run.generated_path(k) for k in range(len(run.chunks))]
     return [row for shard in shards if shard.exists() for row in read_rows(shard)]
-
-
-def _is_input(path: str) -> bool:
-    """Whether a path is hashed as a whole; a run that was read goes on changing, and has its own record."""
-    return not (Path(path) / "run.json").exists()
