@@ -78,7 +78,7 @@ def show(system: str, run: Run, note: str, reference: Reference) -> None:
         best = "" if not fits else f" ({1e3 * ended['energy_above_hull'].iloc[fits].min():.0f} meV/atom)"
         lines.append(f"{entry['formula']} {entry['prototype']}: {'found' + best if fits else 'missed'}")
     on_hull = ended[ended["energy_above_hull"] <= 1e-3]
-    seconds = sum(stage["core_seconds"] for stage in run.record["timings"].values())
+    seconds = sum(stage.core_seconds for stage in run.record.timings.values())
     stable = ended["energy_above_hull"] <= 0.1
     names = ", ".join(sorted(set(on_hull["formula"]))) or "none"
     print(f"\n**{system}**: {note}. {len(table)} relaxed in {seconds:.0f} core-s: {int(stable.sum())} within "
