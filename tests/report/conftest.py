@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
 import pytest
+
+from nucleate.runs.columns import CANDIDATE_COLUMNS, schema
+from nucleate.runs.run import write_shard
 
 Row = dict[str, Any]
 
@@ -89,6 +91,13 @@ PHASES = [
     {"formula": "MgO2", "formation_energy": -1.7, "source": "bundled"},
 ]
 
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write a shard as the campaign does; what a row does not say is unknown."""
+    more = (name for row in rows for name in row if name not in CANDIDATE_COLUMNS)
+    write_shard(path, rows, schema((*CANDIDATE_COLUMNS, *dict.fromkeys(more))))
+
+
 RunMaker = Callable[..., Path]
 
 
@@ -105,7 +114,7 @@ def make_run(tmp_path: Path) -> RunMaker:
         if rows is None:
             rows = [rocksalt(0), rocksalt(1, is_novel=False), rocksalt(20), failed(3, "unconverged", "0.2 eV/Å left")]
         if rows:
-            pd.DataFrame(list(rows)).to_parquet(folder / "candidates" / "00000.parquet")
+            write_rows(folder / "candidates" / "00000.parquet", rows)
         return folder
 
     return make
@@ -114,4 +123,4 @@ def make_run(tmp_path: Path) -> RunMaker:
 @pytest.fixture
 def rows() -> SimpleNamespace:
     """Makers of candidate rows: ``rows.rocksalt(0, is_novel=False)``."""
-    return SimpleNamespace(rocksalt=rocksalt, antifluorite=antifluorite, failed=failed)
+    return SimpleNamespace(rocksalt=rocksalt, antifluorite=antifluorite, failed=failed, write=write_rows)

@@ -157,13 +157,6 @@ def test_a_record_without(make_run, missing):
     read(build_report(folder))
 
 
-@pytest.mark.parametrize("column", ["formula", "numbers", "status", "reason", "lattice", "relaxed_frac", "n_atoms",
-                                    "is_stable", "space_group", "chemical_system", "id"])  # fmt: skip
-def test_a_table_without(make_run, rows, column):
-    content = [{k: v for k, v in rows.rocksalt(i).items() if k != column} for i in range(3)]
-    read(build_report(make_run(content)))
-
-
 def test_large_runs_stay_small(make_run, rows):
     folder = make_run([rows.rocksalt(i, id=f"c{i:06d}") for i in range(1100)])
     path = build_report(folder)

@@ -1,30 +1,21 @@
 """Reading runs, whole and torn."""
 
-import pandas as pd
 import pytest
 
 from nucleate.errors import UserError
-from nucleate.report import run_data
 from nucleate.report.run_data import read_run
-from nucleate.runs.columns import CANDIDATE_COLUMNS, schema
-from nucleate.runs.run import Run, write_shard
+from nucleate.runs.run import Run
 from nucleate.screening.ranking import ranked
 
 
-def test_reads_what_the_campaign_writes(make_run, rows):
-    folder = make_run([])
-    content = [
-        {name: row.get(name) for name in CANDIDATE_COLUMNS}
-        for row in (rows.rocksalt(0), rows.failed(1, "time_limit", "60 s"))
-    ]
-    write_shard(folder / "candidates" / "00000.parquet", content, schema(CANDIDATE_COLUMNS))
-    run = read_run(folder)
+def test_values_have_the_types_of_their_columns(make_run, rows):
+    run = read_run(make_run([rows.rocksalt(0), rows.failed(1, "time_limit", "60 s")]))
     assert run.candidates["relaxed_lattice"][0].shape == (3, 3)
     assert run.candidates["numbers"][1].tolist() == [12] * 4 + [8] * 4
     assert run.candidates["relaxed_frac"][1] is None
+    assert run.candidates["n_competing_phases"].isna().tolist() == [False, True]
+    assert run.candidates["duplicate_of"].tolist() == ["", ""]
     assert run.extra_columns == ("density",)
-    known = {*run_data._KNOWN, "density"}
-    assert set(CANDIDATE_COLUMNS) <= known
 
 
 def test_same_order_as_the_campaign(make_run, rows):
@@ -32,25 +23,15 @@ def test_same_order_as_the_campaign(make_run, rows):
         rows.failed(0, "exploded", ""), rows.rocksalt(9, meets_request=False), rows.rocksalt(4, is_unique=False),
         rows.rocksalt(3, is_novel=False), rows.rocksalt(2), rows.rocksalt(7, energy_above_hull=None, is_stable=None),
     ]  # fmt: skip
-    folder = make_run([])
-    content = [{name: row.get(name) for name in CANDIDATE_COLUMNS} for row in content]
-    write_shard(folder / "candidates" / "00000.parquet", content, schema(CANDIDATE_COLUMNS))
+    folder = make_run(content)
     expected = ranked(Run.open(folder).candidates())["id"].tolist()
     assert read_run(folder).candidates["id"].tolist() == expected
 
 
-def test_flat_and_nested_matrices_are_the_same(make_run, rows):
-    flat = rows.rocksalt(0)
-    flat = flat | {"frac": [x for row in flat["frac"] for x in row]}
-    run = read_run(make_run([flat]))
-    assert run.candidates["frac"][0].shape == (8, 3)
-
-
-def test_missing_columns_are_unknown(make_run):
-    run = read_run(make_run([{"id": "a", "energy_above_hull": 0.1}]))
-    assert run.candidates["is_stable"].isna().all()
-    assert run.candidates["formula"][0] == "?"
-    assert run.candidates["status"][0] == "unknown"
+def test_columns_that_a_run_lacks_are_unknown(make_run, rows):
+    run = read_run(make_run([rows.rocksalt(0)]))
+    assert run.candidates["has_prototype"].isna().all()
+    assert run.candidates["stopped_by"][0] == ""
 
 
 def test_not_finite_is_unknown(make_run, rows):
@@ -104,7 +85,8 @@ def test_request_that_is_not_understood_is_a_warning(make_run):
 
 
 def test_shards_of_different_columns(make_run, rows):
-    folder = make_run([rows.rocksalt(0)])
-    pd.DataFrame([rows.rocksalt(1, band_gap=1.5)]).to_parquet(folder / "candidates" / "00001.parquet")
+    folder = make_run([rows.rocksalt(0)], chunk_plan=[[0, 1], [1, 2]])
+    rows.write(folder / "candidates" / "00001.parquet", [rows.rocksalt(1, band_gap=1.5)])
     run = read_run(folder)
     assert set(run.extra_columns) == {"density", "band_gap"}
+    assert run.candidates["band_gap"].isna().tolist() == [True, False]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,15 @@ import numpy as np
 import pandas as pd
 
 from nucleate.conditions.request import Conditions
-from nucleate.crystal.elements import NUMBERS, SYMBOLS
+from nucleate.crystal.elements import NUMBERS
 from nucleate.errors import UserError
+from nucleate.runs.columns import CANDIDATE_COLUMNS, PROTOTYPE_COLUMNS, STOPPED_BY, WHY_UNDEFINED, described
 from nucleate.runs.record import RunRecord, StatedProtocol
+from nucleate.runs.run import Run
 from nucleate.screening.ranking import rank_order
 
-TEXT_COLUMNS = (
-    "id", "model", "formula", "chemical_system", "status", "reason", "duplicate_of", "undefined_descriptors",
-    "stopped_by", "prototype", "prototype_name",
-)  # fmt: skip
-INTEGER_COLUMNS = ("n_atoms", "n_competing_phases", "space_group", "relaxed_space_group", "prototype_rank")
-FLOAT_COLUMNS = ("energy_per_atom", "formation_energy", "energy_above_hull", "rmsd_to_relaxed")
-FLAG_COLUMNS = (
-    "is_valid", "is_unique", "is_novel", "formula_known", "is_stable", "meets_request", "rmsd_matched",
-    "has_prototype",
-)  # fmt: skip
-STRUCTURE_COLUMNS = ("numbers", "frac", "lattice", "relaxed_frac", "relaxed_lattice")
-_KNOWN = {*TEXT_COLUMNS, *INTEGER_COLUMNS, *FLOAT_COLUMNS, *FLAG_COLUMNS, *STRUCTURE_COLUMNS}
+_SHOWN_BY_NAME = {"energy_per_atom", "formation_energy", "energy_above_hull", "rmsd_to_relaxed"}
+_ALWAYS = (*CANDIDATE_COLUMNS, WHY_UNDEFINED, STOPPED_BY, *PROTOTYPE_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -36,10 +29,10 @@ class RunData:
 
     Attributes:
         folder: Where the run lies.
-        record: The content of ``run.json``.
-        conditions: What was asked for; empty where the record does not say.
-        candidates: The ranked candidates with every column of the contract, typed; unknown values are NA.
-        extra_columns: Names of further numeric columns (descriptors, conditions, predictions).
+        record: What the run is and how it was made.
+        conditions: What was asked for.
+        candidates: The ranked candidates with every column that a run can have, typed; unknown values are NA.
+        extra_columns: Names of the further numeric columns of this run, such as descriptors.
         phases: Competing phases: ``formula``, ``formation_energy`` in eV/atom, ``source``; may be empty.
         hull_system: Symbols of the chemical system whose phases these are; empty where not known.
         cifs: CIF text by candidate id, where the run holds such files.
@@ -75,14 +68,19 @@ def read_run(folder: Path) -> RunData:
     Raises:
         UserError: There is no ``run.json``, another version wrote it, or it does not fit.
     """
-    record = RunRecord.read(folder)
-    warnings = list(record.warnings)
-    table = _shards(folder, record, warnings)
-    candidates = _ranked(_typed(table))
-    extra = tuple(name for name in table.columns if name not in _KNOWN and name != "rank" and _is_numeric(table[name]))
-    for name in extra:
-        candidates[name] = pd.to_numeric(table[name], errors="coerce").astype(float).reindex(candidates.index)
-    candidates = candidates.reset_index(drop=True)
+    run = Run.open(folder)
+    record, torn = run.record, list[str]()
+    table = run.candidates(torn)
+    warnings = [*record.warnings, *(f"{name} could not be read and is left out." for name in torn)]
+    whole, planned = len(run.finished) - len(torn), len(run.chunks)
+    if planned > whole:
+        warnings.append(
+            f"This run is not finished: {whole} of {planned} chunks are here. The same command with --resume goes on "
+            "where it stopped."
+        )
+    extra = tuple(name for name in map(str, table) if described(name).dtype == "double" and name not in _SHOWN_BY_NAME)
+    typed = _typed(table)
+    candidates = typed.loc[rank_order(typed)].reset_index(drop=True)
     phases, system = _hull(folder / "hull.json", warnings)
     return RunData(
         folder=folder,
@@ -103,74 +101,34 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return table.to_dict("records")
 
 
-def _shards(folder: Path, record: RunRecord, warnings: list[str]) -> pd.DataFrame:
-    tables = []
-    paths = sorted((folder / "candidates").glob("*.parquet"))
-    for path in paths:
-        try:
-            tables.append(pd.read_parquet(path))
-        except (OSError, ValueError) as error:  # pyarrow's errors are of these two kinds
-            warnings.append(f"{path.name} could not be read and is left out: {error}")
-    planned = len(record.chunk_plan)
-    if planned > len(tables):
-        warnings.append(
-            f"This run is not finished: {len(tables)} of {planned} chunks are here. The same command with --resume "
-            "goes on where it stopped."
-        )
-    tables = [table for table in tables if len(table)]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
-    """The columns of the contract with one type each; those that are missing are filled with NA."""
-    out = pd.DataFrame(index=table.index)
-
-    def column(name: str) -> pd.Series:
-        return table[name] if name in table else pd.Series([None] * len(table), index=table.index, dtype=object)
-
-    for name in TEXT_COLUMNS:
-        out[name] = column(name).map(lambda value: "" if _is_missing(value) else str(value)).astype(object)
-    for name in FLOAT_COLUMNS:
-        values = pd.to_numeric(column(name), errors="coerce").astype(float)
-        out[name] = values.where(np.isfinite(values))
-    for name in INTEGER_COLUMNS:
-        values = pd.to_numeric(column(name), errors="coerce").astype(float)
-        out[name] = values.where(np.isfinite(values)).round().astype("Int64")
-    for name in FLAG_COLUMNS:
-        out[name] = column(name).map(_flag).astype("boolean")
-    for name in STRUCTURE_COLUMNS:
-        width = 1 if name == "numbers" else 3
-        out[name] = [_array(value, width) for value in column(name)]
-    if "rank" in table:
-        out["rank"] = pd.to_numeric(table["rank"], errors="coerce")
-    _complete(out)
-    return out
+    """Columns with one type each: an unknown text is empty, an unknown number or flag NA, an unknown structure None."""
+    columns: dict[str, object] = {}
+    for name in dict.fromkeys((*_ALWAYS, *map(str, table))):
+        values = table[name] if name in table else pd.Series([None] * len(table), table.index, dtype=object)
+        match described(name).dtype:
+            case "string":
+                columns[name] = values.fillna("").astype(object)
+            case "double":
+                numbers = values.astype(float)
+                columns[name] = numbers.where(np.isfinite(numbers))
+            case "int64":
+                columns[name] = values.astype("Int64")
+            case "bool":
+                columns[name] = values.astype("boolean")
+            case "integers":
+                columns[name] = [_array(value, int) for value in values]
+            case "matrix":
+                columns[name] = [_array(value, float) for value in values]
+    return pd.DataFrame(columns, index=table.index)
 
 
-def _complete(table: pd.DataFrame) -> None:
-    """Fill what follows from other columns: ids from row numbers, sizes and formulas from the atoms."""
-    table["id"] = [value or f"row {i}" for i, value in enumerate(table["id"])]
-    table["status"] = table["status"].where(table["status"] != "", "unknown")
-    counts = [None if numbers is None else len(numbers) for numbers in table["numbers"]]
-    table["n_atoms"] = table["n_atoms"].fillna(pd.Series(counts, index=table.index, dtype="Int64"))
-    formulas = [
-        value or _cell_formula(numbers) for value, numbers in zip(table["formula"], table["numbers"], strict=True)
-    ]
-    table["formula"] = pd.Series(formulas, index=table.index, dtype=object)
-
-
-def _cell_formula(numbers: np.ndarray | None) -> str:
-    if numbers is None:
-        return "?"
-    symbols = [SYMBOLS[int(z)] if 0 < z < len(SYMBOLS) else "?" for z in numbers.ravel()]
-    return "".join(s + (str(symbols.count(s)) if symbols.count(s) > 1 else "") for s in dict.fromkeys(symbols))
-
-
-def _ranked(table: pd.DataFrame) -> pd.DataFrame:
-    """Rank order; the index still names the rows of the table that was read."""
-    if "rank" in table:
-        return table.sort_values("rank", kind="stable").drop(columns="rank")
-    return table.loc[rank_order(table)]
+def _array(value: Sequence[object] | None, kind: type) -> np.ndarray | None:
+    """Atomic numbers (n,) or rows of three (n, 3); None where there are none or some are not finite."""
+    if value is None or not len(value):
+        return None
+    found = np.array([np.asarray(row, kind) for row in value])
+    return found if np.isfinite(found).all() else None
 
 
 def _conditions(record: RunRecord, warnings: list[str]) -> Conditions:
@@ -229,34 +187,3 @@ def _cifs(folder: Path, ids: set[str], limit: int = 200_000) -> dict[str, str]:
         if name in ids and path.stat().st_size <= limit:
             found[name] = path.read_text(encoding="utf-8", errors="replace")
     return found
-
-
-def _array(value: Any, width: int) -> np.ndarray | None:
-    """Atomic numbers (n,) or rows of three (n, 3), from flat or nested lists; None where that does not hold."""
-    if _is_missing(value):
-        return None
-    try:
-        flat = np.array([np.asarray(list(row) if np.ndim(row) else row, dtype=float).ravel() for row in value])
-        flat = flat.ravel()
-    except (TypeError, ValueError):
-        return None
-    if not len(flat) or len(flat) % width or not np.isfinite(flat).all():
-        return None
-    return flat.astype(int) if width == 1 else flat.reshape(-1, width)
-
-
-def _flag(value: Any) -> bool | None:
-    return None if _is_missing(value) else bool(value)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or (np.ndim(value) == 0 and bool(pd.isna(value)))
-
-
-def _is_numeric(values: pd.Series) -> bool:
-    if values.dtype == bool or isinstance(values.dtype, pd.BooleanDtype):
-        return False
-    if values.dtype == object:
-        values = values.dropna()
-        return len(values) > 0 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    return pd.api.types.is_numeric_dtype(values)

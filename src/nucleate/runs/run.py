@@ -128,16 +128,34 @@ class Run:
     def journal_path(self, chunk: int) -> Path:
         return self.folder / "journal" / f"{chunk:05d}.jsonl"
 
-    def candidates(self) -> pd.DataFrame:
-        """All screened rows so far, in order: ``columns.CANDIDATE_COLUMNS``, then the descriptors of the run."""
+    def candidates(self, torn: list[str] | None = None) -> pd.DataFrame:
+        """All screened rows so far, in order: ``columns.CANDIDATE_COLUMNS``, then the descriptors of the run.
+
+        Arguments:
+            torn: Takes the names of shards that cannot be read, which are then left out.
+
+        Raises:
+            UserError: A shard cannot be read and ``torn`` is None.
+        """
         import pyarrow as pa
 
         from nucleate.runs.columns import candidate_columns, schema
 
+        tables = [schema(candidate_columns(self.record.descriptors)).empty_table()]
+        for path in self.finished:
+            try:
+                tables.append(read_shard(path))
+            except UserError:
+                if torn is None:
+                    raise
+                torn.append(path.name)
+        return pa.concat_tables(tables, promote_options="default").to_pandas()
+
+    @property
+    def finished(self) -> list[Path]:
+        """The shards of ``candidates`` that are there, in order."""
         paths = [self.candidates_path(k) for k in range(len(self.chunks))]
-        tables = [read_shard(path) for path in paths if path.exists()]
-        empty = schema(candidate_columns(self.record.descriptors)).empty_table()
-        return pa.concat_tables([empty, *tables], promote_options="default").to_pandas()
+        return [path for path in paths if path.exists()]
 
 
 def holds_run(folder: Path) -> bool:
