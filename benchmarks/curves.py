@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 
 import nucleate
 from nucleate.conditions.request import Conditions
-from nucleate.families.registry import find_model, read_config
+from nucleate.families.registry import find_model
 from nucleate.intervals import Rate, percent_text
 from nucleate.screening.ranking import is_sun
 
@@ -84,7 +84,7 @@ def picture(out: Path) -> None:
     panels = figure.subplots(2, 2, sharey="col")
     for k, folder in enumerate(sorted(path for path in out.iterdir() if path.is_dir())):
         entry = find_model(folder.name)
-        own = read_config(entry.folder or folder)["config"]
+        own = dict(entry.stored.config)
         strengths: dict[float, pd.DataFrame] = {}
         walks: dict[str, dict[float, pd.DataFrame]] = {}
         for path in folder.glob("*/table.parquet"):

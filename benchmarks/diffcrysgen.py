@@ -16,8 +16,9 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import reduced_formulas
 from nucleate.data.dataset import load_dataset
 from nucleate.descriptors.geometry import validity
-from nucleate.families.diffcrysgen import DiffCrysGen, build
+from nucleate.families.diffcrysgen import SPEC
 from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig
+from nucleate.families.diffcrysgen.model import DiffCrysGen
 from nucleate.families.registry import load_generator
 from nucleate.intervals import percent_text
 from nucleate.representations.ircr import IRCR
@@ -39,7 +40,7 @@ def any_crystals(generator: torch.Generator) -> Crystals:
 def paper_model() -> DiffCrysGen:
     """The paper's network with fresh weights."""
     torch.manual_seed(0)
-    model = build({"preset": "diffcrysgen-paper"})
+    model = SPEC.build({"preset": "diffcrysgen-paper"})
     model.fit(any_crystals(torch.Generator().manual_seed(0)))
     return model.eval()
 

@@ -18,13 +18,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nucleate.campaign.train import train_family
+from nucleate.campaign.train import TrainingTask, train_family
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import Dataset, known_labels, load_dataset
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
-from nucleate.families.maggen import load
+from nucleate.families.maggen import SPEC
 from nucleate.families.maggen.latent_space import summary
 from nucleate.families.maggen.model import MagGen
 from nucleate.families.maggen.study import (
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40, help="for the whole table; as many steps for every share")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    model = load(options.model)
+    model = SPEC.load(options.model)
     crystals = unseen(model, options.data)
     found = reconstruction(model, crystals)
     print(f"{found.crystals} of {len(crystals)} unseen crystals fit the matrix")
@@ -102,7 +102,7 @@ def by_size(train: Dataset, crystals: Crystals, shares: list[float], epochs: int
         part = train[np.sort(order[: max(200, round(share * len(train)))])]
         with tempfile.TemporaryDirectory() as folder:
             settings = {"epochs": str(max(1, round(epochs / share))), "validate_every": "100000"}
-            model = load(train_family("maggen", part, settings, Path(folder) / "model"))
+            model = SPEC.load(train_family("maggen", TrainingTask(part, Path(folder) / "model", settings)))
         found, fits = reconstruction(model, crystals), property_fits(model, crystals)
         names = tuple(fits)
         errors = (fit.mae for fit in fits.values())

@@ -55,9 +55,9 @@ def main() -> None:
     for name, smallest in sums.items():
         print(line(options.potential + name, saturation_magnetization(data.crystals, moments, smallest), labels))
     if options.network:
-        from nucleate.predictors.property_cnn import load
+        from nucleate.predictors.property_cnn import SPEC
 
-        found = load(options.network).predict(niggli_reduced(data.crystals), "saturation_magnetization")
+        found = SPEC.load(options.network).predict(niggli_reduced(data.crystals), "saturation_magnetization")
         print(line("network", found, labels))
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nucleate.campaign.train import train_family
+from nucleate.campaign.train import TrainingTask, train_family
 from nucleate.data.dataset import Dataset, label, load_dataset
-from nucleate.predictors.property_cnn import PropertyCNN, load
+from nucleate.predictors.property_cnn import SPEC, PropertyCNN
 from nucleate.symmetry.standard_cells import niggli_reduced
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    data, model = load_dataset(options.data), load(options.model)
+    data, model = load_dataset(options.data), SPEC.load(options.model)
     print("| property | labels | MAE | R² | MAE of the mean |\n|---|---|---|---|---|")
     drawn = {}
     for column, unit in model.columns.items():
@@ -62,7 +62,7 @@ def learning_curve(train: Dataset, data: Dataset, shares: list[float], epochs: i
         part = train[np.sort(order[: max(200, round(share * len(train)))])]
         with tempfile.TemporaryDirectory() as folder:
             settings = {"epochs": str(max(1, round(epochs / share))), "validate_every": "100000"}
-            made = load(train_family("property-cnn", part, settings, Path(folder) / "model"))
+            made = SPEC.load(train_family("property-cnn", TrainingTask(part, Path(folder) / "model", settings)))
         for column in made.columns:
             _, mae, r2, _, _ = errors(made, data, column)
             print(f"| {len(part)} | {column} | {mae:.4f} | {r2:.3f} |", flush=True)

@@ -21,7 +21,7 @@ from torch import Tensor
 import nucleate
 from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.geometry import validity
-from nucleate.families.maggen import MagGen
+from nucleate.families.maggen.model import MagGen
 from nucleate.intervals import percent_text
 from nucleate.io.interop import to_pymatgen
 from nucleate.symmetry.space_group import space_groups, symmetrized

@@ -154,10 +154,11 @@ def main() -> None:
 def walk(name: str, crystals: int) -> None:
     """Processor seconds of protostructures by a model's own sampler."""
     from nucleate.families.registry import load_generator
-    from nucleate.families.wyckoffdiff import WyckoffDiff, load
+    from nucleate.families.wyckoffdiff import SPEC
+    from nucleate.families.wyckoffdiff.model import WyckoffDiff
 
     folder = Path(name)
-    model = load(folder) if folder.is_dir() else load_generator(name)
+    model = SPEC.load(folder) if folder.is_dir() else load_generator(name)
     if not isinstance(model, WyckoffDiff):
         raise SystemExit(f"{name} is no model of this family")
     for count in (1, crystals, 64):

@@ -7,9 +7,10 @@ know the same extensions. Files of models or runs never name a module: only the 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from importlib import import_module, metadata
+from pkgutil import iter_modules
 from typing import Generic, TypeVar, cast
 
 from nucleate.errors import UserError
@@ -38,6 +39,19 @@ def _load_plugin(name: str) -> None:
     except Exception as error:
         found = f"{name!r}: {type(error).__name__}: {error}"
         raise UserError(VARIABLE, found, "modules that Python can import, joined by commas") from error
+
+
+def modules_in(package: str, attribute: str, folders: bool = False, besides: Collection[str] = ()) -> dict[str, str]:
+    """``module:ATTRIBUTE`` by the names of a package's modules, or of its folders; none of them is imported.
+
+    Arguments:
+        package: Where they lie.
+        attribute: What each of them defines.
+        folders: Take folders in place of single modules.
+        besides: Modules that define none.
+    """
+    found = [one for one in iter_modules(import_module(package).__path__) if one.ispkg == folders]
+    return {one.name: f"{package}.{one.name}:{attribute}" for one in found if one.name not in besides}
 
 
 class Registry(Generic[Thing]):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from nucleate.campaign.finetune import finetune
-from nucleate.campaign.train import train_family
+from nucleate.campaign.finetune import finetune as finetuned
+from nucleate.campaign.train import TrainingTask, train_family
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
@@ -45,7 +45,11 @@ def table(path, rows=3, columns=None, elements=(3, 11)):
 def base(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     settings = {**SHAPES[request.param], **SHORT, "epochs": "1", "sampler.steps": "3", "sampler.draws": "1"}
-    return train_family(request.param, table(folder / "base.csv"), settings, folder / "base")
+    return train_family(request.param, TrainingTask(table(folder / "base.csv"), folder / "base", settings))
+
+
+def finetune(model, data, names, overrides, out, freeze=True, **how):
+    return finetuned(model, names, TrainingTask(data, out, overrides, **how), freeze)
 
 
 def tuned(base, tmp_path, data=None, names=("hardness",), **options):

@@ -8,6 +8,7 @@ import torch
 
 import nucleate
 from nucleate.campaign.predict import load_predictor, train_predictor
+from nucleate.campaign.train import TrainingTask
 from nucleate.cli.main import run
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
@@ -29,9 +30,9 @@ def table(path, rows):
     return path
 
 
-def trained(tmp_path, rows=3, **options):
+def trained(tmp_path, rows=3, log10=False, resume=False):
     data = load_dataset(table(tmp_path / "data.csv", rows), cache=False)
-    return train_predictor(data, ["hardness"], TINY, tmp_path / "mine", **options)
+    return train_predictor(["hardness"], TrainingTask(data, tmp_path / "mine", TINY, resume=resume), log10)
 
 
 def test_a_table_trains_a_predictor_that_answers_after_reloading(tmp_path):

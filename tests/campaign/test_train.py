@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from nucleate.campaign.train import train_family
+from nucleate.campaign.train import TrainingTask, train_family
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
 from nucleate.errors import RequestWarning, UserError
@@ -30,11 +30,11 @@ def table(path, rows):
     return path
 
 
-def trained(tmp_path, rows=3, **options):
+def trained(tmp_path, rows=3, hold_out=(), **options):
     tmp_path.mkdir(exist_ok=True)
     data = load_dataset(table(tmp_path / "data.csv", rows), cache=False)
     overrides = {**TINY, **options.pop("overrides", {})}
-    return train_family("diffcsp", data, overrides, tmp_path / "mine", **options)
+    return train_family("diffcsp", TrainingTask(data, tmp_path / "mine", overrides, **options), hold_out)
 
 
 def test_three_rows_train_save_reload_and_sample(tmp_path):
@@ -100,7 +100,7 @@ def test_wrong_settings_are_named(tmp_path, name, value):
 def test_unknown_families_are_named(tmp_path):
     data = load_dataset(table(tmp_path / "data.csv", 3), cache=False)
     with pytest.raises(UserError, match="diffcsp"):
-        train_family("diffusion", data, {}, tmp_path / "mine")
+        train_family("diffusion", TrainingTask(data, tmp_path / "mine", {}))
 
 
 def test_a_column_of_the_users_becomes_a_condition(tmp_path):
@@ -126,4 +126,4 @@ def test_labels_that_cannot_be_in_their_unit_are_named(tmp_path):
     path.write_text(path.read_text().replace("hardness", "band_gap").replace("2.0", "2000.0"))
     overrides = {**TINY, "conditions": "band_gap", "preset": "pigen"}
     with pytest.warns(RequestWarning, match=r"band_gap reaches over 1\.5\.\.2000.*other units"):
-        train_family("diffcsp", load_dataset(path, cache=False), overrides, tmp_path / "mine")
+        train_family("diffcsp", TrainingTask(load_dataset(path, cache=False), tmp_path / "mine", overrides))

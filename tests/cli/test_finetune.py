@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nucleate.campaign.train import train_family
+from nucleate.campaign.train import TrainingTask, train_family
 from nucleate.cli.main import run
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
     )
     cifs = [structure.to(fmt="cif") for structure in to_pymatgen(crystals)]
     pd.DataFrame({"cif": cifs, "my column": [1.0, 2.0, 3.0], "text": ["a", "b", "c"]}).to_csv("my.csv", index=False)
-    train_family("diffcsp", load_dataset("my.csv", cache=False), TINY, tmp_path / "base")
+    train_family("diffcsp", TrainingTask(load_dataset("my.csv", cache=False), tmp_path / "base", TINY))
     return tmp_path
 
 

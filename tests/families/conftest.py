@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.families.pigen import build
+from nucleate.families.pigen import SPEC
 
 TINY = {"preset": "diffcsp", "hidden": 16, "layers": 2, "frequencies": 4, "time_features": 8, "distance_basis": 4,
         "max_atoms": 8, "sampler.steps": 6}  # fmt: skip
@@ -51,7 +51,7 @@ def fitted():
 
     def fit(build, overrides, data):
         torch.manual_seed(0)
-        model = build(overrides, "tiny")
+        model = SPEC.build(overrides, "tiny")
         model.fit(data)
         return model.eval()
 
@@ -60,14 +60,14 @@ def fitted():
 
 @pytest.fixture(scope="session", params=[TINY, PAPER, STEERED], ids=["default", "paper", "steered"])
 def model(request, data, fitted):
-    return fitted(build, request.param, labelled(data) if request.param is STEERED else data)
+    return fitted(SPEC.build, request.param, labelled(data) if request.param is STEERED else data)
 
 
 @pytest.fixture(scope="session")
 def steered_model(data, fitted):
-    return fitted(build, STEERED, labelled(data))
+    return fitted(SPEC.build, STEERED, labelled(data))
 
 
 @pytest.fixture(scope="session")
 def default_model(data, fitted):
-    return fitted(build, TINY, data)
+    return fitted(SPEC.build, TINY, data)

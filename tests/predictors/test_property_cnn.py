@@ -13,7 +13,7 @@ from nucleate.crystal.lattice import matrix_to_parameters
 from nucleate.crystal.periodic import minimum_distances
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
-from nucleate.predictors.property_cnn import PropertyCNN, build, load, redescribed
+from nucleate.predictors.property_cnn import SPEC, PropertyCNN, redescribed
 from nucleate.training.export import ModelFacts, write_model
 
 SMALL = {"max_atoms": 5, "channels": (4, 6), "kernels": (5, 3), "strides": (2, 2), "dense": (16,), "head": (8,)}
@@ -39,7 +39,7 @@ def noise(seed: int = 0) -> GeneratorNoise:
 
 def fitted() -> PropertyCNN:
     torch.manual_seed(0)
-    model = build(SMALL)
+    model = SPEC.build(SMALL)
     model.fit(crystals())
     return model
 
@@ -55,7 +55,7 @@ def test_a_prediction_depends_on_its_crystal_alone_and_not_on_the_order_of_its_s
 
 
 def test_it_learns() -> None:
-    model = build({**SMALL, "dropout": 0.0, "augment": 0.0})
+    model = SPEC.build({**SMALL, "dropout": 0.0, "augment": 0.0})
     train = model.fit(crystals())
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(80):
@@ -93,7 +93,7 @@ def test_a_folder_gives_the_same_predictions(tmp_path: Path) -> None:
     model = fitted()
     config = model.config.model_dump(mode="json")
     write_model(tmp_path, model.state_dict(), ModelFacts("property_cnn", "small", "a small one", config))
-    back = load(tmp_path)
+    back = SPEC.load(tmp_path)
     assert dict(back.columns) == {"formation_energy": "eV/atom", "saturation_magnetization": "T"}
     for name in back.columns:
         assert torch.equal(model.predict(crystals(), name), back.predict(crystals(), name))
@@ -103,11 +103,11 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no 'band_gap'; expected one of formation_energy"):
         fitted().predict(crystals(), "band_gap")
     with pytest.raises(UserError, match="none of which the matrix holds"):
-        build({**SMALL, "max_atoms": 1}).fit(crystals())
+        SPEC.build({**SMALL, "max_atoms": 1}).fit(crystals())
     with pytest.raises(UserError, match="--set"):
-        build({"layers": 3})
+        SPEC.build({"layers": 3})
     with pytest.raises(UserError, match="No such file"):
-        load(tmp_path)
+        SPEC.load(tmp_path)
     (tmp_path / "config.json").write_text('{"family": "pigen"}')
     with pytest.raises(UserError, match="family 'pigen'"):
-        load(tmp_path)
+        SPEC.load(tmp_path)

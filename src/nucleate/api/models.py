@@ -37,21 +37,12 @@ def train(
     Raises:
         UserError: The family, a setting or the data are not usable.
     """
-    from nucleate.campaign.train import train_family
+    from nucleate.campaign.train import TrainingTask, train_family
     from nucleate.data.dataset import load_dataset
 
-    train_family(
-        family,
-        load_dataset(data),
-        dict(overrides or {}),
-        Path(out),
-        hold_out=tuple(hold_out),
-        seed=seed,
-        device=resolve_device(device),
-        resume=resume,
-        progress=progress,
-    )
-    return Path(out)
+    where = resolve_device(device)
+    task = TrainingTask(load_dataset(data), Path(out), dict(overrides or {}), seed, where, resume, progress)
+    return train_family(family, task, tuple(hold_out))
 
 
 def finetune(
@@ -85,20 +76,12 @@ def finetune(
         UserError: The model, a property, a setting or the data are not usable.
     """
     from nucleate.campaign.finetune import finetune as tune
+    from nucleate.campaign.train import TrainingTask
     from nucleate.data.dataset import load_dataset
 
-    return tune(
-        model,
-        load_dataset(data),
-        tuple(properties),
-        dict(overrides or {}),
-        Path(out),
-        freeze=freeze,
-        seed=seed,
-        device=resolve_device(device),
-        resume=resume,
-        progress=progress,
-    )
+    where = resolve_device(device)
+    task = TrainingTask(load_dataset(data), Path(out), dict(overrides or {}), seed, where, resume, progress)
+    return tune(model, tuple(properties), task, freeze)
 
 
 def train_predictor(
@@ -119,19 +102,12 @@ def train_predictor(
         UserError: A column, a setting or the data are not usable.
     """
     from nucleate.campaign.predict import train_predictor as train_on
+    from nucleate.campaign.train import TrainingTask
     from nucleate.data.dataset import load_dataset
 
-    return train_on(
-        load_dataset(data),
-        tuple(properties),
-        dict(overrides or {}),
-        Path(out),
-        log10=log10,
-        seed=seed,
-        device=resolve_device(device),
-        resume=resume,
-        progress=progress,
-    )
+    where = resolve_device(device)
+    task = TrainingTask(load_dataset(data), Path(out), dict(overrides or {}), seed, where, resume, progress)
+    return train_on(tuple(properties), task, log10)
 
 
 def predict(

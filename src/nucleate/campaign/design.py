@@ -13,7 +13,7 @@ from nucleate.campaign.export import hand_over
 from nucleate.conditions.request import Conditions
 from nucleate.errors import RequestWarning, UserError
 from nucleate.execution.progress import Progress, counted, silent
-from nucleate.families.registry import WEIGHTS, check_weights, find_model, load_generator
+from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, load_generator
 from nucleate.matching.library import StructureLibrary
 from nucleate.runs.candidates import crystals_of, read_rows, structure_rows
 from nucleate.runs.columns import INPUT_COLUMNS, schema
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 
 SAMPLED_TOGETHER = 256
 """Candidates that a generator is asked for at once."""
-
-FAMILY_CITATIONS = {
-    "pigen": ["pigen", "diffcsp", "diffcsp_pp", "classifier_free_guidance", "materials_project"],
-    "mattergen": ["mattergen", "gemnet", "d3pm", "diffcsp_pp", "classifier_free_guidance", "materials_project"],
-    "diffcrysgen": ["diffcrysgen", "maggen", "edm", "classifier_free_guidance", "materials_project"],
-    "maggen": ["maggen", "materials_project"],
-    "wyckoffdiff": ["wyckoffdiff_adaptor", "wyckoffdiff", "d3pm", "classifier_free_guidance", "materials_project"],
-}
-SEARCHER_CITATIONS = {"pseudo-random": ["pigen"], "random": ["pyxtal"], "substitution": ["materials_project"]}
 
 
 def design(
@@ -66,7 +57,7 @@ def design(
     entry = find_model(settings.model)
     device = resolve_device(settings.device)
     reference = Reference.load(settings.screen.reference)
-    record = _record(settings, entry.folder, reference)
+    record = _record(settings, entry, reference)
     with locked(folder):
         run = Run.open_or_create(folder, record, resume)
         if not all(run.generated_path(k).exists() for k in range(len(run.chunks))):
@@ -152,16 +143,10 @@ def chunk_plan(n: int, size: int) -> list[tuple[int, int]]:
     return [(start, min(start + size, n)) for start in range(0, n, size)]
 
 
-def _record(settings: DesignSettings, model_folder: Path | None, reference: Reference) -> RunRecord:
-    from nucleate.families.registry import read_config
-
-    works, hashes = SEARCHER_CITATIONS.get(settings.model, []), {}
-    if model_folder is not None:
-        family = str(read_config(model_folder).get("family"))
-        works = ["pytorch", *FAMILY_CITATIONS.get(family, [])]
-        hashes = {"model": check_weights(model_folder / WEIGHTS)}
+def _record(settings: DesignSettings, entry: ModelEntry, reference: Reference) -> RunRecord:
+    hashes = {} if entry.folder is None else {"model": check_weights(entry.folder / WEIGHTS)}
     plan = chunk_plan(settings.n, settings.screen.chunk_size)
-    record = new_record("design", settings, settings.screen, reference, plan, works, hashes)
+    record = new_record("design", settings, settings.screen, reference, plan, entry.citations, hashes)
     if settings.draw_below is None:
         return record
     low = f"at most {settings.draw_below:g} eV/atom above the hull as generated"

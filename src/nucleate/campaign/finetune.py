@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+import torch
+from pydantic import JsonValue
+from torch import Tensor
+
+from nucleate.campaign.train import TrainingTask, counted, described_by, in_parts, learned, usable_rows
+from nucleate.conditions.kinds import Condition
+from nucleate.conditions.quantities import by_name, warn_of_units
+from nucleate.crystal.elements import SYMBOLS
+from nucleate.data.dataset import Dataset, label
 from nucleate.errors import UserError
-from nucleate.execution.progress import Progress, silent
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from nucleate.conditions.kinds import Condition
-    from nucleate.data.dataset import Dataset
+from nucleate.families.base import ConditionalModel, FamilySpec
+from nucleate.families.registry import FAMILIES, check_weights, find_model
+from nucleate.training.config import TrainConfig
+from nucleate.training.export import WEIGHTS, ModelFacts, StoredModel, write_model
+from nucleate.training.trainer import Trainer
 
 PASSES = 60_000
 """Crystals that are seen in all, over the epochs."""
 EPOCHS = (10, 200)
 """Fewest and most epochs."""
-FROZEN = {"learning_rate": 1e-3, "warmup": 20, "ema": 0.995}
-FULL = {"learning_rate": 1e-4, "warmup": 50, "ema": 0.995}
+FROZEN = TrainConfig(learning_rate=1e-3, warmup=20, ema=0.995)
+FULL = TrainConfig(learning_rate=1e-4, warmup=50, ema=0.995)
 """Settings of a training of adapters alone, and of everything."""
 
 
@@ -30,94 +36,101 @@ class Base:
     """The model that is fine-tuned.
 
     Attributes:
-        name: Of the model.
-        family: Whose it is.
+        spec: Its family.
         sha256: Of its weights.
         model: The model itself.
     """
 
-    name: str
-    family: str
+    spec: FamilySpec
     sha256: str
-    model: Any
+    model: ConditionalModel
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.model.name
+
+    @classmethod
+    def load(cls, name: str) -> Base:
+        """The model of a name or folder.
+
+        Raises:
+            UserError: There is none, or it takes no adapters.
+        """
+        folder, expected = find_model(name).folder, "a model whose family takes adapters"
+        if folder is None:
+            raise UserError("model", repr(name), expected)
+        stored = StoredModel.read(folder)
+        sha256 = check_weights(folder / WEIGHTS, stored.sha256)
+        spec = FAMILIES.get(stored.family) if stored.family in FAMILIES else None
+        model = None if spec is None else spec.load(folder)
+        if spec is None or not isinstance(model, ConditionalModel):
+            raise UserError("model", f"{name} of the family {stored.family!r}", expected)
+        return cls(spec, sha256, model)
+
+    def widened(self, new: Sequence[Condition], name: str) -> tuple[ConditionalModel, set[str]]:
+        """The model with adapters for new conditions, and the names of the weights that it has beyond the old one."""
+        config = self.model.config
+        tuned: ConditionalModel = self.spec.model(
+            config.model_copy(update={"adapters": (*config.adapters, *new)}), name
+        )
+        old = self.model.state_dict()
+        tuned.load_state_dict({**tuned.state_dict(), **old})
+        return tuned, set(tuned.state_dict()) - set(old)
 
 
-def finetune(
-    model: str,
-    dataset: Dataset,
-    properties: Sequence[str],
-    overrides: Mapping[str, str],
-    out: Path,
-    *,
-    freeze: bool = True,
-    seed: int = 0,
-    device: str = "cpu",
-    resume: bool = False,
-    progress: Progress = silent,
-) -> Path:
-    """Teach a model further conditions, and write the folder of the new model.
+def finetune(model: str, properties: Sequence[str], task: TrainingTask, freeze: bool = True) -> Path:
+    """Teach a model further conditions, and return the folder of the new model.
 
     Arguments:
-        model: Name or folder of a model of a joint family.
-        dataset: Structures with the properties as columns; a property that is computed from structures needs none.
+        model: Name or folder of a model whose family takes adapters.
         properties: What the new model can be asked for beside what the old one can.
-        overrides: Settings of :class:`nucleate.training.config.TrainConfig`, as text.
-        out: The new model's folder; its name becomes the model's.
+        task: What to train on, and how; a property that is computed from structures needs no column.
         freeze: Train the new adapters alone, so that without them the model answers as before; else everything.
-        seed: Of everything that is drawn.
-        device: Where to train.
-        resume: Go on with the training found in ``out``.
-        progress: Called with "train", the number of steps done and of all.
 
     Raises:
         UserError: The model cannot be fine-tuned or knows a property already; a setting or the data are not usable;
-            ``out`` holds another training.
+            the folder holds another training.
     """
-    import torch
-
-    from nucleate.campaign.train import counted, in_parts, sorted_settings, training_folder, validated
-    from nucleate.training.config import TrainConfig
-    from nucleate.training.export import ModelFacts, write_model
-    from nucleate.training.trainer import Trainer
-
-    folder, name = training_folder(out, resume), out.resolve().name
-    base = _base(model)
+    folder, dataset = task.folder(), task.dataset
+    base = Base.load(model)
     usable, labels, new = _usable_labels(dataset, base, properties)
-    how, _ = sorted_settings(overrides, TrainConfig.model_fields, ())
     epochs = min(max(round(PASSES / len(usable)), EPOCHS[0]), EPOCHS[1])
-    defaults = {"epochs": epochs, **(FROZEN if freeze else FULL), "seed": seed}
-    config = TrainConfig.checked({**defaults, **how}, where="--set")
+    defaults = (FROZEN if freeze else FULL).model_copy(update={"epochs": epochs})
+    config, _ = task.settings((), defaults)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        tuned, fresh = _widened(base, new, name)
+        tuned, fresh = base.widened(new, task.name)
     for key, parameter in tuned.named_parameters():
         parameter.requires_grad_(not freeze or key in fresh)
     train, *others = in_parts(usable, labels, config.seed)
     train = tuned.tune(train, [condition.name for condition in new])
     validation = tuned.prepared(others[0]) if others else None
-    described = tuned.config.model_dump(mode="json")  # with the statistics of the labels
+    described = described_by(tuned.config)
     if freeze and len(tuned.config.asked) == 1:
         # Without its label such a model is the old one, and there is nothing to learn.
         tuned.config = tuned.config.model_copy(update={"drop_each": 0.0, "drop_all": 0.0})
-    what_is_learned = {key: value for key, value in described.items() if key != "sampler"}
-    identity = {"base": base.sha256, "freeze": freeze, "model": what_is_learned, "data": dataset.digest}
-    trainer = Trainer(tuned, config, folder, identity, device)
+    identity: dict[str, JsonValue] = {
+        "base": base.sha256,
+        "freeze": freeze,
+        "model": learned(described),
+        "data": dataset.digest,
+    }
+    trainer = Trainer(tuned, config, folder, identity, task.device)
     before = {} if validation is None else {"validation loss, total, before": trainer.validate(validation)["total"]}
-    weights = trainer.fit(train, validation, lambda done, total, _: progress("train", done, total))
-    measured, weights = validated(trainer, validation, weights)
-    properties_text = ", ".join(condition.name for condition in new)
+    trained = task.run(trainer, train, validation)
     write_model(
-        out,
-        weights,
+        task.out,
+        trained.weights,
         ModelFacts(
-            family=base.family,
-            name=name,
-            summary=f"{base.name} fine-tuned on {properties_text} of {Path(dataset.source).name}",
+            family=base.spec.name,
+            name=task.name,
+            summary=f"{base.name} fine-tuned on {', '.join(one.name for one in new)} of {task.source}",
             config=described,
             data={
                 "base model": base.name,
                 "base model, sha256": base.sha256,
-                "origin of the labels": Path(dataset.source).name,
+                "origin of the labels": task.source,
                 "sha256": dataset.digest,
                 **counted(train, validation),
                 "left out (no label, too large, unknown elements, degenerate cells)": len(dataset) - len(usable),
@@ -125,38 +138,11 @@ def finetune(
             },
             training={"freeze": freeze, **config.model_dump(mode="json")},
             cost=trainer.cost,
-            measured={**before, **measured},
+            measured={**before, **trained.measured},
             notes=_notes(base, freeze, len(train)),
         ),
     )
-    return out
-
-
-def _base(model: str) -> Base:
-    """The model to start from.
-
-    Raises:
-        UserError: There is none, or it takes no adapters.
-    """
-    import importlib
-
-    from nucleate.families.registry import WEIGHTS, check_weights, find_model, read_config
-
-    entry = find_model(model)
-    expected = "a model whose family takes adapters"
-    if entry.folder is None:
-        raise UserError("model", repr(model), expected)
-    stored = read_config(entry.folder)
-    sha256 = check_weights(entry.folder / WEIGHTS, stored.get("sha256"))
-    family = str(stored.get("family"))
-    try:
-        module = importlib.import_module(f"nucleate.families.{family}")
-    except ModuleNotFoundError:
-        raise UserError("model", f"{entry.name} of {family!r}", expected) from None
-    if "adapters" not in module.SETTINGS:
-        raise UserError("model", f"{entry.name} of the family {family}", expected)
-    loaded = module.load(entry.folder)
-    return Base(loaded.name, family, sha256, loaded)
+    return task.out
 
 
 def _usable_labels(
@@ -167,13 +153,6 @@ def _usable_labels(
     Raises:
         UserError: A property is known already or has no column; no row is usable.
     """
-    import torch
-
-    from nucleate.campaign.train import usable_rows
-    from nucleate.conditions.quantities import by_name, warn_of_units
-    from nucleate.crystal.elements import SYMBOLS
-    from nucleate.data.dataset import label
-
     asked = {condition.name for condition in base.model.config.asked}
     known = [name for name in properties if name in asked]
     if known or not properties or len(set(properties)) < len(properties):
@@ -198,18 +177,6 @@ def _usable_labels(
         raise UserError(dataset.source, f"no label in {', '.join(labels)}", "at least one row with a number")
     rows = given.nonzero().flatten()
     return usable[rows], {name: values[rows] for name, values in labels.items()}, new
-
-
-def _widened(base: Base, new: Sequence[Condition], name: str) -> tuple[Any, set[str]]:
-    """The model with adapters for the new conditions, and the names of the weights that it has beyond the old one."""
-    import importlib
-
-    config = base.model.config
-    settings = config.model_dump() | {"adapters": (*config.adapters, *new)}
-    tuned = importlib.import_module(f"nucleate.families.{base.family}").build(settings, name)
-    old = base.model.state_dict()
-    tuned.load_state_dict({**tuned.state_dict(), **old})
-    return tuned, set(tuned.state_dict()) - set(old)
 
 
 def _range(values: Tensor) -> str:

@@ -2,95 +2,55 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+
+import pandas as pd
+import torch
+from pydantic import JsonValue
 
 from nucleate.campaign.train import (
     FEWEST_TO_SPLIT,
+    TrainingTask,
     carrying,
     counted,
+    described_by,
     label_fields,
-    sorted_settings,
-    training_folder,
     usable_rows,
-    validated,
 )
+from nucleate.crystal.crystals import Crystals
+from nucleate.data.dataset import Dataset, label, split
 from nucleate.errors import Status, UserError
-from nucleate.execution.progress import Progress, silent
-from nucleate.families.registry import PREDICTORS, WEIGHTS, check_weights, find_model, read_config
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from torch import Tensor
-
-    from nucleate.crystal.crystals import Crystals
-    from nucleate.data.dataset import Dataset
-    from nucleate.io.validation import StructureFile
+from nucleate.families.registry import check_weights, find_model, trainable
+from nucleate.io.validation import StructureFile
+from nucleate.predictors.base import PREDICTORS, Predictor, Target
+from nucleate.symmetry.standard_cells import primitive_cells
+from nucleate.training.export import WEIGHTS, ModelFacts, StoredModel, write_model
+from nucleate.training.trainer import Trainer
 
 
-class Predictor(Protocol):
-    """Anything that answers a column for crystals."""
-
-    config: Any
-    name: str
-
-    @property
-    def limit(self) -> str:
-        """What it can take, in words: "a crystal of up to 20 sites"."""
-
-    def predict(self, crystals: Crystals, column: str) -> Tensor:
-        """The column, shape (B,); NaN where the crystal is beyond the model."""
-
-
-def train_predictor(
-    dataset: Dataset,
-    columns: Sequence[str],
-    overrides: Mapping[str, str],
-    out: Path,
-    *,
-    log10: bool = False,
-    seed: int = 0,
-    device: str = "cpu",
-    resume: bool = False,
-    progress: Progress = silent,
-) -> Path:
-    """Train a predictor of columns and write its folder; a tenth of the rows is held out for its card.
+def train_predictor(columns: Sequence[str], task: TrainingTask, log10: bool = False) -> Path:
+    """Train a predictor of columns and return its folder; a tenth of the rows is held out for its card.
 
     Arguments:
-        dataset: Structures with the columns; a row may lack some of them.
         columns: What to predict; anything that a condition could be named.
-        overrides: Settings of the predictor and of the training, as text.
-        out: The model's folder; its name becomes the model's.
+        task: What to train on, and how; a row may lack some of the columns.
         log10: Learn the logarithms of all columns.
-        seed: Of everything that is drawn.
-        device: Where to train.
-        resume: Go on with the training found in ``out``.
-        progress: Called with "train", the number of steps done and of all.
 
     Raises:
-        UserError: A column, a setting or the data are not usable, or ``out`` holds another training.
+        UserError: A column, a setting or the data are not usable, or the folder holds another training.
     """
-    import torch
-
-    from nucleate.data.dataset import label, split
-    from nucleate.training.config import TrainConfig
-    from nucleate.training.export import ModelFacts, write_model
-    from nucleate.training.trainer import Trainer
-
     if not columns or len(set(columns)) < len(columns):
         raise UserError("--property", ", ".join(columns) or "nothing", "the columns to predict, each once")
-    from nucleate.predictors import gemnet as module
-
-    folder, name = training_folder(out, resume), out.resolve().name
-    how, what = sorted_settings(overrides, TrainConfig.model_fields, module.SETTINGS)
-    config = TrainConfig.checked({**module.TRAINING, "seed": seed, **how}, where="--set")
-    targets = [{"name": column, "log10": log10} for column in columns]
+    spec, preset = trainable("predictor")
+    folder, dataset = task.folder(), task.dataset
+    config, what = task.settings(spec.settings, spec.training)
+    asked = spec.configured({"preset": preset, **what})
+    targets = tuple(Target(name=column, log10=log10) for column in columns)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = module.build({**what, "targets": targets}, name)
+        model = spec.model(asked.model_copy(update={"targets": targets}), task.name)
     usable = usable_rows(dataset, model.config.max_atoms)
     labels = {column: label(usable, column) for column in columns}
     there = torch.stack(list(labels.values())).isfinite().any(0)
@@ -101,26 +61,25 @@ def train_predictor(
     labelled = [_with_labels(part, columns) for part in parts if len(part)]
     train = model.fit(labelled[0])
     validation = model.prepared(labelled[1]) if len(labelled) > 1 else None
-    described = model.config.model_dump(mode="json")
-    trainer = Trainer(
-        model, config, folder, {"predictor": module.FAMILY, "model": described, "data": dataset.digest}, device
-    )
-    weights = trainer.fit(train, validation, lambda done, total, _: progress("train", done, total))
-    measured, weights = validated(trainer, validation, weights)
-    model.load_state_dict(weights)
+    described = described_by(model.config)
+    identity: dict[str, JsonValue] = {"predictor": spec.name, "model": described, "data": dataset.digest}
+    trainer = Trainer(model, config, folder, identity, task.device)
+    trained = task.run(trainer, train, validation)
+    model.load_state_dict(trained.weights)
+    errors: dict[str, float] = {}
     if len(labelled) > 2:
         for column in columns:
-            measured |= _errors(model, labelled[2], column)
+            errors |= _errors(model, labelled[2], column)
     write_model(
-        out,
-        weights,
+        task.out,
+        trained.weights,
         ModelFacts(
-            family=module.FAMILY,
-            name=name,
-            summary=f"{', '.join(columns)}, trained on {len(train)} crystals of {Path(dataset.source).name}",
+            family=spec.name,
+            name=task.name,
+            summary=f"{', '.join(columns)}, trained on {len(train)} crystals of {task.source}",
             config=described,
             data={
-                "origin": Path(dataset.source).name,
+                "origin": task.source,
                 "sha256": dataset.digest,
                 **counted(train, validation),
                 "held-out crystals": len(labelled[2]) if len(labelled) > 2 else 0,
@@ -128,11 +87,11 @@ def train_predictor(
             },
             training=config.model_dump(mode="json"),
             cost=trainer.cost,
-            measured=measured,
+            measured={**trained.measured, **errors},
             notes=("Trained by a user of Nucleate; it knows nothing beyond the range of its labels.",),
         ),
     )
-    return out
+    return task.out
 
 
 def load_predictor(name: str, device: str = "cpu") -> Predictor:
@@ -141,21 +100,15 @@ def load_predictor(name: str, device: str = "cpu") -> Predictor:
     Raises:
         UserError: There is no such model, it is no predictor, or its weights are damaged.
     """
-    from nucleate.training.export import load_weights
-
-    entry = find_model(name)
-    if entry.folder is None:
+    folder = find_model(name).folder
+    if folder is None:
         raise UserError("model", repr(name), "a predictor with weights")
-    stored = read_config(entry.folder)
-    family = stored.get("family")
-    if family not in PREDICTORS:
-        raise UserError(str(entry.folder), f"a model of {family!r}", "a predictor, as `nucleate train predictor` makes")
-    check_weights(entry.folder / WEIGHTS, stored.get("sha256"))
-    module = importlib.import_module(f"nucleate.predictors.{PREDICTORS[family]}")
-    model = module.build(stored.get("config", {}), entry.folder.resolve().name)
-    load_weights(model, entry.folder)
-    predictor: Predictor = model.eval().to(device)
-    return predictor
+    stored = StoredModel.read(folder)
+    if stored.family not in PREDICTORS:
+        found, expected = f"a model of {stored.family!r}", "a predictor, as `nucleate train predictor` makes"
+        raise UserError(str(folder), found, expected)
+    check_weights(folder / WEIGHTS, stored.sha256)
+    return PREDICTORS.get(stored.family).load(folder).to(device)
 
 
 def predictions(model: Predictor, structures: StructureFile, columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -169,9 +122,7 @@ def predictions(model: Predictor, structures: StructureFile, columns: Sequence[s
     Raises:
         UserError: The model does not know a column.
     """
-    import pandas as pd
-
-    names = list(columns) or [target.name for target in model.config.targets]
+    names = list(columns) or list(model.columns)
     crystals = _small_cells(structures.crystals, model.config.max_atoms)
     values = {name: model.predict(crystals, name).numpy() for name in names}
     found = pd.DataFrame({"row": structures.rows, "id": structures.ids, "status": Status.OK, "reason": "", **values})
@@ -185,11 +136,6 @@ def predictions(model: Predictor, structures: StructureFile, columns: Sequence[s
 
 def _small_cells(crystals: Crystals, most: int) -> Crystals:
     """The crystals, those of more than ``most`` sites in primitive cells: files often hold conventional ones."""
-    import torch
-
-    from nucleate.crystal.crystals import Crystals
-    from nucleate.symmetry.standard_cells import primitive_cells
-
     large = crystals.n_atoms > most
     if not large.any():
         return crystals

@@ -40,10 +40,11 @@ def command(
 ) -> None:
     """Train a family from structures; a training that was killed goes on with --resume."""
     from nucleate import api
-    from nucleate.campaign.train import PREDICTORS
     from nucleate.cli.outcome import note, print_json, resumable
     from nucleate.cli.progress import shown_progress
     from nucleate.errors import UserError
+    from nucleate.families.base import FamilySpec
+    from nucleate.families.registry import trainable
 
     settings = options.assignments(overrides)
     predicts = family == "predictor"
@@ -65,6 +66,6 @@ def command(
     if as_json:
         print_json({"model": str(folder)})
     else:
-        answers = predicts or family in PREDICTORS
+        answers = not isinstance(trainable(family)[0], FamilySpec)
         use = f"nucleate predict {folder} STRUCTURES" if answers else f"nucleate design {folder} -n 16 -o RUN"
         note(f"the model is in {folder}; use it with: {use}")

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.conditions.kinds import Condition, Scalar
-from nucleate.conditions.quantities import NamedConditions
+from nucleate.families.base import ConditionalConfig
 from nucleate.settings import Settings
 from nucleate.symmetry.detection import MAX_SYMPREC
 
@@ -47,8 +46,8 @@ steps (``docs/pigen.md``); without noise, or below 10 steps, crystals get worse.
 own distribution make more crystals stable (``docs/walks.md``)."""
 
 
-class JointConfig(Settings):
-    """What the models of all joint families are told.
+class JointConfig(ConditionalConfig):
+    """Settings of the models of every joint family.
 
     Attributes:
         weights: Of the losses of species, coordinates and cell.
@@ -65,13 +64,9 @@ class JointConfig(Settings):
         tied: Share of training crystals whose noise keeps their symmetry and whose species are masked class by
             class, as in a walk by templates; wants templates.
         site_features: Tell the network the classes and orbits of such a crystal.
-        conditions: What the model can be asked for, beyond what its walk fixes by itself.
-        adapters: Further conditions, which it was fine-tuned for.
-        drop_each: Chance of a condition to be missing in training, each on its own.
-        drop_all: Chance that all are missing.
-        guidance: γ of a condition where nothing else is said.
-        max_atoms: Largest crystal that the model is trained on.
-        sampler: Default walk.
+        sampler: How it samples by default.
+
+    The rest is :class:`nucleate.families.base.ConditionalConfig`'s.
     """
 
     weights: tuple[float, float, float] = (0.3, 1.0, 0.5)
@@ -84,20 +79,4 @@ class JointConfig(Settings):
     templates: bool = True
     tied: float = Field(default=0.7, ge=0, le=1)
     site_features: bool = True
-    conditions: NamedConditions = ()
-    adapters: NamedConditions = ()
-    drop_each: float = Field(default=0.3, ge=0, le=1)
-    drop_all: float = Field(default=0.15, ge=0, le=1)
-    guidance: float = Field(default=2.0, ge=0)
-    max_atoms: int = Field(default=20, ge=1, le=200)
     sampler: SamplerConfig = DEFAULT_SAMPLER
-
-    @property
-    def asked(self) -> tuple[Condition, ...]:
-        """Everything that a network is told of what a crystal should be."""
-        return self.conditions + self.adapters
-
-    @property
-    def scalars(self) -> tuple[Scalar, ...]:
-        """The conditions that are numbers."""
-        return tuple(condition for condition in self.asked if isinstance(condition, Scalar))

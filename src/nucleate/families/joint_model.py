@@ -5,13 +5,15 @@ A family brings processes, a network and its own losses; everything here is the 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from nucleate.conditions.labels import Labels, fitted_conditions, labels_of, refitted
+from nucleate.conditions.labels import Labels
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.lattice import automorphisms
@@ -19,13 +21,13 @@ from nucleate.diffusion.joint import Answer, Denoiser, JointProcess, Sampler, St
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.diffusion.species import MaskedSpecies
 from nucleate.diffusion.symmetry_constrained import ClassSpecies, OrbitCoordinates, SymmetricCells
+from nucleate.families.base import Strengths, TemplateModel
 from nucleate.families.joint_config import JointConfig, SamplerConfig
 from nucleate.guidance.adapters import Adapters, ConditionEmbedding, Mix
 from nucleate.guidance.classifier_free import Guided
 from nucleate.representations.cells import CellVectors
 from nucleate.sampling.rejection import redrawn
 from nucleate.sampling.request_plan import Plan, Request
-from nucleate.sampling.source_structures import KnownCrystals, parent_weights
 from nucleate.symmetry.orbits import SiteOrbits
 from nucleate.symmetry.site_features import WIDTH, site_features
 from nucleate.symmetry.templates import OrbitTemplates
@@ -36,7 +38,22 @@ NOT_OF_WALK = {"symmetry", "symmetrize", "draws"}
 """Settings of a sampler that say what comes before and after the walk itself."""
 
 
-class JointModel(nn.Module):
+class JointTerm(Protocol):
+    """What a family adds to the objective and the guidance of joint diffusion."""
+
+    def fields(self, crystals: Crystals) -> dict[str, Tensor]:
+        """Crystal fields (B, ...) that its losses need."""
+
+    def losses(self, crystals: Crystals, state: State, answer: Answer, t: Tensor) -> dict[str, tuple[float, Tensor]]:
+        """Losses (B,) by name, each with its weight."""
+
+    def guided(
+        self, denoiser: Denoiser, process: JointProcess, labels: Labels, strengths: Mapping[str, float]
+    ) -> Denoiser:
+        """The denoiser with what the family adds to guidance by labels."""
+
+
+class JointModel(TemplateModel[SamplerConfig]):
     """Processes, network, and what was learned of sizes, elements, symmetries and labels.
 
     Arguments:
@@ -49,16 +66,12 @@ class JointModel(nn.Module):
         blocks: Rounds of messages in the network, each of which adapters can reach.
 
     Attributes:
-        size_weights: Share of training crystals with n atoms at index n, shape (max_atoms + 1,).
-        element_seen: 1 where the training data hold the atomic number z at index z - 1, shape (100,).
-        templates: Symmetries of the training crystals; empty where the configuration keeps none.
-        known: Which template and which labels go together; empty likewise.
-        strengths: γ of every condition, or by name, where a call says nothing; None for the configuration's.
+        term: What the family adds; None for nothing.
+        projects_cells: Whether each step without templates ends in a cell that the representation can hold.
     """
 
     config: JointConfig
-    size_weights: Tensor
-    element_seen: Tensor
+    projects_cells: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -70,17 +83,13 @@ class JointModel(nn.Module):
         width: int,
         blocks: int,
     ) -> None:
-        super().__init__()
-        self.config, self.name = config, name
-        self.strengths: float | Mapping[str, float] | None = None
+        super().__init__(config, name, N_SPECIES, OrbitTemplates())
         self.process, self.cells, self.network = process, cells, network
         self.embed = ConditionEmbedding(config.conditions, width)
         self.adapters = Adapters(config.adapters, width, blocks)
-        self.register_buffer("size_weights", torch.zeros(config.max_atoms + 1))
-        self.register_buffer("element_seen", torch.zeros(N_SPECIES))
-        self.templates = OrbitTemplates()
-        self.known = KnownCrystals()
+        self.term: JointTerm | None = None
 
+    @abstractmethod
     def evaluate(
         self,
         state: State,
@@ -100,35 +109,6 @@ class JointModel(nn.Module):
             context: What conditions say, shape (B, width); None where the model has none.
             mix: What adapters add to the site vectors before each block; None without adapters.
         """
-        raise NotImplementedError
-
-    def further_losses(
-        self,
-        crystals: Crystals,  # noqa: ARG002
-        state: State,  # noqa: ARG002
-        answer: Answer,  # noqa: ARG002
-        t: Tensor,  # noqa: ARG002
-    ) -> dict[str, tuple[float, Tensor]]:
-        """Losses (B,) of the family's own by name, each with its weight."""
-        return {}
-
-    def steered(
-        self,
-        denoiser: Denoiser,
-        process: JointProcess,  # noqa: ARG002
-        labels: Labels,  # noqa: ARG002
-        strengths: Mapping[str, float],  # noqa: ARG002
-    ) -> Denoiser:
-        """The denoiser with what the family adds to guidance by labels."""
-        return denoiser
-
-    def free_process(self, n_atoms: Tensor) -> JointProcess:  # noqa: ARG002
-        """The processes of a free walk of crystals of some sizes (B,)."""
-        return self.process
-
-    def extra_fields(self, crystals: Crystals) -> dict[str, Tensor]:  # noqa: ARG002
-        """Crystal fields that the family's own losses need."""
-        return {}
 
     def fit(self, crystals: Crystals) -> Crystals:
         """Take statistics from training crystals and return those crystals ready for a call.
@@ -138,13 +118,9 @@ class JointModel(nn.Module):
                 ``label/NAME`` for the conditions that need them.
         """
         self.cells.fit(crystals)
-        sizes = torch.bincount(crystals.n_atoms, minlength=self.config.max_atoms + 1).float()
-        self.size_weights.copy_(sizes / sizes.sum())
-        seen = torch.bincount(crystals.numbers[crystals.mask] - 1, minlength=N_SPECIES)
-        self.element_seen.copy_((seen > 0).float())
-        conditions = fitted_conditions(self.config.conditions, crystals)
-        self.config = self.config.model_copy(update={"conditions": conditions})
-        self.embed.conditions = conditions
+        self.fit_sizes(crystals.n_atoms)
+        self.fit_elements(crystals.numbers)
+        self.fit_conditions(crystals)
         if not self.config.templates:
             return self.prepared(crystals)
         placed = self.templates.fit(crystals)
@@ -156,9 +132,7 @@ class JointModel(nn.Module):
 
         What was learned of sizes and elements stays; templates and labels of the crystals come on top.
         """
-        adapters = refitted(self.config.adapters, names, crystals)
-        self.config = self.config.model_copy(update={"adapters": adapters})
-        self.adapters.conditions = adapters
+        self.fit_adapters(crystals, names)
         if not self.config.templates:
             return self.prepared(crystals)
         own = OrbitTemplates()
@@ -178,7 +152,8 @@ class JointModel(nn.Module):
         if not self.config.augment:
             count = torch.ones_like(count)
         inverse = torch.linalg.inv(settings.float()).round().to(torch.int8)
-        fields = {**crystals.crystal_fields, "settings": inverse, "n_settings": count, **self.extra_fields(crystals)}
+        further = {} if self.term is None else self.term.fields(crystals)
+        fields = {**crystals.crystal_fields, "settings": inverse, "n_settings": count, **further}
         crystals = crystals.to(dtype=torch.float32)
         return replace(crystals, crystal_fields=fields)
 
@@ -205,8 +180,7 @@ class JointModel(nn.Module):
             t = self.config.earliest + (1 - self.config.earliest) * noise.uniform("time", (len(crystals),))
             t_species = self._species_time(t, noise)
             state, target = process.corrupt(crystals.numbers, frac, cell, crystals.mask, t, t_species, noise)
-            labels = labels_of(crystals, self.config.asked)
-            labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
+            labels = self.training_labels(crystals, noise)
         answer = self.denoise(state, t, labels, sites)
         with torch.autocast(crystals.frac.device.type, enabled=False):
             losses = process.losses(answer, target, state, t_species)
@@ -214,7 +188,8 @@ class JointModel(nn.Module):
             count = crystals.n_atoms if self.config.sum_over_sites else 1
             found = {"species": losses.species * count, "coordinates": losses.frac * count, "cell": losses.cell}
             total = a * found["species"] + b * found["coordinates"] + c * found["cell"]
-            for name, (weight, loss) in self.further_losses(crystals, state, answer, t).items():
+            further = {} if self.term is None else self.term.losses(crystals, state, answer, t)
+            for name, (weight, loss) in further.items():
                 found[name] = loss
                 total = total + weight * loss
         return {"total": bounded(total, self.config.bounded_above), **found}
@@ -255,7 +230,7 @@ class JointModel(nn.Module):
         start: int = 0,
         progress: Callable[[int], None] | None = None,
         sampler: SamplerConfig | None = None,
-        guidance: Mapping[str, float] | float | None = None,
+        guidance: Strengths | None = None,
     ) -> Crystals:
         """Crystals start .. start + n - 1 of the request (seed, where); see :class:`Request` for the conditions.
 
@@ -274,18 +249,8 @@ class JointModel(nn.Module):
         """
         settings = sampler or self.config.sampler
         walk = Sampler(**settings.model_dump(exclude=NOT_OF_WALK))
-        masked = isinstance(self.process.species, MaskedSpecies)
-        by_template = settings.symmetry == "templates" and masked and len(self.templates) > 0
-        request = Request.of(
-            where or Conditions(),
-            self.size_weights.cpu(),
-            self.element_seen.cpu(),
-            self.config,
-            self.templates if by_template else None,
-            self.known if len(self.templates) else None,
-            self.strengths if guidance is None else guidance,
-            parent_weights,
-        )
+        by_template = settings.symmetry == "templates" and isinstance(self.process.species, MaskedSpecies)
+        request = self.request(where or Conditions(), by_template, guidance)
         plan = request.plan(seed, start, n)
 
         walks = 0
@@ -317,7 +282,7 @@ class JointModel(nn.Module):
         orbits: SiteOrbits | None = None
         sites = torch.zeros(size, width, WIDTH, device=device, dtype=dtype) if self.config.site_features else None
         if plan.templates is None:
-            process, pinned_numbers = self.free_process(n_atoms), request.pinned(n_atoms, width)
+            process, pinned_numbers = self._free(n_atoms), request.pinned(n_atoms, width)
         else:
             orbits, classes = self.templates.rows(plan.templates[rows], dtype)
             process = self._constrained(orbits, classes, n_atoms)
@@ -337,7 +302,7 @@ class JointModel(nn.Module):
         allowed = request.allowed.to(device).expand(size, -1)
         labels = plan.labels(rows, device, dtype)
         guided = Guided(self._told(sites), labels, request.strengths)
-        denoiser = self.steered(guided, process, labels, request.strengths)
+        denoiser = guided if self.term is None else self.term.guided(guided, process, labels, request.strengths)
         end = walk.walk(process, denoiser, begin, pinned, allowed, noise)
         numbers = process.species.decode(end.species, mask, allowed)
         lattice = self.cells.decode(end.cell, n_atoms)
@@ -352,6 +317,16 @@ class JointModel(nn.Module):
             return self.denoise(state, t, labels, repeated)
 
         return denoiser
+
+    def _free(self, n_atoms: Tensor) -> JointProcess:
+        """The processes of crystals of some sizes (B,) whose sites are not tied."""
+        if not self.projects_cells:
+            return self.process
+
+        def project(vector: Tensor) -> Tensor:
+            return self.cells.encode(self.cells.decode(vector, n_atoms), n_atoms)
+
+        return JointProcess(self.process.species, self.process.frac, SymmetricCells.like(self.process.cell, project))
 
     def _constrained(self, orbits: SiteOrbits, classes: Tensor, n_atoms: Tensor) -> JointProcess:
         """The processes of crystals whose sites are tied."""

@@ -3,94 +3,53 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-
-from torch import nn
+from typing import TYPE_CHECKING, Protocol
 
 from nucleate.errors import UserError
+from nucleate.families.base import FamilySpec, GenerativeModel
 from nucleate.guidance.classifier_free import parse_strengths
-from nucleate.settings import AnySettings, Settings
-from nucleate.training.export import CONFIG, load_weights, stored_config
+from nucleate.plugins import Registry, modules_in
+from nucleate.predictors.base import PREDICTORS
+from nucleate.training.export import CARD, CONFIG, WEIGHTS, StoredModel
+from nucleate.training.model import ModelSpec
 
 if TYPE_CHECKING:
     from nucleate.conditions.request import Conditions
     from nucleate.crystal.crystals import Crystals
 
-AnySampler = TypeVar("AnySampler", bound=Settings)
-
-
-def sampler_from(text: str, default: AnySampler, paper: AnySampler) -> AnySampler:
-    """The sampler that a user names.
-
-    Arguments:
-        text: "default", "paper", or settings to change in the default, as "steps=50,draws=1"; a setting of several
-            numbers as "snr=0.4:0.2".
-        default: What the model brings.
-        paper: What its family published.
-
-    Raises:
-        UserError: It is none of these.
-    """
-    if text in ("default", "paper"):
-        return paper if text == "paper" else default
-    values = default.model_dump()
-    for part in text.split(","):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or name not in values:
-            expected = "default, paper, or NAME=VALUE,... with names " + ", ".join(values)
-            raise UserError("--sampler", repr(part), expected)
-        values[name] = value.split(":") if isinstance(getattr(default, name), tuple) else value
-    return default.checked(values, where="--sampler")
-
-
-AnyModel = TypeVar("AnyModel", bound=nn.Module)
-
-
-def loaded(
-    model: Callable[[AnySettings, str], AnyModel],
-    config: type[AnySettings],
-    family: str,
-    folder: Path,
-    sampler: str,
-    paper: Settings,
-) -> AnyModel:
-    """The model of a folder, ready to sample.
-
-    Arguments:
-        model: Makes one from configuration and name.
-        config: Class of the configuration, whose ``sampler`` is the default.
-        family: Whose model the folder should hold.
-        folder: With weights and configuration.
-        sampler: See :func:`nucleate.families.registry.sampler_from`.
-        paper: The family's published sampler.
-
-    Raises:
-        UserError: Configuration or weights are missing or damaged, or do not fit each other; no such sampler.
-    """
-    stored = stored_config(folder, family)
-    values = config.checked(stored.get("config", {}), where=str(folder / CONFIG)).model_dump()
-    how = sampler_from(sampler, type(paper).checked(values["sampler"]), paper)
-    settings = config.checked(values | {"sampler": how.model_dump()}, where="--sampler")
-    made = model(settings, str(stored.get("name", folder.name)))
-    load_weights(made, folder)
-    return made.eval()
-
-
-WEIGHTS, CARD = "model.safetensors", "card.md"
-SEARCHERS = {
-    "pseudo-random": "random elements at random places at least 1 Å apart: what any filter should refuse",
-    "random": "random cells, positions and symmetric crystals with plausible distances and density",
-    "substitution": "ionic and elemental substitution into the known structures of the bundled reference",
-}
-PREDICTORS = {"gemnet_property": "gemnet", "property_cnn": "property_cnn"}
-"""Package of ``nucleate.predictors`` behind each kind of predictor, as its configuration names it."""
+FAMILIES: Registry[FamilySpec] = Registry(
+    "family", "nucleate.families", modules_in("nucleate.families", "SPEC", folders=True)
+)
+"""Every family by name: each folder here, plugins, entry points."""
 _LFS_POINTER = b"version https://git-lfs"
+
+
+def register(spec: FamilySpec) -> None:
+    """Add a family; a plugin does this when it is imported.
+
+    Raises:
+        UserError: Another family has the name.
+    """
+    FAMILIES.add(spec.name, spec)
+
+
+def trainable(name: str) -> tuple[ModelSpec, str]:
+    """The specification of a family or predictor and the preset that a training asks for.
+
+    Raises:
+        UserError: No family or predictor has such a preset.
+    """
+    specs = [registry.get(one) for registry in (FAMILIES, PREDICTORS) for one in registry.names()]
+    for spec in specs:
+        if name in spec.presets:
+            return spec, name
+    known = [preset for spec in specs for preset in spec.presets]
+    raise UserError("family", repr(name), "one of " + ", ".join(known))
 
 
 class Generator(Protocol):
@@ -110,6 +69,47 @@ class Generator(Protocol):
 
 
 @dataclass(frozen=True)
+class Searcher:
+    """A generator without weights.
+
+    Attributes:
+        summary: What it does.
+        path: Where it is made, ``module:function``.
+        citations: Keys of ``citations.CITATIONS``.
+    """
+
+    summary: str
+    path: str
+    citations: tuple[str, ...]
+
+    def make(self) -> Generator:
+        """The generator itself."""
+        module, _, function = self.path.partition(":")
+        made: Generator = getattr(import_module(module), function)()
+        return made
+
+
+SEARCHERS = {
+    "pseudo-random": Searcher(
+        "random elements at random places at least 1 Å apart: what any filter should refuse",
+        "nucleate.search.pseudo_random:PseudoRandom",
+        ("pigen",),
+    ),
+    "random": Searcher(
+        "random cells, positions and symmetric crystals with plausible distances and density",
+        "nucleate.search.random_search:RandomSearch",
+        ("pyxtal",),
+    ),
+    "substitution": Searcher(
+        "ionic and elemental substitution into the known structures of the bundled reference",
+        "nucleate.search.substitution:bundled_substitution",
+        ("materials_project",),
+    ),
+}
+"""Generators that learn nothing, by name."""
+
+
+@dataclass(frozen=True)
 class ModelEntry:
     """One line of ``nucleate models``: a name that can be asked for, and what it is."""
 
@@ -119,18 +119,26 @@ class ModelEntry:
     folder: Path | None = None
 
     @property
+    def stored(self) -> StoredModel:
+        """What its folder says of it; nothing for a searcher."""
+        return StoredModel() if self.folder is None else StoredModel.read(self.folder)
+
+    @property
     def family(self) -> str:
         """Family of its weights; empty for a searcher."""
-        return "" if self.folder is None else str(read_config(self.folder).get("family"))
+        return self.stored.family
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """Names of the conditions that it was trained or tuned for; a searcher has none."""
+        return self.stored.conditions
+
+    @property
+    def citations(self) -> tuple[str, ...]:
+        """Keys of the works behind it."""
         if self.folder is None:
-            return ()
-        config = read_config(self.folder).get("config", {})
-        learned = [*config.get("conditions", ()), *config.get("adapters", ())]
-        return tuple(str(condition["name"]) for condition in learned)
+            return SEARCHERS[self.name].citations
+        return ("pytorch", *(FAMILIES.get(self.family).citations if self.family in FAMILIES else ()))
 
     def card(self) -> str:
         """The model's card: data, cost and measured quality; the summary for a searcher."""
@@ -148,7 +156,7 @@ def shipped_models() -> list[ModelEntry]:
 
 def list_models() -> list[ModelEntry]:
     """Everything that has a name: models and predictors first, then searchers."""
-    return [*shipped_models(), *(ModelEntry(name, "searcher", text) for name, text in SEARCHERS.items())]
+    return [*shipped_models(), *(ModelEntry(name, "searcher", one.summary) for name, one in SEARCHERS.items())]
 
 
 def find_model(name: str) -> ModelEntry:
@@ -183,51 +191,22 @@ def load_generator(name: str, device: str = "cpu", sampler: str = "default", gui
     for option, value in (("--sampler", "" if sampler == "default" else sampler), ("--guidance", ", ".join(guidance))):
         if name in SEARCHERS and value:
             raise UserError(option, repr(value), f"no {option}, since {name} walks nothing back")
-    if name == "pseudo-random":
-        from nucleate.search.pseudo_random import PseudoRandom
-
-        return PseudoRandom()
-    if name == "random":
-        from nucleate.search.random_search import RandomSearch
-
-        return RandomSearch()
-    if name == "substitution":
-        from nucleate.data.reference import Reference
-        from nucleate.search.substitution import Substitution
-
-        return Substitution(Reference.load("bundled").structures)
-    entry = find_model(name)
-    if entry.folder is None:
+    if name in SEARCHERS:
+        return SEARCHERS[name].make()
+    folder = find_model(name).folder
+    if folder is None:
         raise UserError("model", repr(name), "a model with weights")
-    config = read_config(entry.folder)
-    check_weights(entry.folder / WEIGHTS, config.get("sha256"))
-    family = config.get("family")
-    if family in PREDICTORS:
+    stored = StoredModel.read(folder)
+    check_weights(folder / WEIGHTS, stored.sha256)
+    if stored.family in PREDICTORS:
         raise UserError("model", f"{name!r}, a predictor", "a generator; `nucleate predict` asks a predictor")
-    try:
-        module = importlib.import_module(f"nucleate.families.{family}")
-    except ModuleNotFoundError:
-        raise UserError(str(entry.folder / CONFIG), f"family {family!r}", "a family of this Nucleate") from None
-    generator = module.load(entry.folder, sampler, parse_strengths(guidance))
+    if stored.family not in FAMILIES:
+        known = f"a family of this Nucleate: {', '.join(FAMILIES.names())}"
+        raise UserError(str(folder / CONFIG), f"family {stored.family!r}", known)
+    generator: GenerativeModel = FAMILIES.get(stored.family).load(folder, sampler, parse_strengths(guidance))
     if device != "cpu":
         generator.to(device)
     return generator
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The ``config.json`` of a model folder.
-
-    Raises:
-        UserError: It is not a JSON object.
-    """
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text())
-    except ValueError:
-        raise UserError(str(path), "text that is not JSON", "the configuration of a model") from None
-    if not isinstance(config, dict):
-        raise UserError(str(path), f"a JSON {type(config).__name__}", "a JSON object")
-    return config
 
 
 def check_weights(path: Path, sha256: str | None = None) -> str:
@@ -264,7 +243,6 @@ def check_weights(path: Path, sha256: str | None = None) -> str:
 
 
 def _entry(folder: Path, name: str) -> ModelEntry:
-    config = read_config(folder)
-    family = config.get("family", "unknown")
-    kind = "predictor" if family in PREDICTORS else "model"
-    return ModelEntry(name, kind, str(config.get("summary", f"{family} model")), folder)
+    stored = StoredModel.read(folder)
+    kind = "predictor" if stored.family in PREDICTORS else "model"
+    return ModelEntry(name, kind, stored.summary or f"{stored.family or 'unknown'} model", folder)

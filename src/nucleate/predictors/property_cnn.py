@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import permutations
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -19,13 +18,14 @@ from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.diffusion.noise import Noise
 from nucleate.errors import UserError
 from nucleate.networks.cnn1d import SLOPE, ConvolutionEncoder, Tower, branch
+from nucleate.predictors.base import Predictor, PredictorSpec
 from nucleate.representations.ircr import IRCR, MatrixScaling
 from nucleate.representations.site_order import canonical, shuffled
-from nucleate.settings import Settings, from_preset
-from nucleate.training.export import CONFIG, load_weights, stored_config
+from nucleate.training.config import TrainConfig
+from nucleate.training.model import LabelledConfig
 
 
-class PropertyCNNConfig(Settings):
+class PropertyCNNConfig(LabelledConfig):
     """A network from the matrix of a crystal to its properties.
 
     Attributes:
@@ -41,7 +41,6 @@ class PropertyCNNConfig(Settings):
     """
 
     max_elements: int = Field(default=3, ge=1, le=10)
-    max_atoms: int = Field(default=20, ge=1, le=200)
     channels: tuple[int, ...] = (32, 64, 64)
     kernels: tuple[int, ...] = (5, 5, 5)
     strides: tuple[int, ...] = (2, 2, 2)
@@ -52,11 +51,6 @@ class PropertyCNNConfig(Settings):
     augment: float = Field(default=0.5, ge=0, le=1)
     conditions: NamedScalars = (Scalar(name="formation_energy", unit="eV/atom"),
                                       Scalar(name="saturation_magnetization", unit="T"))  # fmt: skip
-
-    @property
-    def targets(self) -> tuple[Scalar, ...]:
-        """What it answers: the properties."""
-        return self.conditions
 
     @property
     def tower(self) -> Tower:
@@ -101,12 +95,13 @@ CORNER = 0.1
 """Where the loss turns from the square to the absolute value, in standard deviations of a property."""
 
 
-class PropertyCNN(nn.Module):
+class PropertyCNN(Predictor):
     """The predictor's model: representation, scale, shared layers and a head for each property."""
 
+    config: PropertyCNNConfig
+
     def __init__(self, config: PropertyCNNConfig, name: str = "property-cnn") -> None:
-        super().__init__()
-        self.config, self.name = config, name
+        super().__init__(config, name)
         self.ircr = IRCR(config.max_elements, config.max_atoms, ROWS)
         self.scaling = MatrixScaling((self.ircr.length, self.ircr.width), (0.0, 1.0))
         self.convolutions = ConvolutionEncoder(self.ircr.width, self.ircr.length, config.tower)
@@ -195,34 +190,11 @@ class PropertyCNN(nn.Module):
         return torch.cat([head(shared) for head in self.heads], 1)
 
 
-FAMILY = "property_cnn"
-PRESETS: Mapping[str, Callable[[], PropertyCNNConfig]] = {"property-cnn": PropertyCNNConfig}
-SETTINGS = ("preset", *PropertyCNNConfig.model_fields)
-"""Names that :func:`build` takes."""
-TRAINING: Mapping[str, object] = {"learning_rate": 2e-3, "batch": (128, 128), "mixed_sizes": True, "ema": 0.995}
-"""How the network is trained where nothing else is said."""
-FEWEST_LABELS = 100
-"""Of a property."""
-
-
-def load(folder: Path) -> PropertyCNN:
-    """The predictor of a folder.
-
-    Raises:
-        UserError: Configuration or weights are missing or damaged, or do not fit each other.
-    """
-    stored = stored_config(folder, FAMILY)
-    config = PropertyCNNConfig.checked(stored.get("config", {}), where=str(folder / CONFIG))
-    model = PropertyCNN(config, str(stored.get("name", folder.name)))
-    load_weights(model, folder)
-    return model.eval()
-
-
-def build(overrides: Mapping[str, object] | None = None, name: str = "property-cnn") -> PropertyCNN:
-    """A model with fresh weights; see :func:`configured`."""
-    return PropertyCNN(configured(overrides), name)
-
-
-def configured(overrides: Mapping[str, object] | None = None) -> PropertyCNNConfig:
-    """A configuration from settings; see :func:`nucleate.settings.from_preset`."""
-    return from_preset(PropertyCNNConfig, PRESETS, "property-cnn", overrides)
+SPEC = PredictorSpec(
+    name="property_cnn",
+    config=PropertyCNNConfig,
+    model=PropertyCNN,
+    presets={"property-cnn": PropertyCNNConfig},
+    training=TrainConfig(learning_rate=2e-3, batch=(128, 128), mixed_sizes=True, ema=0.995),
+    fewest_labels=100,
+)

@@ -15,6 +15,7 @@ import torch
 from nucleate.conditions.request import MAX_ATOMS, Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions, reduced
+from nucleate.data.reference import Reference
 from nucleate.descriptors.composition import is_charge_balanced
 from nucleate.descriptors.element_similarity import is_known, likeness, likeness_matrix
 from nucleate.descriptors.element_tables import cell_volume
@@ -188,3 +189,8 @@ def _assignments(counts: Counts, where: Conditions) -> list[dict[int, int]]:
 
 def _weight(replacement: dict[int, int]) -> float:
     return float(np.prod([likeness(old, new) for old, new in replacement.items()])) + 1e-12
+
+
+def bundled_substitution() -> Substitution:
+    """Substitution into the structures of the bundled reference."""
+    return Substitution(Reference.load("bundled").structures)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -27,7 +26,7 @@ class ModelFacts:
     """What a model folder says of its weights.
 
     Attributes:
-        family: Folder of ``nucleate.families`` that can load them.
+        family: Name of the family or predictor that can load them.
         name: Of the model.
         summary: One line for a list of models.
         config: The family's configuration, as plain JSON.
@@ -41,9 +40,9 @@ class ModelFacts:
     family: str
     name: str
     summary: str
-    config: Mapping[str, object]
+    config: Mapping[str, JsonValue]
     data: Mapping[str, Value] = field(default_factory=dict)
-    training: Mapping[str, object] = field(default_factory=dict)
+    training: Mapping[str, JsonValue] = field(default_factory=dict)
     cost: Mapping[str, Value] = field(default_factory=dict)
     measured: Mapping[str, Value] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -96,7 +95,7 @@ def card(facts: ModelFacts, parameters: int, precision: str, size: int) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(title: str, rows: Mapping[str, object]) -> str:
+def _table(title: str, rows: Mapping[str, JsonValue]) -> str:
     if not rows:
         return ""
     lines = [f"| {name.replace('_', ' ')} | {_text(value)} |" for name, value in rows.items()]
@@ -113,26 +112,54 @@ def _text(value: object) -> str:
     return str(value).replace("|", "\\|")
 
 
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
+class StoredModel(BaseModel):
+    """The ``config.json`` of a model folder; plain data, which may come from a stranger.
 
-
-def stored_config(folder: Path, family: str) -> dict[str, Any]:
-    """The ``config.json`` of a model folder.
-
-    Raises:
-        UserError: It is missing, not JSON, or of another family.
+    Attributes:
+        family: Name of the family or predictor; empty where it says none.
+        name: Of the model; empty where it says none.
+        sha256: Of its weights.
+        parameters: Their number.
+        summary: One line for a list of models.
+        config: Settings of the model, which its family checks.
+        data: What it was trained on.
+        cost: What the training took, by name, with units in the name.
     """
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text())
-    except OSError as error:
-        raise UserError(str(path), str(error.strerror), "the configuration of a model") from None
-    except ValueError:
-        raise UserError(str(path), "text that is not JSON", "the configuration of a model") from None
-    found = config.get("family") if isinstance(config, dict) else None
-    if found != family:
-        raise UserError(str(path), f"family {found!r}", repr(family))
-    return config
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    family: str = ""
+    name: str = ""
+    sha256: str | None = None
+    parameters: int | None = None
+    summary: str = ""
+    config: Mapping[str, JsonValue] = Field(default_factory=dict)
+    data: Mapping[str, JsonValue] = Field(default_factory=dict)
+    cost: Mapping[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: Path) -> StoredModel:
+        """That of a folder.
+
+        Raises:
+            UserError: It is missing, not JSON, or something else than a model's.
+        """
+        path, expected = folder / CONFIG, "the configuration of a model"
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise UserError(str(path), str(error.strerror), expected) from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = "".join(f"{part}: " for part in first["loc"])
+            raise UserError(str(path), f"{place}{first['msg']}", expected) from None
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Names of the conditions that it was trained or tuned for."""
+        lists = (self.config.get("conditions"), self.config.get("adapters"))
+        found = [one for some in lists if isinstance(some, list) for one in some]
+        return tuple(str(one["name"]) for one in found if isinstance(one, dict) and "name" in one)
 
 
 def load_weights(model: nn.Module, folder: Path) -> None:

@@ -6,10 +6,11 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from lightning_fabric import Fabric
+from pydantic import JsonValue
 from torch import Tensor, nn
 
 from nucleate.crystal.crystals import Crystals
@@ -71,7 +72,12 @@ class Trainer:
     """
 
     def __init__(
-        self, model: nn.Module, config: TrainConfig, folder: Path, identity: dict[str, Any], device: str = "cpu"
+        self,
+        model: nn.Module,
+        config: TrainConfig,
+        folder: Path,
+        identity: Mapping[str, JsonValue],
+        device: str = "cpu",
     ) -> None:
         self.config, self.folder = config, folder
         self.identity = {"train": config.model_dump(mode="json"), **identity}

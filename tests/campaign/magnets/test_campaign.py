@@ -17,7 +17,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
 from nucleate.io.files import write_structures
-from nucleate.predictors.property_cnn import build
+from nucleate.predictors.property_cnn import SPEC
 from nucleate.runs.candidates import structure_rows
 from nucleate.settings import MagnetSettings, ScreenSettings
 from nucleate.training.export import ModelFacts, write_model
@@ -44,7 +44,7 @@ def network(tmp_path_factory) -> str:
     """A network with random weights, in a folder."""
     folder = tmp_path_factory.mktemp("network") / "tiny"
     torch.manual_seed(0)
-    model = build(SMALL)
+    model = SPEC.build(SMALL)
     some = alloys()[torch.tensor([0, 1, 2, 4])]
     labels = {"label/formation_energy": torch.linspace(-1, 0, 4), "label/saturation_magnetization": torch.arange(4.0)}
     model.fit(Crystals(some.numbers, some.frac, some.lattice, some.n_atoms, crystal_fields=labels))

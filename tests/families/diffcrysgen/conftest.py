@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.families.diffcrysgen import build
+from nucleate.families.diffcrysgen import SPEC
 
 TINY = {"widths": [8, 12], "max_atoms": 8, "sampler.steps": 6, "sampler.draws": 2, "conditions": []}
 PAPER = {**TINY, "preset": "diffcrysgen-paper"}
@@ -41,12 +41,12 @@ def data():
 
 @pytest.fixture(scope="session", params=[TINY, PAPER, STEERED], ids=["default", "paper", "steered"])
 def model(request, data, fitted):
-    return fitted(build, request.param, data)
+    return fitted(SPEC.build, request.param, data)
 
 
 @pytest.fixture(scope="session")
 def steered_model(data, fitted):
-    return fitted(build, STEERED, data)
+    return fitted(SPEC.build, STEERED, data)
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import RequestWarning, UserError
-from nucleate.families.diffcrysgen import DiffCrysGenConfig, build, configured, load
-from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig
-from nucleate.families.registry import sampler_from
+from nucleate.families.base import sampler_from
+from nucleate.families.diffcrysgen import SPEC
+from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, DiffCrysGenConfig, SamplerConfig
 from nucleate.symmetry.space_group import space_groups
 from nucleate.training.export import ModelFacts, halved, write_model
 
@@ -31,7 +31,7 @@ def same(a, b):
 
 
 def test_the_paper_s_network_is_the_paper_s():
-    model = build({"preset": "diffcrysgen-paper"})
+    model = SPEC.build({"preset": "diffcrysgen-paper"})
     assert sum(p.numel() for p in model.parameters()) == 1_322_340
     assert (model.ircr.length, model.ircr.width) == (136, 3)
     assert model.config.sampler == PAPER_SAMPLER
@@ -48,7 +48,7 @@ def test_losses_are_finite_and_have_gradients(model, data):
 
 
 def test_the_paper_s_loss_is_the_mean_over_all_entries(data):
-    model = build({"preset": "diffcrysgen-paper"})
+    model = SPEC.build({"preset": "diffcrysgen-paper"})
     model.fit(data)
     found = model(model.prepared(data), noise())
     rows = {"elements": 94, "cell": 2, "coordinates": 20, "occupancy": 20}
@@ -68,7 +68,7 @@ def test_a_crystal_depends_on_seed_and_number_alone(model):
 
 def test_batches_do_not_matter_in_double_precision(data):
     torch.manual_seed(0)
-    model = build({"widths": [8, 12], "max_atoms": 8, "conditions": []}).double()
+    model = SPEC.build({"widths": [8, 12], "max_atoms": 8, "conditions": []}).double()
     model.fit(data)
     one, many = (model.sample(6, seed=1, sampler=SamplerConfig(steps=12, batch=size)) for size in (1, 6))
     assert torch.equal(one.numbers, many.numbers)
@@ -143,20 +143,20 @@ def test_what_cannot_be_asked(steered_model):
 def test_training_crystals_that_do_not_fit_are_left_out(data):
     large = Crystals.from_lists([[3, 8, 9, 11], [3] * 9], [[[0.1 * i] * 3 for i in range(m)] for m in (4, 9)],
                                 [4 * torch.eye(3)] * 2)  # fmt: skip
-    model = build({"widths": [8, 12], "max_atoms": 8, "conditions": []})
+    model = SPEC.build({"widths": [8, 12], "max_atoms": 8, "conditions": []})
     assert len(model.fit(Crystals.concatenate([data, large]))) == len(data)
     with pytest.raises(UserError, match="none of which the matrix holds"):
         model.fit(large)
 
 
 def test_settings():
-    assert configured({"widths": [8, 16], "sampler.steps": 7}).sampler.steps == 7
+    assert SPEC.configured({"widths": [8, 16], "sampler.steps": 7}).sampler.steps == 7
     assert sampler_from("paper", SamplerConfig(steps=3), PAPER_SAMPLER) == PAPER_SAMPLER
     changed = sampler_from("steps=9,sigma=0.01:50", SamplerConfig(), PAPER_SAMPLER)
     assert changed == SamplerConfig(steps=9, sigma=(0.01, 50))
     for call in (
-        lambda: configured({"depth": 3}),
-        lambda: configured({"preset": "other"}),
+        lambda: SPEC.configured({"depth": 3}),
+        lambda: SPEC.configured({"preset": "other"}),
         lambda: sampler_from("steps=zero", SamplerConfig(), PAPER_SAMPLER),
         lambda: sampler_from("speed=3", SamplerConfig(), PAPER_SAMPLER),
         lambda: DiffCrysGenConfig.checked({"order": "random"}),
@@ -202,6 +202,6 @@ def test_a_composition_by_templates_is_exact(steered_model, formula):
 def test_the_folder_keeps_the_templates(steered_model, tmp_path):
     config = steered_model.config.model_dump(mode="json")
     write_model(tmp_path, halved(steered_model.state_dict()), ModelFacts("diffcrysgen", "tiny", "a tiny one", config))
-    back = load(tmp_path)
+    back = SPEC.load(tmp_path)
     assert torch.equal(back.templates.groups, steered_model.templates.groups)
     assert torch.equal(back.known.template, steered_model.known.template)

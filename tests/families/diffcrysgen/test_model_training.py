@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nucleate.campaign.train import train_family
+from nucleate.campaign.train import TrainingTask, train_family
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import Dataset
@@ -14,6 +14,10 @@ from nucleate.errors import UserError
 from nucleate.families.registry import load_generator
 
 TINY = {"widths": "8,12", "max_atoms": "8", "epochs": "2", "sampler.steps": "4", "batch": "16,16"}
+
+
+def train(family, data, overrides, out, **how):
+    return train_family(family, TrainingTask(data, out, overrides, **how))
 
 
 def dataset(salts, rows, labels):
@@ -25,7 +29,7 @@ def dataset(salts, rows, labels):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, salts_of):
     out = tmp_path_factory.mktemp("trained") / "mine"
-    return train_family("diffcrysgen", dataset(salts_of, 120, 110), {**TINY, "conditions": '["hardness"]'}, out)
+    return train("diffcrysgen", dataset(salts_of, 120, 110), {**TINY, "conditions": '["hardness"]'}, out)
 
 
 def test_trained_model_loads_and_generates(folder):
@@ -44,7 +48,7 @@ def test_card_counts_what_the_matrix_cannot_hold(tmp_path, salts_of):
     salts = salts_of(30)
     large = Crystals.from_lists([[3, 8, 9, 11]], [[[0.2 * i] * 3 for i in range(4)]], [4 * torch.eye(3)])
     data = Dataset(Crystals.concatenate([salts, large]), pd.DataFrame({"hardness": [None] * 31}), "mine.csv", "digest")
-    out = train_family("diffcrysgen", data, TINY, tmp_path / "counted")
+    out = train("diffcrysgen", data, TINY, tmp_path / "counted")
     known = json.loads((out / "config.json").read_text())["data"]
     assert known["training crystals"] + known["validation crystals"] == 30
     assert next(count for name, count in known.items() if name.startswith("left out")) == 1
@@ -61,20 +65,20 @@ def test_sampler_and_guidance_are_read(folder):
 def test_a_training_goes_on(folder, salts_of):
     data, settings = dataset(salts_of, 120, 110), {**TINY, "conditions": '["hardness"]'}
     with pytest.raises(UserError, match="--resume"):
-        train_family("diffcrysgen", data, settings, folder)
+        train("diffcrysgen", data, settings, folder)
     before = (folder / "model.safetensors").read_bytes()
-    train_family("diffcrysgen", data, settings, folder, resume=True)
+    train("diffcrysgen", data, settings, folder, resume=True)
     assert (folder / "model.safetensors").read_bytes() == before
 
 
 def test_few_labels_are_no_condition(tmp_path, salts_of):
     data = dataset(salts_of, 30, 30)
     with pytest.raises(UserError, match="hardness: found 30 labels; expected at least 100"):
-        train_family("diffcrysgen", data, {**TINY, "conditions": '["hardness"]'}, tmp_path / "few")
-    model = load_generator(str(train_family("diffcrysgen", data, TINY, tmp_path / "none")))
+        train("diffcrysgen", data, {**TINY, "conditions": '["hardness"]'}, tmp_path / "few")
+    model = load_generator(str(train("diffcrysgen", data, TINY, tmp_path / "none")))
     assert model.config.conditions == ()
 
 
 def test_data_that_the_matrix_cannot_hold(tmp_path, salts_of):
     with pytest.raises(UserError, match="none of which the matrix holds"):
-        train_family("diffcrysgen", dataset(salts_of, 30, 0), {**TINY, "max_elements": "1"}, tmp_path / "out")
+        train("diffcrysgen", dataset(salts_of, 30, 0), {**TINY, "max_elements": "1"}, tmp_path / "out")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.families.maggen import build
+from nucleate.families.maggen import SPEC
 from nucleate.families.maggen.model import MagGen
 
 SMALL = {"max_atoms": 6, "dense": 16, "latent": 12, "branch": (8,)}
@@ -40,6 +40,6 @@ def crystals() -> Crystals:
 @pytest.fixture
 def model(crystals: Crystals) -> MagGen:
     torch.manual_seed(0)
-    made = build(SMALL)
+    made = SPEC.build(SMALL)
     made.finished(made.fit(crystals))
     return made

@@ -12,7 +12,7 @@ from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
-from nucleate.families.maggen import build, load
+from nucleate.families.maggen import SPEC
 from nucleate.families.maggen.config import SamplerConfig
 from nucleate.families.maggen.model import MagGen
 from nucleate.symmetry.space_group import space_groups
@@ -23,7 +23,7 @@ EVERY = SamplerConfig(parents="all", scale=0.3)
 
 
 def test_the_paper_s_model_has_its_size() -> None:
-    made = build({"preset": "maggen-paper"})
+    made = SPEC.build({"preset": "maggen-paper"})
     assert sum(p.numel() for p in made.parameters()) == 11_441_541
     assert (made.ircr.length, made.ircr.width) == (144, 3)
 
@@ -31,7 +31,9 @@ def test_the_paper_s_model_has_its_size() -> None:
 @pytest.mark.parametrize("preset", ["maggen", "maggen-paper"])
 def test_losses_fall_and_every_part_learns(preset: str, crystals: Crystals) -> None:
     torch.manual_seed(0)
-    made = build({"preset": preset, "max_atoms": 6, "dense": 64, "latent": 16, "divergence": 1e-4, **NARROW[preset]})
+    made = SPEC.build(
+        {"preset": preset, "max_atoms": 6, "dense": 64, "latent": 16, "divergence": 1e-4, **NARROW[preset]}
+    )
     train = made.fit(crystals)
     noise = GeneratorNoise(torch.Generator().manual_seed(0))
     optimizer = torch.optim.Adam(made.parameters(), lr=3e-3)
@@ -48,7 +50,7 @@ def test_losses_fall_and_every_part_learns(preset: str, crystals: Crystals) -> N
 
 
 def test_missing_labels_teach_nothing(crystals: Crystals) -> None:
-    made = build({"max_atoms": 6, "dense": 8, "latent": 8})
+    made = SPEC.build({"max_atoms": 6, "dense": 8, "latent": 8})
     train = made.fit(crystals)
     losses = made(train, GeneratorNoise(torch.Generator().manual_seed(0)))
     missing = train.crystal_fields["label/saturation_magnetization"].isnan()
@@ -125,7 +127,7 @@ def test_a_folder_gives_the_same_crystals(model: MagGen, tmp_path: Path) -> None
     model.load_state_dict(weights)
     config = model.config.model_dump(mode="json")
     write_model(tmp_path, weights, ModelFacts("maggen", "small", "a small one", config))
-    back = load(tmp_path, "scale=0.2,parents=all")
+    back = SPEC.load(tmp_path, "scale=0.2,parents=all")
     assert back.config.sampler == SamplerConfig(scale=0.2, parents="all", draws=50, symmetry="templates")
     first, second = (m.sample(5, seed=2, sampler=EVERY) for m in (model, back))
     assert torch.equal(first.numbers, second.numbers)
@@ -144,19 +146,19 @@ def test_bad_requests_are_one_line(model: MagGen, crystals: Crystals, tmp_path: 
     with pytest.raises(UserError, match="no asked parent among 40 training crystals"):
         model.sample(1, where, sampler=EVERY.model_copy(update={"parents": "asked"}))
     with pytest.raises(UserError, match="no parents"):
-        build({"max_atoms": 6}).sample(1)
+        SPEC.build({"max_atoms": 6}).sample(1)
     with pytest.raises(UserError, match="none of which the matrix holds"):
-        build({"max_atoms": 1}).fit(crystals)
+        SPEC.build({"max_atoms": 1}).fit(crystals)
     with pytest.raises(UserError, match="--guidance"):
-        load(tmp_path, guidance=2.0)
+        SPEC.load(tmp_path, guidance=2.0)
     (tmp_path / "config.json").write_text('{"family": "maggen", "config": {}}')
     with pytest.raises(UserError, match="--sampler"):
-        load(tmp_path, "scal=2")
+        SPEC.load(tmp_path, "scal=2")
 
 
 def test_any_column_can_have_a_branch(crystals: Crystals) -> None:
     fields = {**crystals.crystal_fields, "label/hardness": crystals.volume}
-    made = build({"max_atoms": 6, "dense": 8, "latent": 8, "conditions": ["formation_energy", "hardness"]})
+    made = SPEC.build({"max_atoms": 6, "dense": 8, "latent": 8, "conditions": ["formation_energy", "hardness"]})
     train = made.fit(replace(crystals, crystal_fields=fields))
     made.finished(train)
     assert made.properties == ("formation_energy", "hardness")
@@ -173,7 +175,7 @@ def salts() -> Crystals:
 
 def test_crystals_take_the_symmetry_of_their_parents() -> None:
     torch.manual_seed(0)
-    made = build({"max_atoms": 6, "dense": 32, "latent": 12, "branch": (8,), "conditions": ()})
+    made = SPEC.build({"max_atoms": 6, "dense": 32, "latent": 12, "branch": (8,), "conditions": ()})
     train = made.fit(salts())
     optimizer, noise = torch.optim.Adam(made.parameters(), lr=3e-3), GeneratorNoise(torch.Generator().manual_seed(0))
     for _ in range(150):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nucleate.families.mattergen import build
+from nucleate.families.mattergen import SPEC
 
 SHAPE = {"hidden": 12, "edge": 12, "triplet": 4, "bilinear": 6, "radial": 6, "circular": 4, "blocks": 2, "degrees": 3,
          "before_skip": 1, "after_skip": 1, "concatenated": 1, "site_layers": 1, "score_layers": 1,
@@ -17,14 +17,14 @@ CONDITIONED = {**TINY, "preset": "mattergen-conditioned"}
 
 @pytest.fixture(scope="session", params=[TINY, CSPNET, PAPER, CONDITIONED], ids=["gemnet", "cspnet", "paper", "told"])
 def model(request, data, fitted):
-    return fitted(build, request.param, data)
+    return fitted(SPEC.build, request.param, data)
 
 
 @pytest.fixture(scope="session")
 def default_model(data, fitted):
-    return fitted(build, TINY, data)
+    return fitted(SPEC.build, TINY, data)
 
 
 @pytest.fixture(scope="session")
 def paper_model(data, fitted):
-    return fitted(build, PAPER, data)
+    return fitted(SPEC.build, PAPER, data)

@@ -11,7 +11,7 @@ from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import UserError
 from nucleate.families.joint_config import SamplerConfig
 from nucleate.families.joint_model import bounded
-from nucleate.families.mattergen import build
+from nucleate.families.mattergen import SPEC
 from nucleate.families.mattergen.config import PAPER_SAMPLER, MatterGenConfig
 
 FREE = SamplerConfig(steps=4, corrector="snr")
@@ -28,7 +28,7 @@ def same(a, b):
 
 def test_losses_are_finite_and_fall(model, data):
     torch.manual_seed(0)
-    model = build(model.config.model_dump(), "trained")
+    model = SPEC.build(model.config.model_dump(), "trained")
     train = model.fit(data)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     totals = []
@@ -152,7 +152,7 @@ def test_what_cannot_be_asked_is_said(default_model, text):
 def test_the_paper_preset_is_the_papers():
     config = MatterGenConfig.paper()
     with torch.device("meta"):
-        network = build({"preset": "mattergen-paper"}).network
+        network = SPEC.build({"preset": "mattergen-paper"}).network
     assert network.config.hidden == 512
     assert network.config.neighbours == 50
     assert config.sampler == PAPER_SAMPLER
@@ -161,7 +161,7 @@ def test_the_paper_preset_is_the_papers():
 
 def test_the_default_network_is_small():
     with torch.device("meta"):
-        network = build().network
+        network = SPEC.build().network
     assert 1e6 < sum(p.numel() for p in network.parameters()) < 2e6
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nucleate.errors import UserError
-from nucleate.families.pigen import build, load
+from nucleate.families.pigen import SPEC
 from nucleate.families.pigen.config import PAPER_SAMPLER
 from nucleate.families.registry import load_generator
 from nucleate.training.export import ModelFacts, halved, write_model
@@ -20,7 +20,7 @@ def folder(default_model, tmp_path):
 
 
 def test_a_loaded_model_gives_the_same_crystals(folder, default_model):
-    for loaded in (load(folder), load_generator(str(folder))):
+    for loaded in (SPEC.load(folder), load_generator(str(folder))):
         assert loaded.name == "tiny"
         a, b = loaded.sample(4, seed=1), default_model.sample(4, seed=1)
         assert torch.equal(a.frac, b.frac)
@@ -30,7 +30,7 @@ def test_a_loaded_model_gives_the_same_crystals(folder, default_model):
 def test_half_precision_weights_load_into_single(default_model, tmp_path):
     facts = ModelFacts("pigen", "tiny", "a test", default_model.config.model_dump(mode="json"))
     write_model(tmp_path, halved(default_model.state_dict()), facts)
-    loaded = load(tmp_path)
+    loaded = SPEC.load(tmp_path)
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     for name, value in default_model.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value, rtol=2**-8, atol=0)
@@ -55,7 +55,7 @@ def test_damaged_weights_are_named(folder, damage):
         load_generator(str(folder))
     if damage != "flipped":  # the family alone knows no hash
         with pytest.raises(UserError, match="model.safetensors"):
-            load(folder)
+            SPEC.load(folder)
 
 
 def test_a_configuration_of_another_network_is_named(folder):
@@ -64,11 +64,11 @@ def test_a_configuration_of_another_network_is_named(folder):
         text = json.dumps({**config, "config": {**config["config"], **change}})
         (folder / "config.json").write_text(text)
         with pytest.raises(UserError, match=word):
-            load(folder)
+            SPEC.load(folder)
 
 
 def test_settings_reach_the_configuration():
-    config = build({"hidden": 8, "layers": 1, "sampler.steps": 7}).config
+    config = SPEC.build({"hidden": 8, "layers": 1, "sampler.steps": 7}).config
     assert (config.hidden, config.layers, config.sampler.steps) == (8, 1, 7)
 
 
@@ -76,20 +76,20 @@ def test_settings_reach_the_configuration():
                                       {"hidden": "many"}, {"hidden.x": 1}])  # fmt: skip
 def test_wrong_settings_are_named(settings):
     with pytest.raises(UserError, match=next(iter(settings)).partition(".")[0]):
-        build(settings)
+        SPEC.build(settings)
 
 
 def test_a_sampler_is_named_or_changed(folder):
-    assert load(folder, "paper").config.sampler == PAPER_SAMPLER
-    changed = load(folder, "steps=3, temperature=0.7,symmetry=free").config.sampler
+    assert SPEC.load(folder, "paper").config.sampler == PAPER_SAMPLER
+    changed = SPEC.load(folder, "steps=3, temperature=0.7,symmetry=free").config.sampler
     assert (changed.steps, changed.temperature, changed.symmetry) == (3, 0.7, "free")
-    assert changed.draws == load(folder).config.sampler.draws
+    assert changed.draws == SPEC.load(folder).config.sampler.draws
 
 
 @pytest.mark.parametrize("text", ["slow", "steps", "steps=0", "steps=many", "speed=3", "steps=3,"])
 def test_a_sampler_that_is_none_is_named(folder, text):
     with pytest.raises(UserError, match="sampler"):
-        load(folder, text)
+        SPEC.load(folder, text)
 
 
 def test_searchers_have_no_sampler():

@@ -9,7 +9,7 @@ from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import UserError
-from nucleate.families.pigen import build
+from nucleate.families.pigen import SPEC
 from nucleate.families.pigen.config import PigenConfig, SamplerConfig
 
 
@@ -23,7 +23,7 @@ def same(a, b):
 
 def test_losses_are_finite_and_fall(model, data):
     torch.manual_seed(0)
-    model = build({**model.config.model_dump()}, "trained")
+    model = SPEC.build({**model.config.model_dump()}, "trained")
     train = model.fit(data)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     totals = []
@@ -149,10 +149,10 @@ def test_another_walk_can_be_asked_for(default_model):
 
 def test_the_papers_configuration_has_the_papers_network():
     with torch.device("meta"):
-        network = build({"preset": "diffcsp-paper"}).network
+        network = SPEC.build({"preset": "diffcsp-paper"}).network
     assert sum(p.numel() for p in network.parameters()) == 12_346_468
     assert PigenConfig.diffcsp_paper().sampler.steps == 1000
-    assert build({"preset": "diffcsp-paper", "hidden": 8, "layers": 1}).config.cell == "matrix"
+    assert SPEC.build({"preset": "diffcsp-paper", "hidden": 8, "layers": 1}).config.cell == "matrix"
 
 
 def test_training_in_half_precision_keeps_targets_in_single(default_model, data):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.families.wyckoffdiff import build
+from nucleate.families.wyckoffdiff import SPEC
 from nucleate.search.cell_priors import drawn
 from nucleate.symmetry.protostructure import Protostructure
 from nucleate.symmetry.wyckoff_parametrization import layout
@@ -43,7 +43,7 @@ def known(size=40):
 
 def fitted(overrides, crystals):
     torch.manual_seed(0)
-    model = build(overrides, "tiny")
+    model = SPEC.build(overrides, "tiny")
     return model.eval(), model.fit(crystals)
 
 

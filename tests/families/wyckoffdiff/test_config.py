@@ -5,25 +5,26 @@ import json
 import pytest
 import torch
 
-from nucleate.campaign.train import train_family
+from nucleate.campaign.train import TrainingTask, train_family
 from nucleate.data.dataset import Dataset
 from nucleate.errors import UserError
-from nucleate.families.registry import load_generator, sampler_from
-from nucleate.families.wyckoffdiff import PRESETS, build, configured, load
+from nucleate.families.base import sampler_from
+from nucleate.families.registry import load_generator
+from nucleate.families.wyckoffdiff import SPEC
 from nucleate.families.wyckoffdiff.config import PAPER_SAMPLER
 
 from .conftest import TINY
 
 
 def test_presets():
-    assert set(PRESETS) == {"wyckoffdiff", "wyckoffdiff-paper"}
-    paper = configured({"preset": "wyckoffdiff-paper"})
+    assert set(SPEC.presets) == {"wyckoffdiff", "wyckoffdiff-paper"}
+    paper = SPEC.configured({"preset": "wyckoffdiff-paper"})
     assert (paper.hidden, paper.layers, paper.side, paper.max_count, paper.sampler.steps) == (256, 3, 16, 54, 1000)
-    assert configured({}).prior == "empty"
+    assert SPEC.configured({}).prior == "empty"
 
 
 def test_the_small_model_is_small():
-    assert 2 * sum(value.numel() for value in build({}).state_dict().values()) < 8e6
+    assert 2 * sum(value.numel() for value in SPEC.build({}).state_dict().values()) < 8e6
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_the_small_model_is_small():
         ({"preset": "none"}, "one of wyckoffdiff"),
         ({"colour": 1}, "one of preset"),
         ({"sampler.colour": 1}, "one of preset"),
-        ({"hidden": 20}, "a multiple of heads"),
+        ({"hidden": 20}, "a divisor of hidden=20"),
         ({"prior": "gaussian"}, "prior"),
         ({"schedule": "steep"}, "schedule"),
         ({"max_atoms": 0}, "max_atoms"),
@@ -40,11 +41,11 @@ def test_the_small_model_is_small():
 )
 def test_settings_that_do_not_fit(settings, words):
     with pytest.raises(UserError, match=words):
-        configured(settings)
+        SPEC.configured(settings)
 
 
 def test_samplers():
-    default = configured({}).sampler
+    default = SPEC.configured({}).sampler
     assert sampler_from("default", default, PAPER_SAMPLER) == default
     assert sampler_from("paper", default, PAPER_SAMPLER) == PAPER_SAMPLER
     assert sampler_from("steps=7, temperature=0.5", default, PAPER_SAMPLER).steps == 7
@@ -60,7 +61,7 @@ def folder(tmp_path_factory, data):
     dataset = Dataset(data, pd.DataFrame({"e_above_hull": data.crystal_fields["label/energy_above_hull"].numpy()}))
     settings = {name: json.dumps(value) for name, value in TINY.items()}
     out = tmp_path_factory.mktemp("models") / "mine"
-    return train_family("wyckoffdiff", dataset, {**settings, "epochs": "2"}, out)
+    return train_family("wyckoffdiff", TrainingTask(dataset, out, {**settings, "epochs": "2"}))
 
 
 def test_trained_models_are_read_back(folder):
@@ -68,7 +69,7 @@ def test_trained_models_are_read_back(folder):
     assert (model.name, model.config.sampler.steps) == ("mine", 4)
     names = [condition.name for condition in model.config.conditions]
     assert names == ["n_atoms", "chemical_system", "energy_above_hull", "formation_energy"][: len(names)]
-    first, second = model.sample(3, seed=1), load(folder, "steps=4").sample(3, seed=1)
+    first, second = model.sample(3, seed=1), SPEC.load(folder, "steps=4").sample(3, seed=1)
     assert torch.equal(first.frac, second.frac)
     assert torch.equal(first.numbers, second.numbers)
 
@@ -78,4 +79,4 @@ def test_a_configuration_of_another_model(folder, tmp_path):
     for change in ({"config": {"hidden": -1}}, {"family": "pigen"}):
         (tmp_path / "config.json").write_text(json.dumps(config | change))
         with pytest.raises(UserError, match="config.json"):
-            load(tmp_path)
+            SPEC.load(tmp_path)

@@ -11,7 +11,7 @@ from nucleate.crystal.formula import reduced
 from nucleate.descriptors.composition import is_charge_balanced
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
-from nucleate.families.wyckoffdiff import build
+from nucleate.families.wyckoffdiff import SPEC
 from nucleate.families.wyckoffdiff.config import SamplerConfig
 from nucleate.families.wyckoffdiff.model import _orbits
 from nucleate.networks.wyckoff_gnn import Logits
@@ -40,7 +40,7 @@ def test_statistics(default_model, data):
 
 def test_losses_fall(model_and_data):
     model, ready = model_and_data
-    model = build(model.config.model_dump(), "copy")
+    model = SPEC.build(model.config.model_dump(), "copy")
     model.load_state_dict(model_and_data[0].state_dict())
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     first = losses(model, ready)
@@ -64,10 +64,10 @@ def test_the_weighting_only_divides(data):
 
 
 def test_crystals_that_do_not_fit_are_left_out(data):
-    model = build({**TINY, "max_atoms": 4}, "small")
+    model = SPEC.build({**TINY, "max_atoms": 4}, "small")
     assert len(model.prepared(data)) == int((data.n_atoms <= 4).sum())
     with pytest.raises(UserError, match="no crystal with a protostructure"):
-        build({**TINY, "max_atoms": 1}, "none").fit(data)
+        SPEC.build({**TINY, "max_atoms": 1}, "none").fit(data)
 
 
 def test_protostructures_depend_on_seed_and_number_alone(model_and_data):
@@ -154,7 +154,7 @@ def test_numbers_of_atoms_come_from_training_crystals(data):
     assert all(set(one.counts) == {11, 16} for one in met)
     unseen = model.sample_protostructures(3, Conditions.parse({"space_group": 139, "composition": "CaFe2S2"}))
     assert all(reduced(one.counts) == {20: 1, 26: 2, 16: 2} for one in unseen)
-    again = build(model.config.model_dump(), "again").eval()
+    again = SPEC.build(model.config.model_dump(), "again").eval()
     again.load_state_dict(model.state_dict())
     assert again.sample_protostructures(5, seed=4) == model.sample_protostructures(5, seed=4)
     with torch.no_grad():
@@ -192,7 +192,7 @@ def test_labels_change_nothing_before_training(default_model, data):
 
 def test_adapters_change_nothing_before_training(default_model, data):
     settings = default_model.config.model_dump() | {"adapters": ["hardness"]}
-    wider = build(settings, "wider").eval()
+    wider = SPEC.build(settings, "wider").eval()
     wider.load_state_dict({**wider.state_dict(), **default_model.state_dict()})
     asked = Conditions.parse({"hardness": 3})
     assert wider.sample_protostructures(4, asked, seed=1) == default_model.sample_protostructures(4, seed=1)
@@ -201,7 +201,7 @@ def test_adapters_change_nothing_before_training(default_model, data):
 
 
 def test_strengths_of_one_are_the_conditional_model(default_model):
-    model = build(default_model.config.model_dump(), "told").eval()
+    model = SPEC.build(default_model.config.model_dump(), "told").eval()
     model.load_state_dict(default_model.state_dict())
     with torch.no_grad():
         for name in ("energy_above_hull", "n_atoms"):

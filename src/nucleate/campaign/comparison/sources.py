@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nucleate.errors import UserError
-from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, read_config, shipped_models
+from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, shipped_models
 
 BASELINES = ("random", "substitution")
 REQUESTS = "requests"
@@ -43,12 +43,12 @@ class Source:
             return said | {"file": self.file.name}
         if self.entry is None or self.entry.folder is None:
             return said
-        config = read_config(self.entry.folder)
-        cost, data = _table(config.get("cost")), _table(config.get("data"))
+        stored = self.entry.stored
+        cost, data = stored.cost, stored.data
         return said | {
-            "family": config.get("family"),
-            "summary": config.get("summary"),
-            "parameters": config.get("parameters"),
+            "family": stored.family,
+            "summary": stored.summary,
+            "parameters": stored.parameters,
             "training_seconds": cost.get("processor seconds", cost.get("seconds")),
             "training_hardware": cost.get("hardware", cost.get("device")),
             "training_crystals": data.get("training crystals"),
@@ -73,7 +73,7 @@ def asked_sources(models: Sequence[str], files: Mapping[str, Path]) -> tuple[lis
         for entry in shipped_models():
             if entry.kind != "model":
                 continue
-            if entry.folder is not None and _needs_compositions(entry.folder):
+            if entry.folder is not None and _needs_compositions(entry):
                 left_out.append(f"{entry.name} is left out: it is made for given compositions; name it to include it")
             else:
                 names.append(entry.name)
@@ -109,10 +109,10 @@ def _of_model(name: str) -> Source:
     label = Path(name).name
     _check_label(label, "model")
     if entry.folder is not None:
-        config = read_config(entry.folder)
-        if "family" not in config:
+        stored = entry.stored
+        if not stored.family:
             raise UserError(str(entry.folder), "no family in its configuration", "a model that generates")
-        check_weights(entry.folder / WEIGHTS, config.get("sha256"))
+        check_weights(entry.folder / WEIGHTS, stored.sha256)
     return Source(label, entry)
 
 
@@ -132,10 +132,7 @@ def _check_label(label: str, where: str) -> None:
         raise UserError(where, f"the name {label!r}", expected)
 
 
-def _needs_compositions(folder: Path) -> bool:
+def _needs_compositions(entry: ModelEntry) -> bool:
     """Whether all species were given in the training, so that the model was never asked to choose them."""
-    return float(_table(read_config(folder).get("config")).get("known_species", 0.0)) >= 1.0
-
-
-def _table(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    share = entry.stored.config.get("known_species", 0.0)
+    return isinstance(share, int | float) and share >= 1.0

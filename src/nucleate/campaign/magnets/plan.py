@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nucleate.campaign.design import FAMILY_CITATIONS, SAMPLED_TOGETHER, chunk_plan
+from nucleate.campaign.design import SAMPLED_TOGETHER, chunk_plan
 from nucleate.campaign.magnets.columns import CheapScreen, Oracle
 from nucleate.campaign.magnets.summary import base_rate
 from nucleate.campaign.predict import load_predictor
@@ -105,7 +105,7 @@ class Plan:
             entry = None if name == "none" else find_model(name)
             if entry is not None and entry.folder is not None:
                 hashes[f"model {name}"] = check_weights(entry.folder / WEIGHTS)
-                works += FAMILY_CITATIONS.get(entry.family, [])
+                works += entry.citations
         files = {"structures": settings.structures, "data": settings.data}
         hashes |= {name: path_hash(Path(path)) for name, path in files.items() if path and not holds_run(Path(path))}
         plan = [
@@ -125,7 +125,7 @@ def _oracle(settings: MagnetSettings) -> Oracle:
     if settings.predictor == "none":
         return Oracle()
     predictor = load_predictor(settings.predictor, resolve_device(settings.device))
-    answers = [str(target.name) for target in predictor.config.targets]
+    answers = list(predictor.columns)
     columns = tuple(name for name in PREDICTED if name in answers)
     if not columns:
         raise UserError("--predictor", f"a network of {', '.join(answers)}", f"one of {' or '.join(PREDICTED)}")

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.conditions.kinds import Condition, Scalar
+from nucleate.conditions.kinds import Condition
 from nucleate.conditions.quantities import NamedConditions, by_name
+from nucleate.families.base import ConditionalConfig
 from nucleate.families.matrix_templates import Cells, Order
 from nucleate.networks.unet1d import UNet1dConfig
 from nucleate.settings import Settings
@@ -53,7 +54,7 @@ CONDITIONS: tuple[Condition, ...] = tuple(
 """Their statistics come from the training data."""
 
 
-class DiffCrysGenConfig(Settings):
+class DiffCrysGenConfig(ConditionalConfig):
     """A model of the family.
 
     Attributes:
@@ -67,16 +68,12 @@ class DiffCrysGenConfig(Settings):
             plain mean over all entries (the paper).
         widths, attention: Shape of the network, see :class:`nucleate.networks.unet1d.UNet1dConfig`.
         sigma_data, log_mean, log_std: See :class:`nucleate.diffusion.edm.EdmProcess`.
-        conditions: What the model can be asked for, beyond elements and sizes.
-        adapters: Further conditions, which it was fine-tuned for.
-        drop_each: Chance of a condition to be missing in training, each on its own.
-        drop_all: Chance that all are missing.
-        guidance: γ of a condition where nothing else is said.
-        sampler: Default walk.
+        sampler: How it samples by default.
+
+    The rest is :class:`nucleate.families.base.ConditionalConfig`'s.
     """
 
     max_elements: int = Field(default=3, ge=1, le=10)
-    max_atoms: int = Field(default=20, ge=1, le=200)
     cells: Cells = "standard"
     order: Order = "canonical"
     scale: Literal["row", "entry"] = "entry"
@@ -87,10 +84,6 @@ class DiffCrysGenConfig(Settings):
     log_mean: float = -1.2
     log_std: float = Field(default=1.2, gt=0)
     conditions: NamedConditions = CONDITIONS
-    adapters: NamedConditions = ()
-    drop_each: float = Field(default=0.3, ge=0, le=1)
-    drop_all: float = Field(default=0.15, ge=0, le=1)
-    guidance: float = Field(default=2.0, ge=0)
     sampler: SamplerConfig = DEFAULT_SAMPLER
 
     @classmethod
@@ -105,16 +98,6 @@ class DiffCrysGenConfig(Settings):
             conditions=(),
             sampler=PAPER_SAMPLER,
         )
-
-    @property
-    def asked(self) -> tuple[Condition, ...]:
-        """What the network is told of what a crystal should be."""
-        return self.conditions + self.adapters
-
-    @property
-    def scalars(self) -> tuple[Scalar, ...]:
-        """The conditions that are numbers."""
-        return tuple(condition for condition in self.asked if isinstance(condition, Scalar))
 
     def network(self, length: int, width: int) -> UNet1dConfig:
         """Shape of the network for matrices of the given rows and columns."""

@@ -10,13 +10,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nucleate.conditions.labels import Labels, fitted_conditions, labels_of, refitted
+from nucleate.conditions.labels import Labels
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.edm import EdmProcess, HeunSampler, TensorDenoiser
 from nucleate.diffusion.noise import KeyedNoise, Noise
+from nucleate.families.base import Strengths, TemplateModel
 from nucleate.families.diffcrysgen.config import DiffCrysGenConfig, SamplerConfig
 from nucleate.families.diffcrysgen.constraints import drawn, known_entries, meets
 from nucleate.families.matrix_templates import MatrixTemplates, templates_by_column, usable
@@ -28,7 +29,6 @@ from nucleate.representations.ircr import IRCR, MatrixScaling
 from nucleate.representations.site_order import shuffled
 from nucleate.sampling.rejection import onto_symmetry
 from nucleate.sampling.request_plan import Plan, Request
-from nucleate.sampling.source_structures import KnownCrystals, parent_weights
 
 DRAWS_OF_A_PLAN = 3
 """Walks of a crystal before another size or template is tried."""
@@ -40,24 +40,13 @@ class Matrix(NamedTuple):
     values: Tensor
 
 
-class DiffCrysGen(nn.Module):
-    """The family's model: representation, scale, process, network, and what it learned of sizes and elements.
+class DiffCrysGen(TemplateModel[SamplerConfig]):
+    """The family's model: representation, scale, process and network; templates where sites stand in their order."""
 
-    Attributes:
-        size_weights: Share of training crystals with n atoms at index n, shape (max_atoms + 1,).
-        element_seen: 1 where the training data hold the atomic number z at index z - 1, shape (94,).
-        templates: Symmetries of the training crystals; none where sites do not stand in their order.
-        known: Which template and which labels go together; likewise.
-        strengths: γ of every condition, or by name, where a call says nothing; None for the configuration's.
-    """
-
-    size_weights: Tensor
-    element_seen: Tensor
+    config: DiffCrysGenConfig
 
     def __init__(self, config: DiffCrysGenConfig, name: str = "diffcrysgen") -> None:
-        super().__init__()
-        self.config, self.name = config, name
-        self.strengths: float | Mapping[str, float] | None = None
+        super().__init__(config, name, LARGEST_NUMBER, templates_by_column())
         self.ircr = IRCR(config.max_elements, config.max_atoms)
         shape = (self.ircr.length, self.ircr.width)
         self.scaling = MatrixScaling(shape, over=config.scale)
@@ -65,10 +54,6 @@ class DiffCrysGen(nn.Module):
         self.network = UNet1d(config.network(*shape))
         self.embed = ConditionEmbedding(config.conditions, self.network.config.noise_features)
         self.adapters = Adapters(config.adapters, self.network.config.noise_features, self.network.blocks)
-        self.register_buffer("size_weights", torch.zeros(config.max_atoms + 1))
-        self.register_buffer("element_seen", torch.zeros(LARGEST_NUMBER))
-        self.templates = templates_by_column()
-        self.known = KnownCrystals()
 
     def fit(self, crystals: Crystals) -> Crystals:
         """Take scale and statistics from training crystals and return those crystals ready for a call.
@@ -87,12 +72,9 @@ class DiffCrysGen(nn.Module):
         if self.config.scale == "entry":
             for letter in "ECO":
                 self.scaling.fix(self.ircr.blocks[letter], 0.0, 1.0)
-        sizes = torch.bincount(kept.n_atoms, minlength=self.config.max_atoms + 1).float()
-        self.size_weights.copy_(sizes / sizes.sum())
-        seen = torch.bincount(kept.numbers[kept.mask] - 1, minlength=LARGEST_NUMBER)
-        self.element_seen.copy_((seen > 0).float())
-        self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
-        self.embed.conditions = self.config.conditions
+        self.fit_sizes(kept.n_atoms)
+        self.fit_elements(kept.numbers)
+        self.fit_conditions(kept)
         if self.config.order != "given":
             self.known.learn(kept, self.templates, self.config.scalars)
         return kept.to(dtype=torch.float32)
@@ -107,9 +89,7 @@ class DiffCrysGen(nn.Module):
         """
         own = templates_by_column()
         kept = usable(self.ircr.held(crystals), self.ircr, self.config.cells, self.config.order, own)
-        adapters = refitted(self.config.adapters, names, kept)
-        self.config = self.config.model_copy(update={"adapters": adapters})
-        self.adapters.conditions = adapters
+        self.fit_adapters(kept, names)
         if self.config.order != "given":
             self.known.learn_more(kept, own, self.templates, self.config.scalars)
         return kept.to(dtype=torch.float32)
@@ -125,8 +105,7 @@ class DiffCrysGen(nn.Module):
                 crystals = shuffled(crystals, noise)
             clean = self.scaling(self.ircr.encode(crystals))
             noisy, sigma = self.process.corrupt(clean, noise)
-            labels = labels_of(crystals, self.config.asked)
-            labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
+            labels = self.training_labels(crystals, noise)
         found = self.denoise(noisy, sigma, labels)
         with torch.autocast(crystals.frac.device.type, enabled=False):
             errors = self.process.errors(found, clean, sigma)
@@ -159,7 +138,7 @@ class DiffCrysGen(nn.Module):
         start: int = 0,
         progress: Callable[[int], None] | None = None,
         sampler: SamplerConfig | None = None,
-        guidance: Mapping[str, float] | float | None = None,
+        guidance: Strengths | None = None,
     ) -> Crystals:
         """Crystals start .. start + n - 1 of the request (seed, where).
 
@@ -186,16 +165,7 @@ class DiffCrysGen(nn.Module):
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
         """
         settings, where = sampler or self.config.sampler, where or Conditions()
-        request = Request.of(
-            where,
-            self.size_weights.cpu(),
-            self.element_seen.cpu(),
-            self.config,
-            self.templates if settings.symmetry == "templates" and len(self.templates) else None,
-            self.known if len(self.templates) else None,
-            self.strengths if guidance is None else guidance,
-            parent_weights,
-        )
+        request = self.request(where, settings.symmetry == "templates", guidance)
         plans = [request.plan(seed, start, n)]
         known_entries(self.ircr, where, plans[0].n_atoms[:1])  # a request that cannot be met fails before any work
         walks = 0

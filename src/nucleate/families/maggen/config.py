@@ -8,6 +8,7 @@ from pydantic import Field
 
 from nucleate.conditions.kinds import Scalar
 from nucleate.conditions.quantities import NamedScalars
+from nucleate.families.base import FamilyConfig
 from nucleate.families.matrix_templates import Cells
 from nucleate.networks.cnn1d import Tower
 from nucleate.settings import Settings
@@ -51,7 +52,7 @@ DEFAULT_SAMPLER = SamplerConfig(scale=1.2, draws=50, symmetry="templates")
 crystals that are invalid or lost that symmetry are drawn again, for next to nothing."""
 
 
-class MagGenConfig(Settings):
+class MagGenConfig(FamilyConfig):
     """A model of the family.
 
     Attributes:
@@ -79,7 +80,6 @@ class MagGenConfig(Settings):
     """
 
     max_elements: int = Field(default=3, ge=1, le=10)
-    max_atoms: int = Field(default=20, ge=1, le=200)
     cells: Cells = "standard"
     order: Literal["given", "canonical"] = "canonical"
     scale: Literal["row", "entry"] = "row"

@@ -18,6 +18,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.errors import UserError
+from nucleate.families.base import GenerativeModel, Strengths
 from nucleate.families.maggen.config import MagGenConfig, SamplerConfig
 from nucleate.families.maggen.latent_space import Parents, everywhere, local, slerp
 from nucleate.families.maggen.objective import block_losses, squared_error
@@ -42,7 +43,7 @@ def on_template(crystals: Crystals) -> Tensor:
     return crystals.crystal_fields.get(ON_TEMPLATE, torch.ones(len(crystals), dtype=torch.bool))
 
 
-class MagGen(nn.Module):
+class MagGen(GenerativeModel[SamplerConfig]):
     """The family's model: representation, scale, encoder, decoder, a branch for each property, and its parents.
 
     Attributes:
@@ -50,9 +51,10 @@ class MagGen(nn.Module):
         templates: Their symmetries; none where sites do not stand in their order.
     """
 
+    config: MagGenConfig
+
     def __init__(self, config: MagGenConfig, name: str = "maggen") -> None:
-        super().__init__()
-        self.config, self.name = config, name
+        super().__init__(config, name)
         self.ircr = IRCR(config.max_elements, config.max_atoms, ROWS)
         shape = (self.ircr.width, self.ircr.length)
         self.scaling = MatrixScaling((shape[1], shape[0]), (0.0, 1.0), config.scale)
@@ -197,6 +199,7 @@ class MagGen(nn.Module):
         start: int = 0,
         progress: Callable[[int], None] | None = None,
         sampler: SamplerConfig | None = None,
+        guidance: Strengths | None = None,
     ) -> Crystals:
         """Crystals start .. start + n - 1 of the request (seed, where).
 
@@ -208,6 +211,7 @@ class MagGen(nn.Module):
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done.
             sampler: How points are made, the model's default if None.
+            guidance: None: properties choose the parents, nothing is guided.
 
         Returns:
             Crystals with the crystal fields ``parent``, the row of the parent in the training data, and
@@ -215,8 +219,9 @@ class MagGen(nn.Module):
             it has the symmetry of its parent.
 
         Raises:
-            UserError: A condition that the model does not have, or no parent meets the request.
+            UserError: A condition that the model does not have, or no parent meets the request; guidance.
         """
+        self.set_guidance(guidance)
         where, how = where or Conditions(), sampler or self.config.sampler
         self._check(where)
         rows = self.parents.chosen(where, self.properties, how)

@@ -18,7 +18,6 @@ from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.diffusion.schedule import GeometricSchedule, LinearSchedule
 from nucleate.diffusion.species import MaskedSpecies
-from nucleate.diffusion.symmetry_constrained import SymmetricCells
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 from nucleate.families.joint_model import N_SPECIES, JointModel
@@ -40,6 +39,7 @@ class MatterGen(JointModel):
 
     config: MatterGenConfig
     network: GemNet | CSPNet
+    projects_cells = True  # positive definite after each step
 
     def __init__(self, config: MatterGenConfig, name: str = "mattergen") -> None:
         species = MaskedSpecies(MaskedProcess(N_SPECIES, config.species_steps, config.species_loss))
@@ -105,12 +105,3 @@ class MatterGen(JointModel):
             sites = sites.to(dtype)
         out = self.network(species, state.frac, lattice, time, state.mask, context, sites, mix)
         return Answer(out.species.to(dtype), out.coordinates.to(dtype), to_voigt(out.cell.to(dtype)))
-
-    def free_process(self, n_atoms: Tensor) -> JointProcess:
-        """The processes of a free walk: after each step the cell is positive definite."""
-
-        def project(vector: Tensor) -> Tensor:
-            return self.cells.encode(self.cells.decode(vector, n_atoms), n_atoms)
-
-        cell = SymmetricCells.like(self.process.cell, project)
-        return JointProcess(self.process.species, self.process.frac, cell)

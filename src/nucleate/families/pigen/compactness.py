@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nucleate.descriptors.geometry import expected_compactness, sphere_volumes
-from nucleate.diffusion.joint import Answer, Denoiser, State
+from nucleate.conditions.labels import Labels
+from nucleate.crystal.crystals import Crystals
+from nucleate.descriptors.geometry import compactness, expected_compactness, sphere_volumes
+from nucleate.diffusion.joint import Answer, Denoiser, JointProcess, State
 from nucleate.diffusion.species import SpeciesProcess
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.representations.cells import CellVectors
@@ -113,3 +116,50 @@ class CompactnessGuidance:
         stretch = (self.share * self.cell.schedule.alpha_bar(t) * off / 3).exp()
         moved = self.cells.encode(lattice * stretch[:, None, None], n_atoms)
         return answer._replace(cell=self.cell.answer_for(moved, state.cell, t))
+
+
+@dataclass(frozen=True)
+class CompactnessTerm:
+    """The family's addition to joint diffusion: a loss on compactness, and guidance towards one.
+
+    Attributes:
+        variant: Which loss; "none" for none.
+        weight: Of the loss beside those of species, coordinates and cell.
+        process: Of species, coordinates and cells.
+        cells: Between cells and vectors.
+    """
+
+    variant: Variant
+    weight: float
+    process: JointProcess
+    cells: CellVectors
+
+    def fields(self, crystals: Crystals) -> dict[str, Tensor]:
+        """The compactness (B,) of clean crystals, for the loss."""
+        return {} if self.variant == "none" else {"label/compactness": compactness(crystals).float()}
+
+    def losses(self, crystals: Crystals, state: State, answer: Answer, t: Tensor) -> dict[str, tuple[float, Tensor]]:
+        """The loss (B,) with its weight."""
+        if self.variant == "none":
+            return {}
+        target = crystals.crystal_fields["label/compactness"].to(state.frac.dtype)
+        alpha_bar = self.process.cell.schedule.alpha_bar(t)
+        if self.variant == "estimate":
+            lattice = self.cells.decode(self.process.cell.clean(state.cell, answer.cell, t), crystals.n_atoms)
+            probabilities = self.process.species.probabilities(state.species, answer.species, t)
+            loss = estimate_loss(probabilities, lattice, state.mask, target, alpha_bar)
+        else:
+            noisy = (state.species, answer.species, state.cell, answer.cell)
+            loss = upstream_loss(self.variant, *noisy, alpha_bar, state.mask, target)
+        return {"compactness": (self.weight, loss)}
+
+    def guided(
+        self, denoiser: Denoiser, process: JointProcess, labels: Labels, strengths: Mapping[str, float]
+    ) -> Denoiser:
+        """The denoiser, its cells nearer to a compactness that is asked for."""
+        if strengths.get("compactness", 0.0) <= 1:
+            return denoiser
+        # γ = 1 is the conditional model as it is; what lies above goes more of the way.
+        share = 1 - 1 / strengths["compactness"]
+        target = labels.values["compactness"]
+        return CompactnessGuidance(denoiser, process.species, process.cell, self.cells, target, share)

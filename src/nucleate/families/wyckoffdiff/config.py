@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
-from nucleate.conditions.kinds import Condition, Scalar
-from nucleate.conditions.quantities import NamedConditions
 from nucleate.diffusion.categorical import Schedule
+from nucleate.families.base import ConditionalConfig
 from nucleate.networks.wyckoff_gnn import WyckoffGNNConfig
 from nucleate.settings import Settings
 
@@ -50,7 +50,7 @@ DEFAULT_SAMPLER = SamplerConfig(temperature=0.5)
 CONDITIONS = ("n_atoms", "chemical_system", "energy_above_hull", "formation_energy", "band_gap", "magnetic_density")
 
 
-class WyckoffDiffConfig(Settings):
+class WyckoffDiffConfig(ConditionalConfig):
     """A model of the family.
 
     Attributes:
@@ -67,14 +67,10 @@ class WyckoffDiffConfig(Settings):
         augment: Train on every equivalent setting of a protostructure.
         replaced: Share of the training crystals in which an element is replaced by one much like it, each time anew.
         symprec: Distance in Å within which sites of training crystals count as equivalent.
-        conditions: What the model can be asked for, beyond what its walk fixes by itself; where ``n_atoms`` is among
-            them, the network is told of each crystal how many atoms its primitive cell should have.
-        adapters: Further conditions, which it was fine-tuned for.
-        drop_each: Chance of a condition to be missing in training, each on its own.
-        drop_all: Chance that all are missing.
-        guidance: γ of a condition where nothing else is said.
-        max_atoms: Largest primitive cell.
-        sampler: Default walk.
+        sampler: How it samples by default.
+
+    The rest is :class:`nucleate.families.base.ConditionalConfig`'s. Where ``n_atoms`` is among the conditions, the
+    network is told of each crystal how many atoms its primitive cell should have.
     """
 
     prior: Literal["empty", "marginal", "uniform"] = "empty"
@@ -87,19 +83,13 @@ class WyckoffDiffConfig(Settings):
     head: int = Field(default=192, ge=8)
     max_count: int = Field(default=20, ge=1, le=200)
     attention: Literal["pair", "dot"] = "dot"
-    heads: int = Field(default=8, ge=1)
+    heads: int = Field(default=8, ge=1, validate_default=True)
     factored: int = Field(default=32, ge=0)
     time_steps: int = Field(default=0, ge=0)
     stoichiometry: bool = False
     augment: bool = True
     replaced: float = Field(default=0.0, ge=0, le=1)
     symprec: float = Field(default=0.1, gt=0)
-    conditions: NamedConditions = ()
-    adapters: NamedConditions = ()
-    drop_each: float = Field(default=0.3, ge=0, le=1)
-    drop_all: float = Field(default=0.15, ge=0, le=1)
-    guidance: float = Field(default=2.0, ge=0)
-    max_atoms: int = Field(default=20, ge=1, le=200)
     sampler: SamplerConfig = DEFAULT_SAMPLER
 
     @classmethod
@@ -126,15 +116,13 @@ class WyckoffDiffConfig(Settings):
             sampler=PAPER_SAMPLER,
         )
 
-    @property
-    def asked(self) -> tuple[Condition, ...]:
-        """Everything that a network is told of what a crystal should be."""
-        return self.conditions + self.adapters
-
-    @property
-    def scalars(self) -> tuple[Scalar, ...]:
-        """The conditions that are numbers."""
-        return tuple(condition for condition in self.asked if isinstance(condition, Scalar))
+    @field_validator("heads")
+    @classmethod
+    def _divides_the_width(cls, heads: int, info: ValidationInfo) -> int:
+        hidden = info.data.get("hidden", 0)
+        if info.data.get("attention") == "dot" and hidden % heads:
+            raise PydanticCustomError("heads", "a divisor of hidden={hidden}", {"hidden": hidden})
+        return heads
 
     @property
     def network(self) -> WyckoffGNNConfig:

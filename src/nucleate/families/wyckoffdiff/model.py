@@ -11,14 +11,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nucleate.conditions.labels import LABEL, Labels, fitted_conditions, labels_of, refitted
+from nucleate.conditions.labels import LABEL, Labels, labels_of
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.categorical import CategoricalProcess, marginal_prior, single_prior, uniform_prior
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.errors import UserError
+from nucleate.families.base import ConditionalModel, Strengths
 from nucleate.families.wyckoffdiff.autoregressive import Demand, place_orbits
 from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.constraints import BEST, Limits, merits_of
@@ -44,31 +45,26 @@ BATCH = 64
 """Crystals walked together; what is drawn does not depend on it."""
 
 
-class WyckoffDiff(nn.Module):
+class WyckoffDiff(ConditionalModel[SamplerConfig]):
     """The family's model: process, network, and what it learned of groups, sizes, elements and labels.
 
     Attributes:
         group_sizes: Training crystals of space group g with n atoms at [g, n], shape (231, max_atoms + 1).
-        element_seen: 1 where the training data hold the atomic number z at index z - 1, shape (100,).
         prior_fixed, prior_counts: Limits of the noise, shapes (101,) and (max_count + 1,).
-        strengths: γ of every condition, or by name, where a call says nothing; None for the configuration's.
     """
 
+    config: WyckoffDiffConfig
     group_sizes: Tensor
-    element_seen: Tensor
     prior_fixed: Tensor
     prior_counts: Tensor
 
     def __init__(self, config: WyckoffDiffConfig, name: str = "wyckoffdiff") -> None:
-        super().__init__()
-        self.config, self.name = config, name
-        self.strengths: float | Mapping[str, float] | None = None
+        super().__init__(config, name, N_ELEMENTS)
         self.network = WyckoffGNN(config.network)
         self.embed = ConditionEmbedding(config.conditions, config.hidden)
         self.adapters = Adapters(config.adapters, config.hidden, config.layers)
         self.stoichiometries = Stoichiometries(config.max_atoms, config.hidden) if config.stoichiometry else None
         self.register_buffer("group_sizes", torch.zeros(N_GROUPS + 1, config.max_atoms + 1))
-        self.register_buffer("element_seen", torch.zeros(N_ELEMENTS))
         prior = uniform_prior if config.prior == "uniform" else single_prior
         self.register_buffer("prior_fixed", prior(N_ELEMENTS + 1))
         self.register_buffer("prior_counts", prior(config.max_count + 1))
@@ -100,15 +96,12 @@ class WyckoffDiff(nn.Module):
         slot = orbits.group * self.group_sizes.shape[1] + ready.crystal_fields[f"{LABEL}n_atoms"].long()
         counted = torch.bincount(slot, minlength=self.group_sizes.numel()).view_as(self.group_sizes)
         self.group_sizes.copy_(counted)
-        seen = torch.bincount(orbits.numbers.flatten(), minlength=N_ELEMENTS + 1)[1:]
-        self.element_seen.copy_((seen > 0).float())
+        self.fit_elements(orbits.numbers)
         if self.stoichiometries is not None:
             self.stoichiometries.fit(orbits.group, _composition(orbits))
         if self.config.prior == "marginal":
             self._take_marginals(orbits)
-        conditions = fitted_conditions(self.config.conditions, ready)
-        self.config = self.config.model_copy(update={"conditions": conditions})
-        self.embed.conditions = conditions
+        self.fit_conditions(ready)
         return ready
 
     def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
@@ -117,9 +110,7 @@ class WyckoffDiff(nn.Module):
         What was learned of groups, sizes and elements stays.
         """
         ready = self.prepared(crystals)
-        adapters = refitted(self.config.adapters, names, ready)
-        self.config = self.config.model_copy(update={"adapters": adapters})
-        self.adapters.conditions = adapters
+        self.fit_adapters(ready, names)
         return ready
 
     def _take_marginals(self, orbits: Orbits) -> None:
@@ -241,7 +232,7 @@ class WyckoffDiff(nn.Module):
         start: int = 0,
         progress: Callable[[int], None] | None = None,
         sampler: SamplerConfig | None = None,
-        guidance: Mapping[str, float] | float | None = None,
+        guidance: Strengths | None = None,
     ) -> Crystals:
         """Crystals start .. start + n - 1 of the request (seed, where).
 
@@ -270,7 +261,7 @@ class WyckoffDiff(nn.Module):
         seed: int = 0,
         start: int = 0,
         sampler: SamplerConfig | None = None,
-        guidance: Mapping[str, float] | float | None = None,
+        guidance: Strengths | None = None,
     ) -> list[Protostructure]:
         """The protostructures of :meth:`sample`; never an empty one or one of more atoms than asked for."""
         settings, where = sampler or self.config.sampler, where or Conditions()

@@ -4,53 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from typing_extensions import override
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.periodic import usable_cells
 from nucleate.diffusion.noise import Noise
 from nucleate.errors import UserError
 from nucleate.networks.gemnet import GemNetConfig, GemNetEncoder
-from nucleate.settings import Settings
+from nucleate.predictors.base import ColumnConfig, Predictor, PredictorSpec, Target
+from nucleate.training.config import TrainConfig
 
 N_SPECIES = 100
 
 
-class Target(Settings):
-    """A column that the model answers.
-
-    Attributes:
-        name: Of the column.
-        log10: Whether the logarithm is learned; labels must then be positive.
-        mean, std: Of what is learned, over the training labels.
-        low, high: Smallest and largest training label; None before a training.
-    """
-
-    name: str = Field(min_length=1)
-    log10: bool = False
-    mean: float = 0.0
-    std: float = Field(default=1.0, gt=0)
-    low: float | None = None
-    high: float | None = None
-
-
-class GemNetPredictorConfig(Settings):
+class GemNetPredictorConfig(ColumnConfig):
     """The regressor of MatterGen's Fig. 5h (D.6.1) and smaller ones.
 
     Attributes:
         size: "small", or "paper": three blocks, cutoff 10 Å, width 128.
-        targets: Columns that it answers.
         hidden, edge, blocks, cutoff, neighbours: Of the network; None for those of the size.
         readout: Hidden width of the readout of each site.
         max_atoms: Largest crystal it is trained on and answers for.
     """
 
     size: Literal["small", "paper"] = "small"
-    targets: tuple[Target, ...] = ()
     hidden: int | None = Field(default=None, ge=1)
     edge: int | None = Field(default=None, ge=1)
     blocks: int | None = Field(default=None, ge=1)
@@ -76,7 +58,7 @@ PAIRS = 12_000
 """Pairs of sites, about, in a batch of predictions."""
 
 
-class GemNetPredictor(nn.Module):
+class GemNetPredictor(Predictor):
     """Property columns of crystals; the answer holds for any cell, orientation and order of sites of a crystal.
 
     Arguments:
@@ -84,13 +66,19 @@ class GemNetPredictor(nn.Module):
         name: Of the model.
     """
 
+    config: GemNetPredictorConfig
+
     def __init__(self, config: GemNetPredictorConfig, name: str) -> None:
-        super().__init__()
-        self.config, self.name = config, name
+        super().__init__(config, name)
         self.encoder = GemNetEncoder(config.network)
         count = len(config.targets)
         width = config.network.hidden + config.network.edge
         self.hide, self.answer = nn.Linear(width, config.readout), nn.Linear(config.readout, count)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Its columns; units are those of the labels and not known."""
+        return {target.name: "" for target in self.config.targets}
 
     @property
     def limit(self) -> str:
@@ -122,7 +110,8 @@ class GemNetPredictor(nn.Module):
         fields = {"targets": torch.stack(columns, 1)}
         return replace(crystals, crystal_fields=fields, site_fields={}).to(dtype=torch.float32)
 
-    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:  # noqa: ARG002 (the trainer's contract)
+    @override
+    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of crystals from :meth:`fit`: the absolute error of every standardised target, and their sum."""
         wanted = crystals.crystal_fields["targets"]
         error = (self.standardised(crystals).to(wanted.dtype) - torch.nan_to_num(wanted)).abs() * ~wanted.isnan()
@@ -146,7 +135,7 @@ class GemNetPredictor(nn.Module):
         Raises:
             UserError: The model does not know the column.
         """
-        names = [target.name for target in self.config.targets]
+        names = list(self.columns)
         if column not in names:
             raise UserError("column", repr(column), "one of " + ", ".join(names))
         k = names.index(column)
@@ -201,19 +190,10 @@ def _batches(order: Tensor, n_atoms: Tensor) -> list[Tensor]:
     return batches
 
 
-FAMILY = "gemnet_property"
-SETTINGS = tuple(GemNetPredictorConfig.model_fields)
-"""Names that :func:`build` takes."""
-TRAINING = {"pairs": 3200, "batch": (8, 64), "epochs": 60, "learning_rate": 5e-4}
-"""What a training is by default, where it differs from any other."""
-
-__all__ = ["FAMILY", "SETTINGS", "TRAINING", "GemNetPredictor", "GemNetPredictorConfig", "Target", "build"]
-
-
-def build(settings: Mapping[str, Any], name: str) -> GemNetPredictor:
-    """A predictor with random weights.
-
-    Raises:
-        UserError: A setting does not fit.
-    """
-    return GemNetPredictor(GemNetPredictorConfig.checked(settings, where="--set"), name)
+SPEC = PredictorSpec(
+    name="gemnet_property",
+    config=GemNetPredictorConfig,
+    model=GemNetPredictor,
+    presets={"predictor": GemNetPredictorConfig},
+    training=TrainConfig(pairs=3200, batch=(8, 64), epochs=60, learning_rate=5e-4),
+)

@@ -8,7 +8,7 @@ import torch
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
-from nucleate.predictors.gemnet import _batches, build
+from nucleate.predictors.gemnet_property import SPEC, _batches
 
 TINY = {"hidden": 8, "edge": 8, "blocks": 1, "cutoff": 4.0, "neighbours": 12, "readout": 8}
 
@@ -27,7 +27,7 @@ def labelled(batch, **columns):
 
 def model(*names, log10=False):
     torch.manual_seed(0)
-    return build({**TINY, "targets": [{"name": name, "log10": log10} for name in names]}, "tiny").double()
+    return SPEC.build({**TINY, "targets": [{"name": name, "log10": log10} for name in names]}, "tiny").double()
 
 
 def test_the_answer_holds_for_any_cell_orientation_and_origin():

@@ -1,0 +1,135 @@
+"""What can be trained on crystals: the base class of such models, and the specification that makes and loads them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from nucleate.conditions.quantities import NamedConditions
+from nucleate.crystal.crystals import Crystals
+from nucleate.diffusion.noise import Noise
+from nucleate.errors import UserError
+from nucleate.settings import Settings, from_preset
+from nucleate.training.config import TrainConfig
+from nucleate.training.export import CONFIG, StoredModel, load_weights
+
+
+class ModelConfig(Settings):
+    """Settings of a model.
+
+    Attributes:
+        max_atoms: Sites of the largest crystal that it is trained on.
+    """
+
+    max_atoms: int = Field(default=20, ge=1, le=200)
+
+
+class LabelledConfig(ModelConfig):
+    """Settings of a model that learns from labels.
+
+    Attributes:
+        conditions: Quantities whose labels it learns from; their statistics come from the training data.
+    """
+
+    conditions: NamedConditions = ()
+
+
+class TrainableModel(nn.Module, ABC):
+    """A model whose call gives losses of crystals.
+
+    Arguments:
+        config: Its settings; :meth:`fit` adds the statistics of labels to them.
+        name: Of the model.
+    """
+
+    config: ModelConfig
+
+    def __init__(self, config: ModelConfig, name: str) -> None:
+        super().__init__()
+        self.config, self.name = config, name
+
+    @abstractmethod
+    def fit(self, crystals: Crystals) -> Crystals:
+        """Take statistics from training crystals, and return those that the model can hold, ready for a call.
+
+        Arguments:
+            crystals: In reduced cells, with labels in the crystal fields ``label/NAME``.
+
+        Raises:
+            UserError: The model can hold none of them.
+        """
+
+    @abstractmethod
+    def prepared(self, crystals: Crystals) -> Crystals:
+        """Crystals ready for a call, without those that the model cannot hold; changes no statistics."""
+
+    @abstractmethod
+    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+        """Losses by name, "total" among them, each of shape (B,), of crystals from :meth:`fit` or :meth:`prepared`."""
+
+    def finished(self, train: Crystals) -> None:
+        """Keep what only final weights can tell of the crystals from :meth:`fit`; called once, after the training."""
+
+
+AnyConfig = TypeVar("AnyConfig", bound=ModelConfig)
+AnyModel = TypeVar("AnyModel", bound=TrainableModel)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec(Generic[AnyConfig, AnyModel]):
+    """One kind of model: how it is set up, trained, stored and cited.
+
+    Attributes:
+        name: Of the kind; the ``config.json`` of a model folder holds it.
+        config: Class of the settings.
+        model: Makes a model with fresh weights from settings and a name.
+        presets: Complete settings by the name that a training asks for; the first is the default.
+        training: Settings of a training where nothing else is said.
+        citations: Keys of ``citations.CITATIONS``.
+        fewest_labels: A quantity of which fewer training crystals have a label is not learned.
+    """
+
+    name: str
+    config: type[AnyConfig]
+    model: Callable[[AnyConfig, str], AnyModel]
+    presets: Mapping[str, Callable[[], AnyConfig]]
+    training: TrainConfig = field(default_factory=TrainConfig)
+    citations: tuple[str, ...] = ()
+    fewest_labels: int = 1
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """Names that :meth:`configured` takes; ``outer.inner`` reaches inside a setting."""
+        return ("preset", *self.config.model_fields)
+
+    def configured(self, overrides: Mapping[str, object] | None = None) -> AnyConfig:
+        """Settings of a preset with some changed.
+
+        Raises:
+            UserError: A setting is unknown or its value does not fit.
+        """
+        return from_preset(self.config, self.presets, next(iter(self.presets)), overrides)
+
+    def build(self, overrides: Mapping[str, object] | None = None, name: str | None = None) -> AnyModel:
+        """A model with fresh weights; see :meth:`configured`."""
+        return self.model(self.configured(overrides), name or self.name)
+
+    def load(self, folder: Path) -> AnyModel:
+        """The model of a folder, ready to be asked.
+
+        Raises:
+            UserError: Settings or weights are missing or damaged, or do not fit each other.
+        """
+        stored = StoredModel.read(folder)
+        if stored.family != self.name:
+            raise UserError(str(folder / CONFIG), f"family {stored.family!r}", repr(self.name))
+        config = self.config.checked(stored.config, where=str(folder / CONFIG))
+        model = self.model(config, stored.name or folder.name)
+        load_weights(model, folder)
+        return model.eval()
