@@ -51,7 +51,7 @@ def fitted():
 
     def fit(build, overrides, data):
         torch.manual_seed(0)
-        model = SPEC.build(overrides, "tiny")
+        model = build(overrides, "tiny")
         model.fit(data)
         return model.eval()
 

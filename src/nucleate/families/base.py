@@ -24,7 +24,7 @@ from nucleate.sampling.request_plan import Request
 from nucleate.sampling.source_structures import KnownCrystals, parent_weights
 from nucleate.settings import Settings
 from nucleate.symmetry.templates import OrbitTemplates
-from nucleate.training.model import AnyConfig, LabelledConfig, ModelSpec, TrainableModel
+from nucleate.training.model import LabelledConfig, ModelSpec, TrainableModel
 
 Strengths = Mapping[str, float] | float
 """γ of each condition by name, or of every condition."""
@@ -222,11 +222,12 @@ class TemplateModel(ConditionalModel[AnySampler]):
         )
 
 
+AnyFamilyConfig = TypeVar("AnyFamilyConfig", bound=FamilyConfig)
 AnyGenerative = TypeVar("AnyGenerative", bound=GenerativeModel)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FamilySpec(ModelSpec[AnyConfig, AnyGenerative]):
+class FamilySpec(ModelSpec[AnyFamilyConfig, AnyGenerative]):
     """One family: see :class:`nucleate.training.model.ModelSpec`.
 
     Attributes:
@@ -252,9 +253,9 @@ class FamilySpec(ModelSpec[AnyConfig, AnyGenerative]):
             UserError: Settings or weights are missing or damaged, or do not fit each other; no such sampler; the
                 family has no guidance.
         """
-        model = super().load(folder)
-        how = sampler_from(sampler, model.config.sampler, self.paper_sampler)
-        model.config = model.config.model_copy(update={"sampler": how})
+        config, name = self.stored(folder)
+        how = sampler_from(sampler, config.sampler, self.paper_sampler)
+        model = self.filled(folder, config.model_copy(update={"sampler": how}), name)
         model.set_guidance(guidance)
         return model
 

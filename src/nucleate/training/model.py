@@ -126,10 +126,25 @@ class ModelSpec(Generic[AnyConfig, AnyModel]):
         Raises:
             UserError: Settings or weights are missing or damaged, or do not fit each other.
         """
+        return self.filled(folder, *self.stored(folder))
+
+    def stored(self, folder: Path) -> tuple[AnyConfig, str]:
+        """Settings and name of the model of a folder.
+
+        Raises:
+            UserError: They are missing or damaged, or those of another kind of model.
+        """
         stored = StoredModel.read(folder)
         if stored.family != self.name:
             raise UserError(str(folder / CONFIG), f"family {stored.family!r}", repr(self.name))
-        config = self.config.checked(stored.config, where=str(folder / CONFIG))
-        model = self.model(config, stored.name or folder.name)
+        return self.config.checked(stored.config, where=str(folder / CONFIG)), stored.name or folder.name
+
+    def filled(self, folder: Path, config: AnyConfig, name: str) -> AnyModel:
+        """A model of some settings with the weights of a folder.
+
+        Raises:
+            UserError: The weights are missing or damaged, or do not fit the settings.
+        """
+        model = self.model(config, name)
         load_weights(model, folder)
         return model.eval()

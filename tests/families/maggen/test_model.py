@@ -150,7 +150,7 @@ def test_bad_requests_are_one_line(model: MagGen, crystals: Crystals, tmp_path: 
     with pytest.raises(UserError, match="none of which the matrix holds"):
         SPEC.build({"max_atoms": 1}).fit(crystals)
     with pytest.raises(UserError, match="--guidance"):
-        SPEC.load(tmp_path, guidance=2.0)
+        model.sample(1, guidance=2.0)
     (tmp_path / "config.json").write_text('{"family": "maggen", "config": {}}')
     with pytest.raises(UserError, match="--sampler"):
         SPEC.load(tmp_path, "scal=2")
