@@ -59,7 +59,14 @@ class Crystals:
         lattice: Sequence[Sequence[Sequence[float]] | Tensor] | Tensor,
         dtype: torch.dtype = torch.float64,
     ) -> Crystals:
-        """Pad crystals of different sizes into one batch; coordinates are wrapped into [0, 1)."""
+        """Pad B crystals of different sizes into one batch; coordinates are wrapped into [0, 1).
+
+        Arguments:
+            numbers: Atomic numbers of each crystal, shape (n,).
+            frac: Fractional coordinates of each, shape (n, 3).
+            lattice: Cells as rows in Å, shape (B, 3, 3).
+            dtype: Of coordinates and cells.
+        """
         counts = [len(row) for row in numbers]
         n_max = max(counts, default=0)
         z = torch.zeros(len(counts), n_max, dtype=torch.int64)
@@ -168,6 +175,6 @@ class Crystals:
 
 
 def wrap(frac: Tensor) -> Tensor:
-    """Fractional coordinates in [0, 1); a tiny negative value becomes 0, not 1."""
+    """Fractional coordinates in [0, 1), any shape; a tiny negative value becomes 0, not 1."""
     wrapped = torch.remainder(frac, 1.0)
     return torch.where(wrapped >= 1.0, torch.zeros_like(wrapped), wrapped)

@@ -73,7 +73,7 @@ def to_voigt(matrix: Tensor) -> Tensor:
 
 
 def from_voigt(entries: Tensor) -> Tensor:
-    """Inverse of :func:`to_voigt`."""
+    """Symmetric matrices (..., 3, 3) from their six entries (..., 6): the inverse of :func:`to_voigt`."""
     matrix = entries.new_zeros(*entries.shape[:-1], 3, 3)
     matrix[..., _ROWS, _COLUMNS] = entries
     matrix[..., _COLUMNS, _ROWS] = entries

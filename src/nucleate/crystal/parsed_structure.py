@@ -29,7 +29,7 @@ class RawCrystal:
 
 
 def unknown_species(structure: Structure) -> str:
-    """What stands on a site of a pymatgen structure that is no element from H to Lr; empty where all are."""
+    """Symbol on the first site of a pymatgen structure that is no element from H to Lr; empty where all are."""
     from pymatgen.core import DummySpecies
 
     species = (site.specie for site in structure)
@@ -37,7 +37,7 @@ def unknown_species(structure: Structure) -> str:
 
 
 def batched(raws: Sequence[RawCrystal]) -> Crystals:
-    """Pad raw crystals into one batch without a loop over sites."""
+    """One batch of parsed structures, padded without a loop over sites."""
     if not raws:
         return Crystals.from_lists([], [], [])
     counts = np.array([len(raw.numbers) for raw in raws])

@@ -42,7 +42,7 @@ def image_offsets(n: int | tuple[int, int, int], device: torch.device | None = N
 
 
 def minimum_image(difference: Tensor) -> Tensor:
-    """Fractional differences moved by whole cells into [-0.5, 0.5)."""
+    """Fractional differences (..., 3) moved by whole cells into [-0.5, 0.5)."""
     return difference - torch.floor(difference + 0.5)
 
 
@@ -191,7 +191,11 @@ def pairs_within(cart: Array, lattice: Array, cutoff: float) -> tuple[Indices, I
 
 
 def bonds_within(cart: Array, lattice: Array, cutoff: float) -> tuple[Indices, Indices, Array]:
-    """The same pairs, each once and coincident ones included: first atoms, second atoms and vectors."""
+    """The same pairs, each once and coincident ones included.
+
+    Returns:
+        First atoms (P,), second atoms (P,) and the vectors between them in Å, shape (P, 3).
+    """
     i, j, image, _ = _search(cart, lattice, cutoff)
     whole = image.astype(np.int64)
     # Of a pair found from both ends, keep i < j; of an atom and its own images, the positive half space.

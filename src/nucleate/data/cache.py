@@ -55,7 +55,7 @@ def content_hash(path: Path) -> str:
 
 
 def cached(key: str, build: Callable[[], StructureFile]) -> StructureFile:
-    """What is stored under ``key``, or a new reading, then stored; a damaged entry is read anew.
+    """Structures stored under ``key``, or a new reading, then stored; a damaged entry is read anew.
 
     A cache that cannot be written costs time, never the answer.
     """

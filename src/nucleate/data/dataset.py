@@ -20,6 +20,8 @@ from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import UserError
 from nucleate.io.files import read_structures
 from nucleate.io.validation import Failure, StructureFile
+from nucleate.symmetry.space_group import space_groups
+from nucleate.thermo.magnetism import TESLA
 
 
 @dataclass(frozen=True)
@@ -175,14 +177,10 @@ def label(dataset: Dataset, name: str) -> Tensor:
         if column in dataset.table:
             return dataset.column(column)
     if name in _IN_TESLA:
-        from nucleate.thermo.magnetism import TESLA
-
         return TESLA * label(dataset, _IN_TESLA[name])
     if name in DESCRIPTORS:
         return DESCRIPTORS[name].function(dataset.crystals)
     if name == "space_group":
-        from nucleate.symmetry.space_group import space_groups
-
         return space_groups(dataset.crystals).double()
     if name == "n_atoms":
         return dataset.crystals.n_atoms.double()

@@ -1,4 +1,4 @@
-"""What a dataset holds, as a dictionary for machines and as tables for people."""
+"""Contents of a data set, as a dictionary for machines and as tables for people."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.formula import chemical_systems, count_table, reduced_formulas
@@ -59,10 +62,6 @@ def summarise(dataset: Dataset) -> dict[str, Any]:
 
 def rendered(summary: dict[str, Any]) -> RenderableType:
     """A summary as tables for a terminal."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
     atoms = summary["atoms"]
     lines = [
         Text.assemble((summary["source"], "bold"), f"  {summary['rows']:,} crystals"),

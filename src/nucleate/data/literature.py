@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+import moyopy
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
@@ -32,8 +34,6 @@ def load_literature() -> tuple[Crystals, pd.DataFrame]:
 
 @cache
 def _expanded() -> tuple[Crystals, pd.DataFrame]:
-    import pandas as pd
-
     templates = load_templates()
     citations = {row["key"]: row["citation"] for row in read_table("sources.csv")}
     cells, rows = [], []
@@ -65,9 +65,17 @@ def _expanded() -> tuple[Crystals, pd.DataFrame]:
 def primitive(
     numbers: NDArray[np.int64], frac: NDArray[np.float64], lattice: NDArray[np.float64], symprec: float = 0.01
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """The standard primitive cell (moyopy), with the same meaning of the arrays."""
-    import moyopy
+    """Standard primitive cell (moyopy).
 
+    Arguments:
+        numbers: Atomic numbers, shape (n,).
+        frac: Fractional coordinates, shape (n, 3).
+        lattice: Cell as rows in Å, shape (3, 3).
+        symprec: Tolerance of the symmetry search in Å.
+
+    Returns:
+        The same three arrays of the primitive cell.
+    """
     found = moyopy.MoyoDataset(moyopy.Cell(lattice.tolist(), frac.tolist(), numbers.tolist()), symprec=symprec)
     cell = found.prim_std_cell
     return np.array(cell.numbers), np.array(cell.positions), np.array(cell.basis)

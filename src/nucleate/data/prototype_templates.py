@@ -11,6 +11,7 @@ from functools import cache
 from importlib import resources
 from itertools import product
 
+import moyopy
 import numpy as np
 from numpy.typing import NDArray
 
@@ -114,7 +115,7 @@ class Template:
 
 
 def evaluate_coordinate(text: str, parameters: Mapping[str, float]) -> float:
-    """Value of a coordinate such as "1/4", "-x", "2x" or "x+1/2".
+    """Value of a fractional coordinate such as "1/4", "-x", "2x" or "x+1/2".
 
     Raises:
         UserError: The text is no such expression or names an unknown parameter.
@@ -133,7 +134,7 @@ def evaluate_coordinate(text: str, parameters: Mapping[str, float]) -> float:
 
 
 def full_cell(space_group: int, cell: Sequence[float]) -> tuple[float, float, float, float, float, float]:
-    """All six lattice parameters from the independent ones of the crystal system.
+    """All six lattice parameters (Å, degrees) from the independent ones of the crystal system.
 
     Cubic: a. Tetragonal, trigonal and hexagonal: a c. Orthorhombic: a b c. Monoclinic: a b c beta.
     Triclinic: a b c alpha beta gamma.
@@ -160,7 +161,10 @@ def full_cell(space_group: int, cell: Sequence[float]) -> tuple[float, float, fl
 
 
 def lattice_vectors(cell: Sequence[float]) -> NDArray[np.float64]:
-    """Lattice vectors as rows in Å from a b c (Å) and alpha beta gamma (degrees); a along x, b in the xy plane."""
+    """Lattice vectors as rows in Å, shape (3, 3), from a b c (Å) and alpha beta gamma (degrees).
+
+    a lies along x, b in the xy plane.
+    """
     a, b, c = cell[:3]
     cos_alpha, cos_beta, cos_gamma = np.cos(np.radians(cell[3:]))
     sin_gamma = np.sin(np.radians(cell[5]))
@@ -179,8 +183,6 @@ def lattice_vectors(cell: Sequence[float]) -> NDArray[np.float64]:
 @cache
 def operations(space_group: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Rotations (m, 3, 3) and translations (m, 3) of a space group in the standard setting, centring included."""
-    import moyopy
-
     found = moyopy.operations_from_number(space_group, setting=moyopy.Setting.standard())
     return np.array(found.rotations, dtype=float), np.array(found.translations, dtype=float)
 
@@ -202,7 +204,7 @@ def orbit(
 
 
 def parse_assignments(text: str) -> dict[str, float]:
-    """Values from "x=0.305 c/a=0.65"."""
+    """Values by name (fractional coordinates, axial ratios) from text such as "x=0.305 c/a=0.65"."""
     return {name: float(value) for name, value in (item.split("=") for item in text.split())}
 
 

@@ -19,6 +19,7 @@ from math import exp, gcd, log, prod, sqrt
 
 import numpy as np
 import torch
+from pymatgen.core import Element
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import NOBLE_GASES, NUMBERS, SYMBOLS
@@ -311,8 +312,6 @@ def _radius_fit(ratio: float, coordination: int) -> float:
 @cache
 def _cations(coordination: int) -> tuple[tuple[int, int, float, float], ...]:
     """Atomic number, charge, Shannon radius (Å) at a coordination and commonness of every cation."""
-    from pymatgen.core import Element
-
     roman = {4: "IV", 6: "VI", 8: "VIII", 12: "XII"}
     cations = []
     for z in range(1, 95):

@@ -102,7 +102,7 @@ class Reference:
 
     @property
     def scale(self) -> str | None:
-        """What its energies are on: a potential and its arguments; None where it does not say."""
+        """Scale of the energies: a potential and its arguments; None where it does not say."""
         return self.record.get("potential")
 
     def is_on_scale(self, scale: str) -> bool:

@@ -26,7 +26,7 @@ LITERATURE = "literature"
 
 @dataclass(frozen=True)
 class Coverage:
-    """What became of the structures of a reference.
+    """Outcome of relaxing the structures of a reference.
 
     Attributes:
         relaxed: Structures that relaxed.

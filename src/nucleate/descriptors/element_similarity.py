@@ -15,7 +15,7 @@ from nucleate.descriptors.element_tables import ATOMIC_VOLUMES
 # La and Nd, Zr and Hf) stay under about two, and pairs of unlike charge or size go beyond five.
 ELECTRONEGATIVITY_UNIT = 0.4
 RADIUS_UNIT = 0.12
-"""Of the logarithm of the radius; a radius is the cube root of the element's volume in crystals."""
+"""Spread of the logarithm of the radius; a radius is the cube root of the element's volume in crystals."""
 
 NO_COMMON_STATE = 3.0
 """Cost where the two elements share no oxidation state."""

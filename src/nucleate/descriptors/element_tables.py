@@ -32,7 +32,7 @@ N_CLASSES = len(_GROUPS) * (len(_GROUPS) + 1) // 2
 
 
 def pair_rows(first: Tensor, second: Tensor) -> Tensor:
-    """Row of each unordered pair of atomic numbers 1 to ``MAX_Z``, in any shape; H-H is row 0."""
+    """Row of each unordered pair of atomic numbers 1 to ``MAX_Z``, of the shape (...) of both; H-H is row 0."""
     low, high = torch.minimum(first, second), torch.maximum(first, second)
     return high * (high - 1) // 2 + low - 1
 
@@ -52,7 +52,7 @@ def pair_lengths() -> Tensor:
 
 
 def pair_classes() -> Tensor:
-    """Class of every row, 0 to ``N_CLASSES`` - 1: one for each unordered pair of groups of elements."""
+    """Class of every row, shape (N_PAIRS,), below ``N_CLASSES``: one for each unordered pair of groups of elements."""
     group = torch.zeros(MAX_Z + 1, dtype=torch.int64)
     for number, symbols in enumerate(_GROUPS, 1):
         for symbol in symbols.split():
@@ -66,7 +66,7 @@ def site_values(crystals: Crystals, table: Sequence[float]) -> Tensor:
 
     Arguments:
         crystals: B crystals.
-        table: Value at index Z; that at index 0 is not used.
+        table: Value at index Z, in any unit; that at index 0 is not used.
     """
     values = torch.tensor([0.0, *table[1:], torch.nan], dtype=torch.float64, device=crystals.numbers.device)
     numbers = torch.where(crystals.numbers < 0, len(table), crystals.numbers).clamp(max=len(table))

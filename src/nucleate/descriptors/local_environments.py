@@ -103,7 +103,7 @@ def local_environments(crystals: Crystals) -> Environments:
 
 
 class _Sites(NamedTuple):
-    """What the representatives of one crystal need: shells for the motif, and near neighbours' elements."""
+    """Data of the representatives of one crystal: shells for the motif, and near neighbours' elements."""
 
     distances: NDArray[np.float64]
     vectors: NDArray[np.float64]
@@ -158,7 +158,11 @@ def _sites(
 def neighbour_shells(
     near: Surroundings, frac: NDArray[np.float64], cell: NDArray[np.float64], chosen: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Distances and vectors within the smallest radius 7, 8, ... Å that holds twelve neighbours of the site."""
+    """Neighbours within the smallest radius 7, 8, ... Å that holds twelve of each chosen site.
+
+    Returns:
+        Distances (k, n) and vectors (k, n, 3) in Å of the k chosen sites; None where no radius will do.
+    """
     distances = np.full((len(chosen), SHELL_POINTS), np.inf)
     vectors = np.zeros((len(chosen), SHELL_POINTS, 3))
     for i, counted in enumerate((near.distances < np.inf).sum(1)):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull, QhullError
 
 FIRST_POINTS = 40
 """Neighbours tried first; the cell of most sites is closed by fewer."""
@@ -41,8 +42,6 @@ def solid_angles(vectors: NDArray[np.float64], radius: float, closed: bool = Fal
 
 def _hull_angles(points: NDArray[np.float64], known: float) -> NDArray[np.float64] | None:
     """The same for points that are complete within ``known`` Å (0: take the points as all there are)."""
-    from scipy.spatial import ConvexHull, QhullError
-
     if len(points) < 4:
         return None
     dual = points / np.square(points).sum(1, keepdims=True)

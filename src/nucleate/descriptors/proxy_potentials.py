@@ -61,7 +61,7 @@ def nodes() -> Tensor:
 
 
 def taper(distance: Tensor) -> Tensor:
-    """1 up to ``TAPER_START``, 0 from the cutoff on, smooth between."""
+    """Taper of distances in Å, any shape: 1 up to ``TAPER_START``, 0 from the cutoff on, smooth between."""
     part = ((distance - TAPER_START) / (CUTOFF - TAPER_START)).clamp(0, 1)
     return 0.5 * (1 + torch.cos(torch.pi * part))
 
@@ -140,7 +140,7 @@ class PotentialTable:
         return _Core(radius, rho, CORE_HEIGHT * torch.exp(-radius / rho) - value)
 
     def energies(self, rows: Tensor, distances: Tensor) -> Tensor:
-        """U of pairs at distances in Å, of one shape; continuous with its first derivative, 0 beyond the cutoff."""
+        """U in kT of pairs (table rows) at distances in Å, both of shape (P,); smooth, 0 beyond the cutoff."""
         core = self._core
         place = (distances / STEP - FIRST_NODE).clamp(0, N_NODES - 1)
         left = place.long().clamp(max=N_NODES - 2)

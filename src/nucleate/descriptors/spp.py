@@ -81,7 +81,7 @@ def proxy_potential(crystals: Crystals, table: PotentialTable | None = None, ima
 
 
 def countable_chunks(crystals: Crystals) -> Iterator[Tensor]:
-    """Indices of the crystals whose pairs can be counted, in order, in portions that fit into memory.
+    """Indices (k,) of the crystals whose pairs can be counted, in order, in portions that fit into memory.
 
     Left out are cells that are not usable, elements beyond Z = 96, and more than ``MAX_PAIRS`` pairs.
     """

@@ -47,7 +47,7 @@ SiteKey = tuple[tuple[int, int], ...]
 
 
 def site_key(cell: ReducedCell, framework: bool) -> SiteKey:
-    """What two cells must have in common to be compared at all."""
+    """Key that two cells must share to be compared at all."""
     return ((0, len(cell.numbers)),) if framework else cell.counts
 
 
@@ -75,7 +75,7 @@ class CellGroup:
 
     @cached_property
     def shapes(self) -> tuple[Floats, Floats]:
-        """Lengths and angles (degrees) of the scaled cells."""
+        """Lengths (in units of the scaled cell) and angles (degrees) of the scaled cells, each of shape (M, 3)."""
         return lengths_and_angles(self.cells.lattice)
 
     def vectors(self, cutoff: Floats) -> LatticeVectors:
@@ -163,7 +163,7 @@ def _fit_batch(
 
 
 def plain_fit(matcher: StructureMatcher, first: ReducedCell, second: ReducedCell, seconds: float) -> int:
-    """The plain matcher's answer for two reduced cells.
+    """The plain matcher's verdict on two reduced cells, stopped after ``seconds``.
 
     Raises:
         MatchError: It fails or takes too long.
@@ -200,5 +200,5 @@ class CellComparison:
         return CellGroup(tuple(cells), self.framework)
 
     def fits(self, known: CellGroup, i: Ints, asked: CellGroup, j: Ints) -> tuple[Ints, dict[int, str]]:
-        """As :func:`fits`."""
+        """Results of pairs (P,), as :func:`fits` gives them."""
         return fits(known, i, asked, j, self.settings)

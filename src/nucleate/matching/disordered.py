@@ -23,6 +23,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core.structure_matcher import StructureMatcher
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
@@ -73,8 +75,6 @@ class AlloyCell:
 @cache
 def can_share(first: int, second: int) -> bool:
     """Whether two elements (atomic numbers) can take each other's sites; no element without a radius can."""
-    from pymatgen.core import Element
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # elements without a value
         radii, affinities = zip(*((e.atomic_radius, e.X) for e in map(Element.from_Z, (first, second))), strict=True)
@@ -96,7 +96,7 @@ def shared_names(elements: Iterable[int]) -> dict[int, int]:
 
 
 def alloy_cell(crystals: Crystals, row: int, seconds: float) -> AlloyCell:
-    """Crystal ``row`` of a batch, ready to be compared.
+    """Crystal ``row`` of a batch, ready to be compared; its reduction may take ``seconds``.
 
     Raises:
         MatchError: It cannot be compared.
@@ -119,8 +119,6 @@ def alloy_cell(crystals: Crystals, row: int, seconds: float) -> AlloyCell:
 
 def _with_shared_sites(cell: Cell, names: dict[int, int]) -> Structure:
     """Each shared site filled by its elements in the proportion of the crystal."""
-    from pymatgen.core import Lattice, Structure
-
     counts = dict(cell.counts)
     fillings = {}
     for name in set(names.values()):
@@ -132,8 +130,6 @@ def _with_shared_sites(cell: Cell, names: dict[int, int]) -> Structure:
 
 def sharing_matcher(settings: MatchSettings) -> StructureMatcher:
     """The plain matcher for a cell with shared sites and an ordered one, both with one name for shared elements."""
-    from pymatgen.core.structure_matcher import StructureMatcher
-
     return StructureMatcher(
         ltol=settings.ltol,
         stol=settings.stol,
@@ -181,10 +177,10 @@ class AlloyGroup:
 def alloy_fits(
     known: AlloyGroup, i: Ints, asked: AlloyGroup, j: Ints, settings: MatchSettings
 ) -> tuple[Ints, dict[int, str]]:
-    """Whether crystals ``j`` that are asked about are the known ones ``i`` of the same reduced formula.
+    """Whether queried crystals ``j`` (P,) are the known ones ``i`` (P,) of the same reduced formula.
 
     Returns:
-        Answer for each pair (1 or 0; 2 where there is none), and for each of the last the reason.
+        Verdict on each pair (P,): 1, 0, or 2 where there is none, and for each of the last the reason.
     """
     answers = np.full(len(i), NO)
     reasons: dict[int, str] = {}
@@ -244,7 +240,7 @@ class AlloyComparison:
     settings: MatchSettings
 
     def prepare(self, crystals: Crystals, rows: Sequence[int]) -> list[AlloyCell | MatchError]:
-        """What is compared of each crystal, or why there is nothing."""
+        """Cells to be compared, or the reason why a crystal has none."""
         cells: list[AlloyCell | MatchError] = []
         for row in rows:
             try:
@@ -261,5 +257,5 @@ class AlloyComparison:
         return AlloyGroup(tuple(cells))
 
     def fits(self, known: AlloyGroup, i: Ints, asked: AlloyGroup, j: Ints) -> tuple[Ints, dict[int, str]]:
-        """As :func:`alloy_fits`."""
+        """Results of pairs (P,), as :func:`alloy_fits` gives them."""
         return alloy_fits(known, i, asked, j, self.settings)

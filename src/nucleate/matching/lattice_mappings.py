@@ -240,14 +240,14 @@ def _triangular_bases(volume: int) -> tuple[Ints, ...]:
 
 
 def spans(counts: Ints) -> tuple[Ints, Ints]:
-    """Rows repeated ``counts`` times, and the running number within each row."""
+    """Rows repeated ``counts`` (R,) times, and the running number within each row; both of shape (sum of counts,)."""
     row = np.repeat(np.arange(len(counts)), counts)
     start = np.cumsum(counts) - counts
     return row, np.arange(len(row)) - start[row]
 
 
 def slices(weights: Ints, limit: int) -> list[slice]:
-    """Consecutive slices of rows whose weights add up to at most ``limit``, or of one row; at least one slice."""
+    """Consecutive slices of rows whose ``weights`` (R,) add up to at most ``limit``, or of one row; at least one."""
     total = np.cumsum(weights)
     cuts = [0]
     while cuts[-1] < len(weights):

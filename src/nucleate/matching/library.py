@@ -39,7 +39,7 @@ ENTRIES = 64
 
 @dataclass(frozen=True)
 class Match:
-    """What a library says of one crystal.
+    """Verdict of a library on one crystal.
 
     Attributes:
         index: Number of the first entry that is the same structure, or None.
@@ -67,16 +67,16 @@ class Comparison(Protocol):
     """A way to compare crystals of one formula; what is compared of a crystal is its own affair."""
 
     def prepare(self, crystals: Crystals, rows: Sequence[int]) -> Sequence[Any]:
-        """What is compared of each crystal, or a :class:`MatchError`."""
+        """Cell to be compared of each crystal, or a :class:`MatchError`."""
 
     def key(self, cell: Any) -> object:
-        """What crystals must have in common besides to be compared."""
+        """Further key that crystals must share to be compared."""
 
     def stack(self, cells: Sequence[Any]) -> Any:
         """Crystals of one key together."""
 
     def fits(self, known: Any, i: Ints, asked: Any, j: Ints) -> tuple[Ints, dict[int, str]]:
-        """For pairs of known crystals and ones asked about 1 (the same), 0 or 2 (unknown), and the reasons of these."""
+        """Verdicts on P pairs of known and queried crystals, shape (P,): 1 (same), 0 or 2 (unknown, with reasons)."""
 
 
 @dataclass
@@ -307,7 +307,7 @@ class StructureLibrary:
             self._stacks[key] = (len(self._groups[key]), stacks, faults)
 
     def key(self, crystals: Crystals, row: int) -> CompositionKey:
-        """What crystals must have in common to be compared: their reduced formula, unless species count as equal."""
+        """Key that crystals must share to be compared: their reduced formula, unless species count as equal."""
         return () if self.framework else composition_key(crystals.numbers[row])
 
     def entries_of(self, key: CompositionKey) -> list[Entry]:

@@ -51,7 +51,7 @@ class _Item:
 
 
 def answers(library: StructureLibrary, crystals: Crystals, numbers: Sequence[int] | None) -> list[Match] | None:
-    """What ``find_all`` or, with ``numbers``, ``take`` of a library answers, by its worker processes.
+    """Matches of ``find_all`` or, with ``numbers``, ``take`` of a library, found by its worker processes.
 
     None where they would not pay or cannot be had.
     """
@@ -123,7 +123,7 @@ def _item(crystals: Crystals, share: Share, numbers: Sequence[int] | None) -> _I
 
 
 def _solver(settings: MatchSettings, framework: bool) -> Callable[[_Item], tuple[list[Match], list[Any], list[Any]]]:
-    """What a worker does: matches, then what it prepared of the entries and of the crystals that it took in."""
+    """Function of a worker: matches, then the cells it prepared of the entries and of the crystals that it took in."""
     torch.set_num_threads(1)
 
     def solve(task: _Item) -> tuple[list[Match], list[Any], list[Any]]:

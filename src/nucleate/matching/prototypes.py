@@ -208,8 +208,8 @@ def families_by(matched: pd.DataFrame, values: ArrayLike, edges: Sequence[float]
 
     Arguments:
         matched: Result of :func:`match_prototypes`, B rows.
-        values: The descriptor, shape (B,); NaN belongs to no bin.
-        edges: Limits of the bins, rising; a bin holds its lower one.
+        values: The descriptor in its own unit, shape (B,); NaN belongs to no bin.
+        edges: Limits of the bins in the unit of ``values``, rising; a bin holds its lower one.
         top: How many types, by their rank; the others count as ``other``.
 
     Returns:

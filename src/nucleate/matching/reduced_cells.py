@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pymatgen.core import Lattice, Structure
+from pymatgen.core.structure_matcher import FrameworkComparator, StructureMatcher
 
 from nucleate.crystal.crystals import Crystals
 
@@ -54,8 +56,6 @@ class MatchSettings:
 
     def matcher(self, framework: bool = False) -> StructureMatcher:
         """The plain matcher; with ``framework`` one that takes all species for equal."""
-        from pymatgen.core.structure_matcher import FrameworkComparator, StructureMatcher
-
         comparator = FrameworkComparator() if framework else None
         return StructureMatcher(ltol=self.ltol, stol=self.stol, angle_tol=self.angle_tol, comparator=comparator)
 
@@ -94,8 +94,6 @@ class Cell:
     @cached_property
     def structure(self) -> Structure:
         """The cell as pymatgen has it."""
-        from pymatgen.core import Lattice, Structure
-
         return Structure(Lattice(self.lattice), self.numbers, self.frac)
 
 
@@ -132,8 +130,6 @@ def structure(crystals: Crystals, i: int) -> Structure:
     Raises:
         MatchError: It has no sites, too many, or values that are not finite.
     """
-    from pymatgen.core import Lattice, Structure
-
     fault = structure_fault(crystals, i)
     if fault:
         raise MatchError(fault)
@@ -155,6 +151,10 @@ def structure_fault(crystals: Crystals, i: int) -> str:
 
 def reduced(original: Structure, seconds: float) -> Structure:
     """Primitive and Niggli-reduced cell of a crystal, reduced the way ``StructureMatcher`` does by itself.
+
+    Arguments:
+        original: The crystal.
+        seconds: Time limit in seconds.
 
     Raises:
         MatchError: The cell cannot be reduced, or not in time.
@@ -198,7 +198,7 @@ def _is_primitive(cell: Structure) -> bool:
 
 
 def reduced_cell(crystals: Crystals, i: int, seconds: float) -> ReducedCell:
-    """Primitive and Niggli-reduced cell of crystal i.
+    """Primitive and Niggli-reduced cell of crystal i, within a limit of seconds.
 
     Raises:
         MatchError: As :func:`reduced` and :func:`structure`.
@@ -208,7 +208,7 @@ def reduced_cell(crystals: Crystals, i: int, seconds: float) -> ReducedCell:
 
 
 def reduced_cells(crystals: Crystals, rows: Sequence[int], seconds: float) -> list[ReducedCell | MatchError]:
-    """Reduced cells of many crystals, in the order of ``rows``; an error stands where there is none."""
+    """Reduced cells of many crystals, in the order of ``rows``; an error stands where seconds or reduction fail."""
     cells: list[ReducedCell | MatchError] = []
     for row in rows:
         try:

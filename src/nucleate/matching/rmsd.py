@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pymatgen.core import Lattice
+from pymatgen.core.structure_matcher import StructureMatcher
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.matching.reduced_cells import MatchError, structure, time_limit
@@ -69,22 +72,16 @@ def _rmsd(generated: Crystals, relaxed: Crystals, i: int, seconds: float) -> tup
 
 
 def _prepared(start: Structure) -> Structure:
-    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
-
     refined = SpacegroupAnalyzer(start).get_refined_structure()
     return refined.get_primitive_structure().get_reduced_structure(reduction_algo="LLL")
 
 
 def _matched(end: Structure, start: Structure) -> float | None:
-    from pymatgen.core.structure_matcher import StructureMatcher
-
     matcher = StructureMatcher(ltol=0.5, stol=FALLBACK, angle_tol=10, scale=False, attempt_supercell=True)
     found = matcher.get_rms_dist(end, start)
     return None if found is None else float(found[0])
 
 
 def _mean_volume(first: Lattice, second: Lattice) -> float:
-    from pymatgen.core import Lattice
-
     parameters = (np.array(first.parameters) + np.array(second.parameters)) / 2
     return float(Lattice.from_parameters(*parameters).volume)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SLOPE = 0.2
-"""Of the leaky rectifiers."""
+"""Slope of the leaky rectifiers below 0."""
 
 
 @dataclass(frozen=True)

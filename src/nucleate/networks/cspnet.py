@@ -122,7 +122,7 @@ class CSPNet(nn.Module):
 
 
 class PairFeatures(NamedTuple):
-    """What does not change from layer to layer: features of the pairs i < j and of a site with itself.
+    """Features that do not change from layer to layer: features of the pairs i < j and of a site with itself.
 
     Attributes:
         even: Equal for a pair and its mirror: cosines, distance basis; shape (B, P, E).
@@ -136,7 +136,13 @@ class PairFeatures(NamedTuple):
 
     @classmethod
     def of(cls, frac: Tensor, lattice: Tensor, config: CSPNetConfig) -> PairFeatures:
-        """Fourier features from products of per-site exponentials: N, not N², sines and cosines."""
+        """Fourier features of pairs from products of per-site exponentials: N, not N², sines and cosines.
+
+        Arguments:
+            frac: Fractional coordinates, shape (B, N, 3).
+            lattice: Cells as rows in Å, shape (B, 3, 3).
+            config: Settings of the network.
+        """
         n = frac.shape[1]
         i, j = torch.triu_indices(n, n, 1, device=frac.device)
         k = torch.arange(config.frequencies, device=frac.device, dtype=frac.dtype)

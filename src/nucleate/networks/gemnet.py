@@ -123,12 +123,12 @@ class GemNetPrediction(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the network knows of a batch at some depth.
+    """Vectors of the sites and edges of a batch at some depth.
 
     Attributes:
         sites: Shape (B, N, hidden).
         edges: Shape (E, edge).
-        graph: What the edges are.
+        graph: The edges.
         basis: Radial basis of their lengths, shape (E, n_radial).
     """
 
@@ -171,7 +171,10 @@ class GemNetEncoder(nn.Module):
         sites: Tensor | None = None,
         mix: Mix | None = None,
     ) -> Iterator[State]:
-        """What is known after the embedding and after each block; the arguments are those of :meth:`GemNet.forward`."""
+        """Site vectors (B, N, width) and edge vectors (E, width) after the embedding and after each block.
+
+        The arguments are those of :meth:`GemNet.forward`.
+        """
         b, n = mask.shape
         with torch.autocast(frac.device.type, enabled=False):
             mirrored = self.config.edges == "mirrored"
@@ -203,7 +206,7 @@ class GemNetEncoder(nn.Module):
         context: Tensor | None = None,
         sites: Tensor | None = None,
     ) -> None:
-        """Fit every scale factor, first to last, so that what it scales has variance 1 on this batch."""
+        """Fit every scale factor, first to last, so that what it scales has variance 1 on these (B, N) sites."""
         scales = [module for module in self.modules() if isinstance(module, Scale)]
         for scale in scales:
             scale.fitting = True
@@ -219,7 +222,7 @@ class GemNetEncoder(nn.Module):
             pass
 
     def _bases(self, graph: Graph, basis: Tensor) -> Bases:
-        """What all blocks share."""
+        """Bases that all blocks share."""
         directions = graph.table(graph.direction)
         cosine = (directions @ directions.mT).clamp(-1, 1)
         harmonics = zonal_harmonics(cosine, self.config.degrees)

@@ -32,7 +32,7 @@ class MixIns(nn.Module):
         )
 
     def forward(self, embeddings: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> Mix:
-        """What a network calls before each block.
+        """Function that a network calls before each block.
 
         Arguments:
             embeddings: Of each condition, shape (B, width); not read where it is not given.

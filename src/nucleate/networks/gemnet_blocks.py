@@ -31,7 +31,7 @@ class RadialBasis(nn.Module):
         self.kind, self.size, self.cutoff = kind, size, cutoff
 
     def forward(self, distance: Tensor) -> Tensor:
-        """Of distances (E,) in Å, shape (E, K)."""
+        """Basis of distances (E,) in Å, shape (E, K)."""
         d = distance / self.cutoff
         if self.kind == "gaussian":
             centres = torch.linspace(0, 1, self.size, dtype=d.dtype, device=d.device)
@@ -43,7 +43,7 @@ class RadialBasis(nn.Module):
 
 
 def envelope(d: Tensor) -> Tensor:
-    """Polynomial 1 + a d^p + b d^(p+1) + c d^(p+2) of distances in units of the cutoff, zero beyond it (p = 5)."""
+    """Polynomial 1 + a d^p + b d^(p+1) + c d^(p+2) of distances (E,) in units of the cutoff, 0 beyond it (p = 5)."""
     p = ENVELOPE_POWER
     a, b, c = -(p + 1) * (p + 2) / 2, p * (p + 2), -p * (p + 1) / 2
     power = d.pow(p)
@@ -61,7 +61,7 @@ def zonal_harmonics(cosine: Tensor, degrees: int) -> Tensor:
 
 
 class Bases(NamedTuple):
-    """What the blocks share, already projected down.
+    """Bases that the blocks share, already projected down.
 
     Attributes:
         triplet: Radial values for triplet messages, shape (E, R).
@@ -121,7 +121,7 @@ class EdgeEmbedding(nn.Module):
 
 
 class SiteUpdate(nn.Module):
-    """What the edges of a site tell it."""
+    """Messages to a site from its edges."""
 
     def __init__(self, site: int, edge: int, radial: int, residuals: int) -> None:
         super().__init__()

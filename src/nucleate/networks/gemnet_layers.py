@@ -22,7 +22,7 @@ ROWS = 2048
 
 
 def half_sum(x: Tensor, y: Tensor) -> Tensor:
-    """(x + y) / √2."""
+    """(x + y) / √2 of tensors of one shape (...)."""
     return (x + y) * ROOT_HALF
 
 
@@ -35,7 +35,7 @@ def dense(inputs: int, outputs: int) -> nn.Linear:
 
 @torch.no_grad()
 def he_orthogonal_(weight: Tensor) -> Tensor:
-    """Fill a matrix (outputs, inputs) in place."""
+    """Fill a matrix of shape (outputs, inputs) in place."""
     nn.init.orthogonal_(weight)
     inputs = weight.shape[1]
     if inputs > 1:
@@ -45,7 +45,7 @@ def he_orthogonal_(weight: Tensor) -> Tensor:
 
 
 def activation(x: Tensor) -> Tensor:
-    """SiLU(x) / 0.6."""
+    """SiLU(x) / 0.6, entry by entry, of shape (...)."""
     return F.silu(x) * GAIN
 
 
@@ -82,7 +82,7 @@ class Residuals(nn.Module):
 
 
 class Scale(nn.Module):
-    """A fixed factor that brings a value to variance 1; fitted on data once, then stored with the weights."""
+    """A fixed factor, shape (), that brings a value to variance 1; fitted on data once, stored with the weights."""
 
     factor: Tensor
 
@@ -92,7 +92,7 @@ class Scale(nn.Module):
         self.fitting = False
 
     def forward(self, x: Tensor) -> Tensor:
-        """The value times the factor."""
+        """The value (...) times the factor."""
         if self.fitting:
             deviation = x.detach().float().std()
             if torch.isfinite(deviation) and deviation > 0:

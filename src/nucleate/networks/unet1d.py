@@ -1,4 +1,4 @@
-"""A one-dimensional U-Net for the rows of a crystal's matrix, told a noise level and conditions.
+"""A one-dimensional U-Net for the rows of a crystal's matrix, conditioned on a noise level and labels.
 
 The shape of DiffCrysGen's public network (Mal, Mishra & Sen, 2025; 1.322 M parameters): three levels of residual
 blocks with weight-standardised convolutions, attention on both sides of the bottleneck. There the attention took

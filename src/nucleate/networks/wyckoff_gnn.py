@@ -85,7 +85,7 @@ class Positions(NamedTuple):
 
 
 class Logits(NamedTuple):
-    """What the network says of a batch: of empty or Z on each position, and of each element's count."""
+    """Logits of a batch: of empty or Z on each position (B, P, E + 1), and of each count (B, P, E, K)."""
 
     fixed: Tensor
     counts: Tensor

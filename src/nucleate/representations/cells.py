@@ -22,13 +22,13 @@ class CellVectors(Protocol):
         """Take what is needed from training crystals."""
 
     def encode(self, lattice: Tensor, n_atoms: Tensor) -> Tensor:
-        """Vectors of cells."""
+        """Vectors (B, D) of cells (B, 3, 3) in Å that hold ``n_atoms`` (B,) atoms."""
 
     def decode(self, vector: Tensor, n_atoms: Tensor) -> Tensor:
-        """Cells of vectors."""
+        """Cells (B, 3, 3) in Å of vectors (B, D)."""
 
     def features(self, vector: Tensor, lattice: Tensor) -> Tensor:
-        """What the network is told of a noisy cell, shape (B, F)."""
+        """Features of a noisy cell for the network, shape (B, F)."""
 
     def answer(self, raw: Tensor, lattice: Tensor) -> Tensor:
         """The answer (B, F) behind the network's output."""
@@ -39,7 +39,7 @@ SMALLEST_STD = 1e-2
 
 
 class LogShapeCells(nn.Module):
-    """log of the symmetric polar factor of the cell of one atom's volume, standardised on the training data."""
+    """log of the symmetric polar factor of the cell of one atom's volume, shape (B, 6), standardised on the data."""
 
     width = 6
     mean: Tensor
@@ -133,7 +133,7 @@ class DensityScaledCells(nn.Module):
         return raw
 
     def bounded(self, vector: Tensor) -> Tensor:
-        """Vectors of cells no flatter or longer than real ones (:data:`EIGENVALUES`); such vectors as they are."""
+        """Vectors (B, 6) of cells no flatter or longer than real ones (:data:`EIGENVALUES`), which stay as they are."""
         low, high = ((value - self.density ** (-1 / 3)) / self.spread for value in EIGENVALUES)
         values, vectors = torch.linalg.eigh(from_voigt(vector))
         return to_voigt((vectors * values.clamp(low, high)[..., None, :]) @ vectors.mT)
@@ -146,7 +146,7 @@ class DensityScaledCells(nn.Module):
 
 
 EIGENVALUES = (0.8, 8.3)
-"""Of the cell of one atom in Å, for n atoms n^(1/3) times these: all but the longest 1 % of 9,705 structures of the
-Materials Project (CC BY 4.0)."""
+"""Eigenvalues of the cell of one atom in Å, for n atoms n^(1/3) times these: all but the longest 1 % of 9,705
+structures of the Materials Project (CC BY 4.0)."""
 SMALLEST_EIGENVALUE = 0.5
-"""Of a decoded cell of one atom in Å, for n atoms n^(1/3) times this; those of real cells are above 0.8."""
+"""Smallest eigenvalue of a decoded cell of one atom in Å, for n atoms n^(1/3) times this; real cells are above 0.8."""

@@ -198,7 +198,7 @@ def _first_sites(crystals: Crystals) -> Tensor:
 
 
 class MatrixScaling(nn.Module):
-    """A linear map of each row, or each entry, to a span; its numbers are stored with the weights of a model.
+    """A linear map of each row, or each entry, of matrices (B, rows, columns) to a span, stored with a model's weights.
 
     Arguments:
         shape: Rows and columns of a matrix.
@@ -231,18 +231,18 @@ class MatrixScaling(nn.Module):
         self.high.copy_(matrix.amax(axes).flatten())
 
     def fix(self, rows: slice, low: float, high: float) -> None:
-        """Give rows a range that is known, so that values that no training crystal has can still be told and read."""
+        """Give rows a known range, in the unit of the row, so that values no training crystal has can be encoded."""
         self.low.view(self._size)[rows] = low
         self.high.view(self._size)[rows] = high
 
     def forward(self, matrix: Tensor) -> Tensor:
-        """Scaled matrices; a row without variation goes to the lower end."""
+        """Scaled matrices (B, rows, columns); a row without variation goes to the lower end."""
         low, high = self._ends(matrix)
         width = torch.where(high > low, high - low, 1.0)
         return self.span[0] + (matrix - low) / width * (self.span[1] - self.span[0])
 
     def inverse(self, scaled: Tensor) -> Tensor:
-        """The matrices of scaled ones; a row without variation takes its one value, whatever is asked."""
+        """Matrices (B, rows, columns) of scaled ones; a row without variation takes its one value."""
         low, high = self._ends(scaled)
         return low + (scaled - self.span[0]) / (self.span[1] - self.span[0]) * (high - low)
 

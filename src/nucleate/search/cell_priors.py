@@ -72,7 +72,7 @@ def drawn(
 
 
 BONDED_FRACTION = 0.8
-"""Of the sum of covalent radii, for any two atoms."""
+"""Smallest distance of any two atoms as a share of the sum of their covalent radii."""
 
 LIKE_CHARGE_PACKING = 0.4
 """Ions of like charge are spheres that fill this share of their atomic volumes, if that is farther apart."""

@@ -42,7 +42,7 @@ def check_request(where: Conditions, name: str) -> None:
 
 
 def sizes(where: Conditions) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of atoms that the request allows, and the probability of each.
+    """Numbers of atoms (K,) that the request allows, and the probability of each (K,).
 
     Sizes beyond the table are used only where the request leaves nothing within it; then each is equally likely.
     """

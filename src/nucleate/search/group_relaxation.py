@@ -24,7 +24,7 @@ class Descent:
         gradient: Gradients there, shape (D, U).
         inverse: Estimates of the inverse second derivatives, shape (D, U, U).
         radius: Trust radii in the norm of the metric, shape (D,).
-        metric: What measures steps, shape (D, U, U).
+        metric: Metric of steps, shape (D, U, U).
     """
 
     x: Tensor
@@ -38,7 +38,16 @@ class Descent:
     def start(
         cls, x: Tensor, energy: Tensor, gradient: Tensor, stiffness: Tensor, metric: Tensor, radius: float
     ) -> Descent:
-        """At x, with a first guess of the second derivatives, and the metric that measures steps and the radius."""
+        """Descent of D problems of U unknowns that begins at x.
+
+        Arguments:
+            x: Unknowns, shape (D, U).
+            energy: Energies in eV at x, shape (D,).
+            gradient: Gradients in eV per unknown, shape (D, U).
+            stiffness: First guess of the second derivatives in eV, shape (D, U, U).
+            metric: Metric of steps, shape (D, U, U).
+            radius: First trust radius, in the norm of the metric.
+        """
         radii = torch.full_like(energy, radius)
         return cls(x, energy, gradient, torch.linalg.inv(stiffness), radii, metric)
 
@@ -49,7 +58,7 @@ class Descent:
         return self.x + move * (self.radius / length.clamp_min(1e-12)).clamp(max=1.0)[:, None]
 
     def learn(self, tried: Tensor, energy: Tensor, gradient: Tensor, noise: float = 0.0) -> Tensor:
-        """Take energies and gradients at what was proposed; rises beyond ``noise`` are taken back.
+        """Take energies (eV) and gradients (eV per unknown) at the proposed points; rises beyond ``noise`` are undone.
 
         Returns:
             Which problems moved, shape (D,).
@@ -126,7 +135,7 @@ class GroupRelaxed:
 
 
 def step_metric(layout: Layout, free: Tensor, strain: Tensor) -> Tensor:
-    """What measures steps in the unknowns (free coordinates, strains): mean squared motion of a site in Å².
+    """Metric of steps in the unknowns (free coordinates, strains): mean squared motion of a site in Å².
 
     Returns:
         Positive matrices, shape (D, F + K, F + K).
@@ -152,7 +161,7 @@ def relaxed_in_group(
         strain: Free strains, shape (D, K).
         potential: What gives energies, forces and stresses.
         max_calls: Most evaluations of one crystal; 1 only evaluates.
-        fmax: Largest force left.
+        fmax: Largest force left, in eV/Å.
     """
     metric = step_metric(layout, free, strain)
     x, n_free = torch.cat([free, strain], 1), layout.n_coordinates

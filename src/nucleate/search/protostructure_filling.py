@@ -140,12 +140,12 @@ class Filled:
 
     @property
     def seconds(self) -> float:
-        """Processor time without the potential."""
+        """Processor time in seconds without the potential."""
         return sum(found.seconds for found in self.candidates)
 
     @property
     def potential_seconds(self) -> float:
-        """Processor time of the potential."""
+        """Processor time of the potential in seconds."""
         return sum(found.potential_seconds for found in self.candidates)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from pyxtal import pyxtal
 from torch import Tensor
 
 from nucleate.crystal.elements import SYMBOLS
@@ -43,8 +44,6 @@ def pyxtal_drawn(
 
 def _crystal(protostructure: Protostructure, rng: np.random.Generator) -> tuple[list[float], np.ndarray] | None:
     """Free coordinates in the order of the layout, and the conventional cell."""
-    from pyxtal import pyxtal
-
     known = by_letter(protostructure.space_group)
     elements = list(protostructure.counts)
     sites = [[f"{known[x].multiplicity}{x}" for z, x in protostructure.sites if z == element] for element in elements]

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 import torch
+from pyxtal import pyxtal
 from torch import Tensor
 
 from nucleate.conditions.request import Conditions
@@ -113,8 +114,6 @@ def space_group(crystal: Crystals) -> int:
 
 def _filled(rng: np.random.Generator, group: int, counts: Counts) -> Crystals | None:
     """A primitive cell with Wyckoff positions of the group filled at random, or None where it fails a check."""
-    from pyxtal import pyxtal
-
     filling = pyxtal()
     try:
         filling.from_random(

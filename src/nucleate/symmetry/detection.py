@@ -21,8 +21,9 @@ MAX_SYMPREC = 0.3
 crystals as a network draws them)."""
 
 MAX_OF_CONTACT = 0.2
-"""Of the shortest distance between atoms; a wider tolerance is lowered to it, though not below ``SYMPREC``. At 0.3 Å
-the library never came back from a crystal with a contact of 1.15 Å (0.26 of it), and took more and more memory."""
+"""Widest tolerance as a share of the shortest distance between atoms; a wider one is lowered to it, though not below
+``SYMPREC``. At 0.3 Å the library never came back from a crystal with a contact of 1.15 Å (0.26 of it), and took
+ever more memory."""
 
 MAX_CONTACT_SITES = 1000
 """Sites above which the shortest distance is not looked for (gigabytes), and the tolerance stays as it is."""

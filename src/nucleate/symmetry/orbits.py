@@ -41,7 +41,7 @@ class SiteOrbits:
         return _apply(self.rotation, point) + self.shift
 
     def tied(self, frac: Tensor) -> Tensor:
-        """Positions that follow those of the representatives exactly, not wrapped."""
+        """Positions (B, N, 3) that follow those of the representatives exactly, not wrapped."""
         return _apply(self.rotation, self._of_first(frac)) + self.shift
 
     def vectors(self, drawn: Tensor) -> Tensor:

@@ -215,7 +215,7 @@ def _times(text: str, label: str) -> int:
 
 
 def protostructure_labels(crystals: Crystals, symprec: float = SYMPREC) -> list[str]:
-    """Label of each crystal; empty where no symmetry is found or the orbits do not add up to the composition."""
+    """Label of each crystal at a tolerance in Å; empty where none fits both symmetry and composition."""
     return ["" if found is None else found.label for found in protostructures(crystals, symprec)]
 
 

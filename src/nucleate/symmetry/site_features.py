@@ -1,4 +1,4 @@
-"""What a network is told of the sites of a walk by templates, before any species is known.
+"""Features of the sites of a template for a network, before any species is known.
 
 A network that sees masked sites cannot tell the one site of a class from the six of another; these numbers say
 how large each class and orbit is and how many coordinates of an orbit are free.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import moyopy  # here, so that requests can be read where only torch is
 import numpy as np
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ def crystal_system(group: int) -> str:
 
 
 def symmetries(crystals: Crystals, symprec: float = SYMPREC) -> list[Symmetry | None]:
-    """Space group, Wyckoff letters and orbits of each crystal; None where no symmetry can be found."""
+    """Space group, Wyckoff letters and orbits of each crystal at a tolerance in Å; None where none can be found."""
     return [
         None
         if found is None
@@ -111,8 +112,6 @@ def space_group_number(text: str, where: str = "space group") -> int:
 
 @lru_cache(maxsize=1)
 def _symbols() -> dict[str, int]:
-    import moyopy  # here, so that requests can be read where only torch is
-
     groups = ((number, moyopy.SpaceGroupType(number)) for number in range(1, N_GROUPS + 1))
     return {_plain(name): number for number, group in groups for name in (group.hm_full, group.hm_short)}
 

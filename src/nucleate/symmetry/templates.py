@@ -78,7 +78,7 @@ class OrbitTemplates(nn.Module):
         return len(self.n_sites)
 
     def fit(self, crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
-        """Take the templates of crystals; those without a symmetry search result give none.
+        """Take the templates of crystals at a tolerance of ``symprec`` Å; those without a symmetry give none.
 
         Returns:
             The same crystals in double precision, with sites in the order of their templates and coordinates from

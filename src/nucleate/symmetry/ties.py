@@ -13,7 +13,7 @@ from nucleate.symmetry.orbits import SiteOrbits
 from nucleate.symmetry.templates import OrbitTemplates
 
 ORBIT = "orbit/"
-"""What the names of the fields begin with."""
+"""Beginning of the names of the fields."""
 
 
 def described(crystals: Crystals, templates: OrbitTemplates) -> Crystals:
