@@ -1,9 +1,11 @@
-"""Write docs/columns.md from the table of columns."""
+"""Write docs/columns.md and docs/conditions.md from the tables of columns and of quantities."""
 
 from pathlib import Path
 
-from nucleate.runs.columns import page
+from nucleate.conditions import quantities
+from nucleate.runs import columns
 
 if __name__ == "__main__":
-    target = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
-    target.write_text(page(), encoding="utf-8")
+    docs = Path(__file__).resolve().parents[1] / "docs"
+    (docs / "columns.md").write_text(columns.page(), encoding="utf-8")
+    (docs / "conditions.md").write_text(quantities.page(), encoding="utf-8")

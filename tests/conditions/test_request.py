@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nucleate.conditions.request import MAX_ATOMS, Conditions
+from nucleate.conditions.quantities import MAX_ATOMS
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.formula import reduced
 from nucleate.errors import UserError
 

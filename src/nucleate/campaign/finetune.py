@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nucleate.campaign.train import TrainingTask, counted, described_by, in_parts, learned, usable_rows
 from nucleate.conditions.kinds import Condition
-from nucleate.conditions.quantities import by_name, warn_of_units
+from nucleate.conditions.quantities import quantity
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.data.dataset import Dataset, label
 from nucleate.errors import UserError
@@ -158,7 +158,7 @@ def _usable_labels(
     if known or not properties or len(set(properties)) < len(properties):
         found = known[0] if known else ", ".join(properties) or "none"
         raise UserError("--property", found, f"properties, once each, beside what {base.name} knows already")
-    new = [by_name(name) for name in properties]
+    new = [quantity(name).condition for name in properties]
     usable = usable_rows(dataset, base.model.config.max_atoms)
     known_elements = base.model.element_seen > 0
     seen = torch.zeros(len(SYMBOLS), dtype=torch.bool)
@@ -169,7 +169,7 @@ def _usable_labels(
     usable = usable[fits.nonzero().flatten()]
     labels = {c.name: label(usable, c.name) for c in new if c.kind != "multi_hot"}
     for name, values in labels.items():
-        warn_of_units(name, values, dataset.source)
+        quantity(name).warn_of_units(values, dataset.source)
     if len(labels) < len(new):  # elements are known of every crystal
         return usable, labels, new
     given = torch.stack([values.isfinite() for values in labels.values()]).any(0)

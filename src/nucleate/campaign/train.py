@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from nucleate.conditions.kinds import Condition
-from nucleate.conditions.quantities import warn_of_units
+from nucleate.conditions.quantities import quantity
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.periodic import usable_cells
 from nucleate.data.dataset import Dataset, hold_out_system, known_labels, label, split
@@ -265,7 +265,7 @@ def _labels(dataset: Dataset, conditions: Sequence[Condition], fewest: int, stri
         raise UserError(f"{dataset.source}, {few[0]}", f"{counts[few[0]]} labels", f"at least {fewest} for a condition")
     kept = {name: values for name, values in found.items() if name not in few}
     for name, values in kept.items():
-        warn_of_units(name, values, dataset.source)
+        quantity(name).warn_of_units(values, dataset.source)
     return kept
 
 

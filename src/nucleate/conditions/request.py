@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from nucleate.conditions.quantities import MAX_ATOMS, OF_THE_CRYSTAL, Quantity, quantity
 from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
 from nucleate.crystal.formula import reduced
 from nucleate.errors import UserError
 from nucleate.symmetry.space_group import space_group_number
-
-MAX_ATOMS = 200
 
 
 @dataclass(frozen=True)
@@ -47,17 +46,17 @@ class Conditions:
             value = str(raw).strip()
             if name in known or name in targets:
                 raise UserError(f"condition {name}", "it twice", "each condition once")
-            match name:
-                case "chemical_system":
+            match quantity(name).form:
+                case "elements":
                     known[name] = tuple(sorted({atomic_number(s, name) for s in value.split("-")}))
-                case "composition":
+                case "formula":
                     known[name] = reduced(parse_formula(value, name))
-                case "n_atoms":
-                    known[name] = _atom_range(value)
-                case "space_group":
-                    known[name] = space_group_number(value, "condition space_group")
-                case _:
-                    targets[name] = _target(name, value)
+                case "count":
+                    known[name] = _count_range(quantity(name), value)
+                case "group":
+                    known[name] = space_group_number(value, f"condition {name}")
+                case "number":
+                    targets[name] = _range(name, value)
         conditions = cls(**known, targets=targets)  # type: ignore[arg-type]
         conditions._check_consistent()
         return conditions
@@ -95,8 +94,7 @@ class Conditions:
     @property
     def of_the_crystal(self) -> bool:
         """Whether anything is asked that a crystal itself shows: elements, composition, size or space group."""
-        asked = (self.chemical_system, self.composition, self.n_atoms, self.space_group)
-        return any(one is not None for one in asked)
+        return any(getattr(self, name) is not None for name in OF_THE_CRYSTAL)
 
     def allows_size(self, n: int) -> bool:
         """Whether a crystal of n sites can meet the size, composition and system asked for."""
@@ -124,7 +122,7 @@ def _number(name: str, text: str) -> float:
     return value
 
 
-def _target(name: str, text: str) -> tuple[float, float]:
+def _range(name: str, text: str) -> tuple[float, float]:
     low, separator, high = text.partition("..")
     first = _number(name, low)
     last = _number(name, high) if separator else first
@@ -133,8 +131,10 @@ def _target(name: str, text: str) -> tuple[float, float]:
     return first, last
 
 
-def _atom_range(text: str) -> tuple[int, int]:
-    low, high = _target("n_atoms", text)
-    if low != int(low) or high != int(high) or not 1 <= low <= high <= MAX_ATOMS:
-        raise UserError("condition n_atoms", repr(text), f"whole numbers from 1 to {MAX_ATOMS}, such as 8 or 4..12")
+def _count_range(asked: Quantity, text: str) -> tuple[int, int]:
+    low, high = _range(asked.name, text)
+    least, most = asked.plausible
+    if low != int(low) or high != int(high) or not least <= low <= high <= most:
+        expected = f"whole numbers from {least:g} to {most:g}, such as 8 or 4..12"
+        raise UserError(f"condition {asked.name}", repr(text), expected)
     return int(low), int(high)

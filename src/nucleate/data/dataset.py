@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from nucleate.conditions.quantities import quantity
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS, atomic_number
 from nucleate.crystal.formula import count_table
@@ -152,14 +153,6 @@ def hold_out_system(dataset: Dataset, system: str | Iterable[str]) -> tuple[Data
     return dataset[~inside], dataset[inside]
 
 
-COLUMNS = {
-    "energy_above_hull": ("energy_above_hull", "e_above_hull"),
-    "formation_energy": ("formation_energy", "formation_energy_per_atom"),
-    "magnetic_density": ("magnetic_density", "magnetization"),
-}
-"""Names that a table may have for a condition, its own first; others go by their own name alone."""
-
-
 _FROM_STRUCTURE = ("space_group", "n_atoms")
 _IN_TESLA = {"saturation_magnetization": "magnetic_density"}
 """Conditions that are another one times µ₀µB / Å³, unless the table has them as they are."""
@@ -173,7 +166,7 @@ def label(dataset: Dataset, name: str) -> Tensor:
     Raises:
         UserError: There is no such column, and nothing that computes it; or a value is no number.
     """
-    for column in COLUMNS.get(name, (name,)):
+    for column in quantity(name).label_columns:
         if column in dataset.table:
             return dataset.column(column)
     if name in _IN_TESLA:
@@ -205,5 +198,7 @@ def known_labels(dataset: Dataset, names: tuple[str, ...]) -> dict[str, Tensor]:
 
 
 def _is_known(dataset: Dataset, name: str) -> bool:
-    columns = (*COLUMNS.get(name, (name,)), *COLUMNS.get(_IN_TESLA.get(name, ""), ()))
-    return name in DESCRIPTORS or name in _FROM_STRUCTURE or any(column in dataset.table for column in columns)
+    computed = name in DESCRIPTORS or name in _FROM_STRUCTURE
+    if computed or any(column in dataset.table for column in quantity(name).label_columns):
+        return True
+    return name in _IN_TESLA and _is_known(dataset, _IN_TESLA[name])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+from nucleate.conditions.quantities import QUANTITIES
 from nucleate.descriptors.registry import DESCRIPTORS
 
 if TYPE_CHECKING:
@@ -73,14 +74,14 @@ _SCREENED = (
     Column(
         "formation_energy",
         "double",
-        "eV/atom",
+        QUANTITIES["formation_energy"].unit,
         "relaxed",
         help="energy less that of the elements, fitted to the reference, per atom",
     ),
     Column(
         "energy_above_hull",
         "double",
-        "eV/atom",
+        QUANTITIES["energy_above_hull"].unit,
         "relaxed",
         help="distance to the convex hull of the reference's phases, per atom; negative below it",
     ),
@@ -158,12 +159,29 @@ _MAGNETIC = (
     Column("symmetry_holds", "bool", "", "relaxed", help="moved onto symmetry, it relaxes to no higher energy"),
 )
 _MOMENTS = (
-    Column("saturation_magnetization", "double", "T", "relaxed", help="µ₀M of all moments in parallel"),
-    Column("magnetic_density", "double", "µB/Å³", "relaxed", help="moment per volume, all moments in parallel"),
+    Column(
+        "saturation_magnetization",
+        "double",
+        QUANTITIES["saturation_magnetization"].unit,
+        "relaxed",
+        help=QUANTITIES["saturation_magnetization"].help,
+    ),
+    Column(
+        "magnetic_density",
+        "double",
+        QUANTITIES["magnetic_density"].unit,
+        "relaxed",
+        help=QUANTITIES["magnetic_density"].help,
+    ),
 )
 _CONDITIONS = (
-    Column("band_gap", "double", "eV", help="label of a data set, or what a network predicts"),
-    Column("bulk_modulus", "double", "GPa", help="label of a data set, or what a network predicts"),
+    Column("band_gap", "double", QUANTITIES["band_gap"].unit, help="label of a data set, or what a network predicts"),
+    Column(
+        "bulk_modulus",
+        "double",
+        QUANTITIES["bulk_modulus"].unit,
+        help="label of a data set, or what a network predicts",
+    ),
 )
 _RANKED = (Column("rank", "int64", stage="final", help="place in the ranked table, from 1"),)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nucleate.conditions.kinds import Condition, Scalar
 from nucleate.conditions.labels import Labels
+from nucleate.conditions.quantities import ALWAYS_MET
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.diffusion.noise import KeyedNoise
@@ -19,8 +20,6 @@ from nucleate.errors import RequestWarning, UserError
 from nucleate.sampling.source_structures import KnownCrystals
 from nucleate.symmetry.templates import OrbitTemplates
 
-BUILT_IN = ("chemical_system", "composition", "n_atoms")
-"""Conditions that a walk meets whatever the network has learned."""
 LEAST_WEIGHT = 1e-7
 """Of a template that no crystal of the original training has; others weigh at least 1."""
 
@@ -130,7 +129,7 @@ class Request:
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
         """
         learned = [condition.name for condition in config.asked]
-        offered = [*BUILT_IN, *(["space_group"] if templates is not None else [])]
+        offered = [*ALWAYS_MET, *(["space_group"] if templates is not None else [])]
         offered += [name for name in learned if name not in offered]
         asked = [*where.targets, *(["space_group"] if where.space_group is not None else [])]
         if set(asked) - set(offered):
@@ -147,7 +146,7 @@ class Request:
             raise UserError("--where", "a request that no crystal size of this model meets", f"at most {largest} atoms")
         weights = torch.zeros(0) if templates is None else _fitting(templates, where)
         if where.space_group is not None and templates is not None and not weights.sum() > 0:
-            others = [name for name in BUILT_IN if getattr(where, name) is not None]
+            others = [name for name in ALWAYS_MET if getattr(where, name) is not None]
             found = f"space group {where.space_group}" + (f" with {' and '.join(others)}" if others else "")
             raise UserError("--where", found, "a space group that training crystals of such a request have")
         allowed = element_seen > 0

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nucleate.conditions.request import MAX_ATOMS, Conditions
+from nucleate.conditions.quantities import MAX_ATOMS
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import NOBLE_GASES
 from nucleate.descriptors.composition import is_charge_balanced
 from nucleate.descriptors.element_tables import cell_volume

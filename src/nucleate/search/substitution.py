@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 import torch
 
-from nucleate.conditions.request import MAX_ATOMS, Conditions
+from nucleate.conditions.quantities import MAX_ATOMS
+from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions, reduced
 from nucleate.data.reference import Reference

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from nucleate.campaign.comparison.requests import OF_THE_MOMENTS, TARGETS, Target, targets_of, unjudged
-from nucleate.campaign.comparison.sources import REQUESTS, Source, asked_sources
+from nucleate.campaign.comparison.requests import REQUESTS, BenchmarkRequest, requests_of, unmeasured
+from nucleate.campaign.comparison.sources import REQUEST_RUNS, Source, asked_sources
 from nucleate.campaign.design import design
 from nucleate.campaign.screen import screen
 from nucleate.errors import UserError
@@ -131,7 +131,7 @@ def side_by_side(
                 source.about()
                 | {"run": source.label, "n": run.record.n, "drawn_from": run.record.drawn_from}
                 | {"costs": costs, "not_offered": refused}
-                | {"unjudged": unjudged(source.entry.conditions) if source.entry and per_request else []}
+                | {"unjudged": unmeasured(source.entry.conditions) if source.entry and per_request else []}
             )
     rows = [row for part in parts for row in part.to_dict("records")]
     found = pd.DataFrame(rows, columns=["source", *COLUMNS])
@@ -148,7 +148,7 @@ def side_by_side(
         "data": data_name,
         "data_groups": groups,
         "subset": f"at most {MOST_ELEMENTS} elements and {MOST_ATOMS} atoms, without {excluded_symbols()}",
-        "requests": [{"where": t.where, "counts_if": t.counts_if} for t in TARGETS] if per_request else [],
+        "requests": [{"where": t.where, "counts_if": t.counts_if} for t in REQUESTS] if per_request else [],
         "per_request": per_request,
         "versions": versions(),
         "citations": sorted(cited),
@@ -180,24 +180,26 @@ class _Job:
     def asked(self, source: Source, n: int, free: Run) -> tuple[list[Rate], dict[str, str]]:
         """Shares on target of each request that a source takes, beside its free crystals; and what it refuses."""
         rates, refused = [], {}
-        for target in targets_of(source.entry) if source.entry is not None else ():
-            plain = {"funnel": "none", "thresholds": (), "descriptors": _described(target)}
+        for request in requests_of(source.entry) if source.entry is not None else ():
+            of_descriptor = request.quantity.measure == "descriptor"
+            descriptors = request.quantity.name if of_descriptor else "none"
+            plain = {"funnel": "none", "thresholds": (), "descriptors": descriptors}
             screening = self.screening.model_copy(update=plain)
-            if not target.relaxed:
+            if not request.quantity.relaxed:
                 screening = screening.without_relaxation()
-            settings = self._settings(source, n, screening, (target.where,))
-            place = self.folder / REQUESTS / source.label / target.condition
-            told = self._told(f"{source.label}, {target.condition}")
+            settings = self._settings(source, n, screening, (request.where,))
+            place = self.folder / REQUEST_RUNS / source.label / request.quantity.name
+            told = self._told(f"{source.label}, {request.quantity.name}")
             try:
                 run = design(settings, place, True, self.workers, told)
             except UserError as error:
                 if error.where != "--where":
                     raise
-                refused[target.where] = f"found {error.found}; expected {error.expected}"
+                refused[request.where] = f"found {error.found}; expected {error.expected}"
                 continue
-            rates.append(target.rate(_measured(run, target), ON_TARGET))
-            if target.column != "meets_request":
-                rates.append(target.rate(_measured(free, target), NOT_ASKED))
+            rates.append(request.rate(_measured(run, request), ON_TARGET))
+            if request.quantity.measure != "crystal":
+                rates.append(request.rate(_measured(free, request), NOT_ASKED))
         return [rate for rate in rates if rate is not None], refused
 
     def _settings(
@@ -225,19 +227,12 @@ class _Job:
         return told
 
 
-def _measured(run: Run, target: Target) -> pd.DataFrame:
-    """The candidates with the column of a target."""
-    table = run.candidates()
-    if target.column in OF_THE_MOMENTS:
-        found = magnetization(run)
-        return table.assign(**{name: found[name].to_numpy() for name in OF_THE_MOMENTS})
-    return table
-
-
-def _described(target: Target) -> str:
-    from nucleate.descriptors.registry import DESCRIPTORS
-
-    return target.column if target.column in DESCRIPTORS else "none"
+def _measured(run: Run, request: BenchmarkRequest) -> pd.DataFrame:
+    """The candidates with the column in which a request is judged."""
+    table, column = run.candidates(), request.quantity.column
+    if request.quantity.measure != "moments":
+        return table
+    return table.assign(**{column: magnetization(run)[column].to_numpy()})
 
 
 def _costs(run: Run) -> dict[str, float | None]:

@@ -12,7 +12,7 @@ from nucleate.errors import UserError
 from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, shipped_models
 
 BASELINES = ("random", "substitution")
-REQUESTS = "requests"
+REQUEST_RUNS = "requests"
 """Folder of the requests' runs, which no source may be called."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 
@@ -127,8 +127,8 @@ def _of_file(label: str, path: Path) -> Source:
 
 
 def _check_label(label: str, where: str) -> None:
-    if not _NAME.fullmatch(label) or label == REQUESTS:
-        expected = f"letters, digits and . _ + -, beginning with a letter or digit, and not {REQUESTS!r}"
+    if not _NAME.fullmatch(label) or label == REQUEST_RUNS:
+        expected = f"letters, digits and . _ + -, beginning with a letter or digit, and not {REQUEST_RUNS!r}"
         raise UserError(where, f"the name {label!r}", expected)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from nucleate.conditions.kinds import Condition
-from nucleate.conditions.quantities import NamedConditions, by_name
+from nucleate.conditions.quantities import NamedConditions, quantity
 from nucleate.families.base import ConditionalConfig
 from nucleate.families.matrix_templates import Cells, Order
 from nucleate.networks.unet1d import UNet1dConfig
@@ -49,7 +49,7 @@ DEFAULT_SAMPLER = SamplerConfig(steps=10, draws=10, symmetrize=0.1, symmetry="te
 
 
 CONDITIONS: tuple[Condition, ...] = tuple(
-    by_name(name) for name in ("saturation_magnetization", "formation_energy", "compactness")
+    quantity(name).condition for name in ("saturation_magnetization", "formation_energy", "compactness")
 )
 """Their statistics come from the training data."""
 

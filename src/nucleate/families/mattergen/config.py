@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.conditions.quantities import by_name
+from nucleate.conditions.quantities import quantity
 from nucleate.families.joint_config import DEFAULT_SAMPLER, JointConfig, SamplerConfig
 from nucleate.networks.cspnet import CSPNetConfig
 from nucleate.networks.gemnet import GemNetConfig
@@ -79,4 +79,4 @@ class MatterGenConfig(JointConfig):
     @classmethod
     def conditioned(cls) -> MatterGenConfig:
         """The small configuration, told the conditions of the paper's base models from the start."""
-        return cls(conditions=tuple(by_name(name) for name in ("chemical_system", "energy_above_hull")))
+        return cls(conditions=tuple(quantity(name).condition for name in ("chemical_system", "energy_above_hull")))

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from nucleate.conditions.kinds import Condition, Scalar
-from nucleate.conditions.quantities import by_name
+from nucleate.conditions.quantities import quantity
 from nucleate.errors import UserError
 from nucleate.families.mattergen.config import MatterGenConfig
 from nucleate.families.mattergen.model import MatterGen
@@ -119,7 +119,7 @@ class Released:
     def _condition(self, name: str, log: bool) -> Condition:
         ours = OURS.get(name, name)
         taken = [other for other in self.shape.adapters if other != name and OURS.get(other, other) == ours]
-        known = by_name(name if taken else ours)
+        known = quantity(name if taken else ours).condition
         if self.shape.kind(name) != known.kind:
             known = Scalar(name=known.name)
         if not isinstance(known, Scalar):

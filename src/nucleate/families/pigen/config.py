@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from nucleate.conditions.kinds import Condition
-from nucleate.conditions.quantities import by_name
+from nucleate.conditions.quantities import quantity
 from nucleate.families.joint_config import JointConfig, SamplerConfig
 from nucleate.families.pigen.compactness import Variant
 from nucleate.networks.cspnet import CSPNetConfig
@@ -16,7 +16,7 @@ PAPER_SAMPLER = SamplerConfig(steps=1000)
 """DiffCSP, Algorithm 1 with T = 1000; γ = 5e-6 is the public code's for MP-20 without a given composition."""
 
 PIGEN_CONDITIONS: tuple[Condition, ...] = tuple(
-    by_name(name)
+    quantity(name).condition
     for name in (
         "compactness",
         "local_environment_diversity",
