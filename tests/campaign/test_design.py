@@ -173,32 +173,6 @@ def test_an_unknown_reference_or_potential_is_one_clear_line(request_for, tmp_pa
         design(wrong, tmp_path / "b")
 
 
-def test_a_miss_counts_as_a_miss():
-    from nucleate.conditions.request import Conditions
-    from nucleate.screening.evaluator import meets
-
-    row = {
-        "numbers": [3, 3, 8],
-        "frac": [[0.0] * 3] * 3,
-        "lattice": [[3.0, 0, 0], [0, 3, 0], [0, 0, 3]],
-        "n_atoms": 3,
-        "space_group": 225,
-        "relaxed_space_group": None,
-    }
-    answers = {
-        "chemical_system=Li-O": True,
-        "chemical_system=Li-Mn-O": False,
-        "composition=Li4O2": True,
-        "composition=LiO": False,
-        "n_atoms=3": True,
-        "n_atoms=4..8": False,
-        "space_group=225": True,
-        "space_group=1": False,
-    }
-    assert {text: meets(Conditions.parse([text]), row) for text in answers} == answers
-    assert meets(Conditions.parse(["chemical_system=Li-Mn-O"], allow_subsystems=True), row)
-
-
 def test_every_family_names_works_to_cite():
     from nucleate.citations import citations
     from nucleate.families.registry import FAMILIES

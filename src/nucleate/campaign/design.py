@@ -15,10 +15,10 @@ from nucleate.errors import RequestWarning, UserError
 from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, load_generator
 from nucleate.matching.library import StructureLibrary
-from nucleate.runs.candidates import crystals_of, read_rows, structure_rows
-from nucleate.runs.columns import INPUT_COLUMNS, schema
+from nucleate.runs.candidates import Candidates
+from nucleate.runs.columns import INPUT_COLUMNS
 from nucleate.runs.record import RunRecord
-from nucleate.runs.run import Run, locked, write_shard
+from nucleate.runs.run import Run, locked
 from nucleate.screening.prefilter import MOST_DRAWS, Drawn, drawn_below, heights_above
 from nucleate.screening.protocols import asked_matcher
 from nucleate.screening.stages import new_record, processor_seconds, screen_run
@@ -126,10 +126,11 @@ def _generate(
             run.add_timing("generate", spent, last - first, processor_seconds() - worked)
             for k, (start, stop) in group:
                 ids = [candidate_id(i) for i in drawn.numbers[start - first : stop - first]]
-                rows = structure_rows(drawn.crystals[start - first : stop - first], ids, generator.name)
-                write_shard(run.generated_path(k), rows, schema(INPUT_COLUMNS))
+                crystals = drawn.crystals[start - first : stop - first]
+                chunk = Candidates.from_crystals(crystals, ids, generator.name)
+                chunk.to_parquet(run.generated_path(k), INPUT_COLUMNS)
         if heights is not None:
-            kept.extend(crystals_of(row for k, _ in group for row in read_rows(run.generated_path(k))))
+            kept.extend(Candidates.from_parquet(*(run.generated_path(k) for k, _ in group)).crystals)
         progress("generate", last, settings.n)
 
 

@@ -10,22 +10,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nucleate.crystal.elements import SYMBOLS, parse_formula
+from nucleate.crystal.formula import compositions
 from nucleate.errors import RELAXED
-from nucleate.evaluation.summary import Protocol, Summary, summarise
+from nucleate.evaluation.reference_comparison import Profile, Sample, compare
+from nucleate.evaluation.summary import Protocol, Summary, sample_curves, summarise
+from nucleate.io.cif_writer import cif_texts
 from nucleate.io.writing import write_json, write_whole, writing
-from nucleate.runs.columns import STRUCTURE_COLUMNS
+from nucleate.runs.candidates import Candidates
 from nucleate.runs.run import Run
+from nucleate.screening.funnels import run_funnel, write_funnel
 from nucleate.screening.protocols import run_outcome
-from nucleate.screening.ranking import ranked
+from nucleate.screening.ranking import rank_order, ranked
 from nucleate.screening.reference_profile import kept, write_profile
-from nucleate.screening.run_funnel import run_funnel, write_funnel
 from nucleate.settings import ScreenSettings
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from nucleate.data.reference import Reference
-    from nucleate.evaluation.reference_comparison import Sample
 
 FILE = "comparison.json"
 
@@ -38,11 +38,10 @@ def write_comparison(run: Run, reference: Reference, name: str) -> None:
         reference: Its reference; without structures there is nothing to stand beside.
         name: By which the reference was loaded; what is costly of its profile is kept under its content.
     """
-    from nucleate.evaluation.summary import sample_curves
-
-    table = run.candidates()
+    candidates = Candidates.of_run(run)
+    table = candidates.to_pandas()
     curves = [{"name": rate.name, "count": rate.count, "total": rate.total} for rate in sample_curves(table)]
-    beside = _beside(table, reference, name) if len(reference.structures) else None
+    beside = _beside(candidates, reference, name) if len(reference.structures) else None
     content = json.dumps({"curves": curves, "beside": beside}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_whole(run.folder / FILE, content.encode())
 
@@ -53,26 +52,20 @@ def read_comparison(run: Run) -> Mapping[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8"))["beside"] if path.exists() else None
 
 
-def _beside(table: pd.DataFrame, reference: Reference, name: str) -> dict[str, Any]:
-    from nucleate.evaluation.reference_comparison import Profile, Sample, compare
-    from nucleate.runs.candidates import table_crystals
-
-    readable = table[table["numbers"].map(len) > 0]
-    relaxed = table[table["status"].isin(RELAXED)]
+def _beside(candidates: Candidates, reference: Reference, name: str) -> dict[str, Any]:
+    readable, relaxed = candidates.has_sites, candidates.has_status(RELAXED)
     sample = Sample.from_dict(kept(name, "sample", partial(_sample, reference)))
     found = compare(
-        table_crystals(readable),
-        table_crystals(relaxed, relaxed=True),
+        candidates[readable].crystals,
+        candidates[relaxed].final,
         Profile.of(reference.structures, sample),
         reference.name,
-        len(table) - len(readable),
+        int((~readable).sum()),
     )
     return found.to_dict()
 
 
 def _sample(reference: Reference) -> dict[str, Any]:
-    from nucleate.evaluation.reference_comparison import Sample
-
     found: Sample = Sample.of(reference.structures)
     return found.to_dict()
 
@@ -115,30 +108,28 @@ def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: 
         settings: How the run was screened.
         system: Atomic numbers whose hull is kept; those of the best candidate by default.
     """
-    table = ranked(run.candidates())
-    text = table.drop(columns=list(STRUCTURE_COLUMNS)).to_csv(index=False, float_format="%.6g")
-    write_whole(run.folder / "ranked.csv", text.encode())
-    survivors = table[table["status"].isin(RELAXED)].head(MAX_CIFS)
-    _write_cifs(run, survivors, run.record.protocol.symprec)
-    if system is None and len(survivors):
-        system = sorted({int(z) for z in survivors.iloc[0]["numbers"]})
+    candidates = Candidates.of_run(run)
+    table = candidates.to_pandas()
+    write_whole(run.folder / "ranked.csv", ranked(table).to_csv(index=False, float_format="%.6g").encode())
+    best = candidates[rank_order(table).to_numpy()]
+    best = best[best.has_status(RELAXED).nonzero()[0][:MAX_CIFS]]
+    _write_cifs(run, best, run.record.protocol.symprec)
+    if system is None and len(best):
+        system = sorted(compositions(best.crystals[:1])[0])
     _write_hull(run, reference, system or ())
     write_funnel(run)
     write_profile(run, reference, settings.reference)
     write_comparison(run, reference, settings.reference)
 
 
-def _write_cifs(run: Run, survivors: pd.DataFrame, symprec: float) -> None:
-    """Relaxed structures under the symmetry found in them, named by candidate; the best ``MAX_CIFS``."""
-    from nucleate.io.cif_writer import cif_texts
-    from nucleate.runs.candidates import table_crystals
-
+def _write_cifs(run: Run, best: Candidates, symprec: float) -> None:
+    """Relaxed structures under the symmetry found in them, named by candidate."""
     folder, scratch = run.folder / "cifs", run.folder / "cifs.part"
-    texts = cif_texts(table_crystals(survivors, relaxed=True), survivors["id"].tolist(), symprec)
+    texts = cif_texts(best.final, best.ids, symprec)
     with writing(folder):
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
-        for id_, formula, text in zip(survivors["id"], survivors["formula"], texts, strict=True):
+        for id_, formula, text in zip(best.ids, best.column("formula"), texts, strict=True):
             (scratch / f"{id_}_{formula}.cif").write_text(text, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         scratch.rename(folder)

@@ -14,13 +14,15 @@ import numpy as np
 from nucleate.campaign.design import candidate_id, chunk_plan
 from nucleate.campaign.export import hand_over, run_summary
 from nucleate.crystal.crystals import Crystals
+from nucleate.data.reference import Reference
 from nucleate.errors import Status, UserError
 from nucleate.execution.progress import Progress, silent
 from nucleate.io.cif_writer import made_different
-from nucleate.runs.candidates import Row, failed_row, structure_rows
-from nucleate.runs.columns import INPUT_COLUMNS, schema
+from nucleate.io.files import read_structures
+from nucleate.runs.candidates import Candidates
+from nucleate.runs.columns import INPUT_COLUMNS
 from nucleate.runs.provenance import path_hash
-from nucleate.runs.run import Run, locked, write_shard
+from nucleate.runs.run import Run, locked
 from nucleate.screening.stages import new_record, screen_run
 from nucleate.settings import ScreenSettings
 
@@ -57,22 +59,23 @@ def screen(
     Raises:
         UserError: The file cannot be read at all, holds nothing, or the folder is not usable.
     """
-    from nucleate.data.reference import Reference
-
     began = time.perf_counter()
-    rows = _batch_rows(structures) if isinstance(structures, Crystals) else file_rows(structures)
-    if not rows:
+    if isinstance(structures, Crystals):
+        held = Candidates.from_crystals(structures, [candidate_id(i) for i in range(len(structures))], SOURCE)
+    else:
+        held = read_candidates(structures)
+    if not len(held):
         raise UserError(str(structures), "no structures", "at least one")
-    held = len(rows)
-    rows = [bounded(row) for row in _drawn(rows, limit, settings.seed)]
+    candidates = bounded(_drawn(held, limit, settings.seed))
+    n = len(candidates)
     reference = Reference.load(settings.reference)
     loose = isinstance(structures, Crystals)
     sha256 = _batch_hash(structures) if isinstance(structures, Crystals) else path_hash(structures)
-    plan = chunk_plan(len(rows), settings.chunk_size)
+    plan = chunk_plan(n, settings.chunk_size)
     origin = {
         "structures": None if loose else str(structures),
         "limit": limit,
-        "drawn_from": None if limit is None else held,
+        "drawn_from": None if limit is None else len(held),
     }
     record = new_record("screen", settings, settings, reference, plan, hashes={"structures": sha256})
     record = record.model_copy(update=origin)
@@ -80,15 +83,11 @@ def screen(
         run = Run.open_or_create(folder, record, resume)
         for k, (start, stop) in enumerate(run.chunks):
             if not run.generated_path(k).exists():
-                write_shard(run.generated_path(k), rows[start:stop], schema(INPUT_COLUMNS))
-        run.add_timing("read", time.perf_counter() - began, len(rows))
+                candidates[start:stop].to_parquet(run.generated_path(k), INPUT_COLUMNS)
+        run.add_timing("read", time.perf_counter() - began, n)
         screen_run(run, settings, reference, None, workers, progress)
         hand_over(run, reference, settings)
     return run
-
-
-def _batch_rows(crystals: Crystals) -> list[Row]:
-    return structure_rows(crystals, [candidate_id(i) for i in range(len(crystals))], SOURCE)
 
 
 def _batch_hash(crystals: Crystals) -> str:
@@ -98,33 +97,33 @@ def _batch_hash(crystals: Crystals) -> str:
     return digest.hexdigest()
 
 
-def file_rows(path: Path) -> list[Row]:
-    """One row per structure of the file, in its order; one that cannot be read keeps its place and says why."""
-    from nucleate.io.files import read_structures
-
+def read_candidates(path: Path) -> Candidates:
+    """The structures of a file, in its order; one that cannot be read keeps its place and says why."""
     found = read_structures(path)
     raw = {failure.row: failure.id for failure in found.failures} | dict(zip(found.rows, found.ids, strict=True))
     names = made_different(_file_name(raw[row], row) for row in range(found.n_rows))
-    rows = {failure.row: failed_row(names[failure.row], SOURCE, failure) for failure in found.failures}
-    good = structure_rows(found.crystals, [names[row] for row in found.rows], SOURCE)
-    rows |= dict(zip(found.rows, good, strict=True))
-    return [rows[row] for row in range(found.n_rows)]
+    good = Candidates.from_crystals(found.crystals, [names[row] for row in found.rows], SOURCE)
+    bad = Candidates.from_failures(found.failures, [names[failure.row] for failure in found.failures], SOURCE)
+    places = [*found.rows, *(failure.row for failure in found.failures)]
+    return Candidates.concatenate([good, bad])[np.argsort(places)]
 
 
-def _drawn(rows: list[Row], limit: int | None, seed: int) -> list[Row]:
-    """All rows, or a sample of them in their order."""
-    if limit is None or len(rows) <= limit:
-        return rows
-    chosen = np.random.default_rng(seed).choice(len(rows), limit, replace=False)
-    return [rows[i] for i in sorted(chosen.tolist())]
+def _drawn(candidates: Candidates, limit: int | None, seed: int) -> Candidates:
+    """All candidates, or a sample of them in their order."""
+    if limit is None or len(candidates) <= limit:
+        return candidates
+    return candidates[np.sort(np.random.default_rng(seed).choice(len(candidates), limit, replace=False))]
 
 
-def bounded(row: Row) -> Row:
-    """The row, or one that says that its crystal is too large: its pairs would hold up all the others."""
-    if row["n_atoms"] <= MAX_SITES:
-        return row
-    said = {"status": Status.INVALID_INPUT, "reason": f"{row['n_atoms']:,} sites; at most {MAX_SITES:,} are screened"}
-    return {**row, **said, "numbers": [], "frac": [], "lattice": []}
+def bounded(candidates: Candidates) -> Candidates:
+    """Candidates of which those that are too large say so and lose their crystal: it would hold up all the others."""
+    sizes = candidates.column("n_atoms").to_numpy(dtype=np.int64)
+    large = sizes > MAX_SITES
+    if not large.any():
+        return candidates
+    reasons = [f"{size:,} sites; at most {MAX_SITES:,} are screened" for size in sizes[large]]
+    said = {"status": [Status.INVALID_INPUT] * len(reasons), "reason": reasons}
+    return candidates.without_crystals(large).with_columns(said, large)
 
 
 def _file_name(raw: str, row: int) -> str:

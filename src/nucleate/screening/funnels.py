@@ -1,4 +1,4 @@
-"""The funnels that have a name, and those that a user wrote into a file."""
+"""Funnels by name and from files; the funnel of a run, the columns that it needs, and its counts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from types import MappingProxyType
 
 from nucleate.descriptors.spp import shipped_table
 from nucleate.errors import UserError
+from nucleate.io.writing import write_json
+from nucleate.runs.columns import NUMERIC_COLUMNS, PROTOTYPE_COLUMNS, STOPPED_BY
+from nucleate.runs.run import Run
 from nucleate.screening.filters import Filter
-from nucleate.screening.funnel import Funnel, Largest
+from nucleate.screening.funnel import Funnel, FunnelResult, Largest, apply_funnel
+from nucleate.settings import ScreenSettings
 
 MAX_BYTES = 200_000
 """A file of filters is far smaller; anything larger is something else."""
@@ -119,3 +123,47 @@ def find_funnel(name: str) -> Funnel | None:
     if isinstance(values, dict):
         values = {"name": path.stem, **values}
     return Funnel.from_dict(values, name)
+
+
+def asked_funnel(settings: ScreenSettings) -> Funnel | None:
+    """The funnel that was asked for, with its thresholds changed; None without one.
+
+    Raises:
+        UserError: There is no such funnel, a threshold does not fit it, or it reads a column that no run has.
+    """
+    funnel = find_funnel(settings.funnel)
+    if funnel is None:
+        if settings.thresholds:
+            raise UserError("--threshold", repr(settings.thresholds[0]), "a funnel beside it, such as --funnel pigen")
+        return None
+    funnel.check_columns(NUMERIC_COLUMNS)
+    return funnel.with_thresholds(settings.thresholds)
+
+
+def asks_for_types(funnel: Funnel | None) -> bool:
+    """Whether structure types have to be looked for."""
+    return funnel is not None and any(name in PROTOTYPE_COLUMNS for name in funnel.columns)
+
+
+def funnel_columns(funnel: Funnel | None) -> tuple[str, ...]:
+    """Names of the columns that candidates get because of a funnel; descriptors are not among them."""
+    if funnel is None:
+        return ()
+    return (*(PROTOTYPE_COLUMNS if asks_for_types(funnel) else ()), STOPPED_BY)
+
+
+def run_funnel(run: Run) -> FunnelResult | None:
+    """The run's funnel applied to its candidates; None where it has none."""
+    described = run.record.funnel
+    return None if described is None else apply_funnel(Funnel.from_dict(described), run.candidates())
+
+
+def write_funnel(run: Run) -> None:
+    """Write ``funnel.json``: each filter with its counts and why crystals went, where the run has a funnel."""
+    result = run_funnel(run)
+    if result is not None:
+        content = result.to_dict() | {"protocol": run.record.protocol.stated()}
+        ids = run.candidates()["id"]
+        for best in content["largest"]:
+            best["id"] = None if best["row"] is None else ids.iloc[best["row"]]
+        write_json(run.folder / "funnel.json", content)

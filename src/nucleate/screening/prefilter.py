@@ -1,8 +1,13 @@
-"""Crystals drawn until they lie low enough as they come, and differ from earlier ones, before any is relaxed.
+"""Before any relaxation: which crystals of a generator are kept, and which candidates are left out.
 
-One evaluation of the potential costs a fiftieth of a relaxation and says, for crystals that come near their relaxed
-structure, most of what the relaxation would: the rank correlation of both distances to the hull is 0.65 for `pigen-mp`
-and 0.63 for `wyckoffdiff-mp`. It says little for generators that leave the geometry to the relaxation (`random` 0.17).
+By energy: one evaluation of the potential costs a fiftieth of a relaxation and says, for crystals that come near their
+relaxed structure, most of what the relaxation would: the rank correlation of both distances to the hull is 0.65 for
+`pigen-mp` and 0.63 for `wyckoffdiff-mp`. It says little for generators that leave the geometry to the relaxation
+(`random` 0.17).
+
+By protostructure: space group and elements on Wyckoff positions are known before any energy, so that relaxations can go
+to new ones (F. E. Kelvinius et al., WyckoffDiff, arXiv:2502.06485). They say nothing of free coordinates: crystals of
+one label may be different. In P1 they say nothing at all, so crystals there are never left out.
 """
 
 from __future__ import annotations
@@ -14,12 +19,16 @@ from typing import TYPE_CHECKING
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions
-from nucleate.errors import UserError
+from nucleate.errors import Status, UserError
 from nucleate.matching.library import StructureLibrary
 from nucleate.potentials.fallback import asked_together
 from nucleate.potentials.potential import load_potential, scale_of
-from nucleate.relaxation.relaxation import fault_of
+from nucleate.relaxation.relaxation import Relaxed, fault_of
+from nucleate.runs.candidates import Candidates
+from nucleate.runs.run import Run
 from nucleate.screening.evaluator import LOWEST_FORMATION_ENERGY
+from nucleate.screening.reference_profile import known_labels
+from nucleate.symmetry.protostructure import protostructures
 
 if TYPE_CHECKING:
     from nucleate.conditions.request import Conditions
@@ -132,3 +141,41 @@ def drawn_below(
     rest = sorted(others, key=lambda i: (i in repeats, found[i]))
     taken = sorted([*taken, *rest[: n - len(taken)]])
     return Drawn(Crystals.concatenate(parts)[taken], [start + i for i in taken], start + len(found))
+
+
+def left_out(run: Run, settings: ScreenSettings, reference: Reference) -> list[dict[int, Relaxed]]:
+    """For each chunk of a run the outcomes, by row, of candidates that are not to be relaxed.
+
+    With ``labels`` "distinct" those whose label an earlier candidate of the run has; with "new" those also whose label
+    the reference has.
+    """
+    if settings.labels == "all":
+        return [{} for _ in run.chunks]
+    known = reference_labels(reference, settings.reference) if settings.labels == "new" else set()
+    first: dict[str, str] = {}
+    outcomes: list[dict[int, Relaxed]] = []
+    for number in range(len(run.chunks)):
+        generated = Candidates.from_parquet(run.generated_path(number))
+        rows = generated.has_status((Status.OK,)).nonzero()[0].tolist()
+        sound = generated[rows]
+        chunk: dict[int, Relaxed] = {}
+        for k, one in enumerate(protostructures(sound.crystals, settings.symprec)):
+            if one is None or one.space_group == 1:
+                continue
+            numbers, frac, lattice = (part.numpy() for part in sound.crystals.sites(k))
+            if one.label in known:
+                reason = f"the reference has {one.label}"
+                chunk[rows[k]] = Relaxed(Status.KNOWN, reason, numbers, frac, lattice)
+            elif one.label in first:
+                reason = f"{one.label}, as {first[one.label]}"
+                chunk[rows[k]] = Relaxed(Status.REPEATED, reason, numbers, frac, lattice)
+            else:
+                first[one.label] = sound.ids[k]
+        outcomes.append(chunk)
+    return outcomes
+
+
+def reference_labels(reference: Reference, name: str) -> set[str]:
+    """Labels of all phases and known structures; a phase need not have a structure, nor a structure be a phase."""
+    of_phases = reference.phases["label"].dropna() if "label" in reference.phases else ()
+    return {*of_phases, *known_labels(reference, name)}

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from nucleate.data.reference import Reference
 from nucleate.errors import RELAXED
-from nucleate.runs.candidates import Row, read_rows
-from nucleate.runs.columns import candidate_columns, schema
+from nucleate.potentials.fallback import FAULTS, asked_together
+from nucleate.potentials.potential import load_potential
+from nucleate.runs.candidates import Candidates
+from nucleate.runs.columns import CANDIDATE_COLUMNS
 from nucleate.runs.provenance import reference_hash
-from nucleate.runs.run import Run, read_shard, write_shard
-from nucleate.screening.evaluator import Judge
+from nucleate.runs.run import Run, read_shard
+from nucleate.screening.evaluator import CandidateEvaluator
+from nucleate.thermo.magnetism import TESLA, potential_magnetization
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,19 +37,16 @@ def judged_by(run: Run, reference: str) -> pd.DataFrame:
     Raises:
         UserError: There is no such reference.
     """
-    from nucleate.data.reference import Reference
-
     settings = run.record.screening
     if reference == settings.reference:
         return run.candidates()
     path = run.folder / "judged" / f"{reference_hash(reference)[:32]}.parquet"
     if not path.exists():
         plain = settings.model_copy(update={"reference": reference, "funnel": "none", "thresholds": ()})
-        judge = Judge(plain, Reference.load(reference))
-        rows: list[Row] = []
-        for chunk in range(len(run.chunks)):
-            rows += judge.rejudged(read_rows(run.candidates_path(chunk)))
-        write_shard(path, rows, schema(candidate_columns()))
+        evaluator = CandidateEvaluator(plain, Reference.load(reference))
+        chunks = (Candidates.from_parquet(run.candidates_path(k)) for k in range(len(run.chunks)))
+        found = Candidates.concatenate([evaluator.reevaluate(chunk) for chunk in chunks])
+        found.to_parquet(path, CANDIDATE_COLUMNS)
     fresh = read_shard(path).to_pandas()
     table = run.candidates()
     return table.assign(**{name: fresh[name] for name in fresh.columns})
@@ -55,8 +58,6 @@ TOGETHER = 32
 
 def magnetizations(crystals: Crystals, potential: Potential) -> list[float]:
     """µ₀M in T of the ferromagnetic alignment of each crystal; NaN for one that the potential fails on."""
-    from nucleate.potentials.fallback import FAULTS, asked_together
-    from nucleate.thermo.magnetism import potential_magnetization
 
     def ask(some: Crystals) -> list[float]:
         found: list[float] = potential_magnetization(some, potential).tolist()
@@ -73,23 +74,15 @@ def magnetization(run: Run) -> pd.DataFrame:
     They are those of the ferromagnetic alignment; NaN where there is no relaxed crystal or the potential knows no
     moments. The answer is kept in the run (``judged/magnetization.parquet``).
     """
-    import numpy as np
-    import pyarrow as pa
-
-    from nucleate.potentials.potential import load_potential
-    from nucleate.runs.candidates import table_crystals
-    from nucleate.thermo.magnetism import TESLA
-
     path = run.folder / "judged" / "magnetization.parquet"
     if not path.exists():
-        table = run.candidates()
-        there = np.flatnonzero(table["status"].isin(RELAXED))
-        values = np.full(len(table), np.nan)
+        candidates = Candidates.of_run(run)
+        relaxed = candidates.has_status(RELAXED)
+        values = np.full(len(candidates), np.nan)
         settings = run.record.screening
-        if len(there):
+        if relaxed.any():
             potential = load_potential(settings.potential, settings.python)
-            values[there] = magnetizations(table_crystals(table.iloc[there], relaxed=True), potential)
-        schema = pa.schema([("saturation_magnetization", pa.float64())])
-        write_shard(path, [{"saturation_magnetization": value} for value in values.tolist()], schema)
+            values[relaxed] = magnetizations(candidates[relaxed].final, potential)
+        candidates.with_columns({"saturation_magnetization": values}).to_parquet(path, ["saturation_magnetization"])
     found = read_shard(path).to_pandas()
     return found.assign(magnetic_density=found["saturation_magnetization"] / TESLA)

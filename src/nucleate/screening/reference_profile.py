@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nucleate.io.writing import write_whole
-from nucleate.runs.columns import PROTOTYPE_COLUMNS
 from nucleate.runs.provenance import reference_hash
 from nucleate.runs.run import Run
+from nucleate.screening.funnel import Funnel
+from nucleate.screening.funnels import asks_for_types
 
 if TYPE_CHECKING:
     from nucleate.data.reference import Reference
@@ -60,13 +61,11 @@ def known_labels(reference: Reference, name: str) -> list[str]:
 
 def write_profile(run: Run, reference: Reference, name: str) -> None:
     """Write ``reference.json``: how the reference spreads in what the run measured, and its structure types."""
-    from nucleate.screening.funnel import Funnel
-
     measured = [column for column in PROFILED if column in run.record.descriptors]
     spread = {column: kept(name, column, partial(_spread, reference, column)) for column in measured}
     content: dict[str, Any] = {"name": reference.name, "structures": len(reference.structures), "spread": spread}
     funnel = run.record.funnel
-    if funnel and not set(PROTOTYPE_COLUMNS).isdisjoint(Funnel.from_dict(funnel).columns):
+    if funnel and asks_for_types(Funnel.from_dict(funnel)):
         content["types"] = [kind.count for kind in known_types(reference, name).types]
     write_whole(run.folder / "reference.json", (json.dumps(content, ensure_ascii=False) + "\n").encode())
 

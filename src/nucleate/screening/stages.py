@@ -1,7 +1,7 @@
 """Stages that all candidates of a run go through: relaxation, hull, comparison; chunk by chunk, restartable.
 
 Relaxations are streamed through a pool of worker processes over many chunks at a time, and each is journalled
-as it ends. A chunk is judged and written once all of its relaxations and all chunks before it are done: whether
+as it ends. A chunk is evaluated and written once all of its relaxations and all chunks before it are done: whether
 a crystal is unique depends on those before it alone, so that an interrupted run ends in the same bytes.
 """
 
@@ -10,21 +10,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from nucleate.citations import CITATIONS
+from nucleate.crystal.crystals import Crystals
+from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
+from nucleate.execution.executor import load_executor
 from nucleate.execution.progress import Progress, silent
-from nucleate.runs.candidates import Row, crystals_of, read_rows
-from nucleate.runs.columns import candidate_columns, schema
+from nucleate.potentials.potential import provenance_of
+from nucleate.relaxation.relaxation import PotentialRelaxer, Relaxed, RelaxProtocol
+from nucleate.runs.candidates import Candidates
 from nucleate.runs.provenance import reference_hash, versions
 from nucleate.runs.record import AnySettings, Kind, RunRecord
-from nucleate.runs.run import Journal, Run, write_shard
-from nucleate.screening.evaluator import Judge, asked_descriptors
+from nucleate.runs.run import Journal, Run
+from nucleate.screening.evaluator import CandidateEvaluator, asked_descriptors
+from nucleate.screening.funnels import asked_funnel
+from nucleate.screening.prefilter import left_out
 from nucleate.screening.protocols import asked_protocol, stated_protocol
-from nucleate.screening.protostructure_filter import left_out
-from nucleate.screening.run_funnel import asked_funnel
 from nucleate.settings import ScreenSettings
 
 if TYPE_CHECKING:
@@ -37,24 +43,32 @@ _ALWAYS_CITED = ("ase", "cdvae", "covalent_radii", "materials_project", "matterg
 
 @dataclass
 class _PendingChunk:
-    """A chunk on its way: its rows, and what is known of their relaxations."""
+    """A chunk on its way: its crystals as generated, and what is known of their relaxations, by row."""
 
     number: int
-    rows: list[Row]
+    generated: Candidates
     journal: Journal
-    relaxed: dict[int, Row] = field(default_factory=dict)
+    relaxed: dict[int, Relaxed]
 
     @classmethod
-    def load(cls, run: Run, number: int, known: dict[int, Row]) -> _PendingChunk:
+    def load(cls, run: Run, number: int, known: Mapping[int, Relaxed]) -> _PendingChunk:
+        """A chunk with what an interrupted session has left of it.
+
+        Arguments:
+            run: The run.
+            number: Of the chunk.
+            known: Outcomes by row of candidates that are not to be relaxed.
+        """
+        generated = Candidates.from_parquet(run.generated_path(number))
         journal = Journal(run.journal_path(number))
-        chunk = cls(number, read_rows(run.generated_path(number)), journal)
-        chunk.relaxed = {**known, **{entry["row"]: entry for entry in journal.read()}}
-        return chunk
+        done = {entry["row"]: _from_entry(entry, generated.crystals) for entry in journal.read()}
+        return cls(number, generated, journal, {**known, **done})
 
     @property
     def todo(self) -> list[int]:
         """Rows that hold a crystal and are not relaxed yet."""
-        return [i for i, row in enumerate(self.rows) if row["status"] == Status.OK and i not in self.relaxed]
+        sound = self.generated.has_status((Status.OK,)).nonzero()[0].tolist()
+        return [i for i in sound if i not in self.relaxed]
 
 
 def screen_run(
@@ -65,13 +79,13 @@ def screen_run(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> None:
-    """Relax and judge every chunk that is not finished; ``generated`` must be complete."""
+    """Relax and evaluate every chunk that is not finished; ``generated`` must be complete."""
     total = run.chunks[-1][1]
-    judge = Judge(settings, reference, request)
+    evaluator = CandidateEvaluator(settings, reference, request)
     unfinished = []
     for number, (start, stop) in enumerate(run.chunks):
         if run.candidates_path(number).exists():
-            judge.remember(read_rows(run.candidates_path(number)))
+            evaluator.remember(Candidates.from_parquet(run.candidates_path(number)))
         else:
             unfinished.append((number, stop - start))
     excluded = left_out(run, settings, reference)
@@ -80,72 +94,82 @@ def screen_run(
     for first in range(0, len(unfinished), CHUNKS_AT_ONCE):
         next_ones = unfinished[first : first + CHUNKS_AT_ONCE]
         waiting = [_PendingChunk.load(run, number, excluded[number]) for number, _ in next_ones]
-        done += sum(len(chunk.rows) - len(chunk.todo) for chunk in waiting)
+        done += sum(len(chunk.generated) - len(chunk.todo) for chunk in waiting)
         progress("relax", done, total)
         began = time.perf_counter()
         judging = 0.0
         try:
-            for chunk, entry in _relaxations(run, waiting, settings, workers):
-                chunk.journal.append(entry)
-                chunk.relaxed[entry["row"]] = entry
+            for chunk, row, relaxed in _relaxations(run, waiting, settings, workers):
+                chunk.journal.append(_entry(row, relaxed))
+                chunk.relaxed[row] = relaxed
                 done += 1
                 progress("relax", done, total)
-                judging += _finish(run, judge, waiting)
+                judging += _finish(run, evaluator, waiting)
         finally:
             for chunk in waiting:
                 chunk.journal.close()
             run.add_timing("relax", time.perf_counter() - began - judging, 0, 0.0)
-        _finish(run, judge, waiting)
+        _finish(run, evaluator, waiting)
     progress("relax", total, total)
 
 
 def _relaxations(
     run: Run, chunks: list[_PendingChunk], settings: ScreenSettings, workers: int | None
-) -> Iterator[tuple[_PendingChunk, Row]]:
-    """Relax all that is to be done in some chunks; yields journal entries in the order in which they end."""
-    from nucleate.execution.executor import load_executor
-    from nucleate.relaxation.relaxation import PotentialRelaxer, RelaxProtocol
-
+) -> Iterator[tuple[_PendingChunk, int, Relaxed]]:
+    """Relax all that is to be done in some chunks; yields chunk, row and outcome in the order in which they end."""
     todo = [(chunk, i) for chunk in chunks for i in chunk.todo]
     if not todo:
         return
     protocol = RelaxProtocol(
         fmax=settings.fmax, max_steps=settings.max_steps, max_seconds=settings.max_seconds, settle=settings.settle
     )
-    crystals = crystals_of(chunk.rows[i] for chunk, i in todo)
+    crystals = Crystals.concatenate([chunk.generated.crystals[chunk.todo] for chunk in chunks])
     rattle_seed = settings.seed if settings.rattle else None
     numbers = [run.chunks[chunk.number][0] + i for chunk, i in todo]
     relaxer = PotentialRelaxer(settings.potential, settings.python, protocol, load_executor(workers=workers))
     for position, relaxed in relaxer.relax(crystals, rattle_seed, numbers):
         chunk, i = todo[position]
-        yield (
-            chunk,
-            {
-                "row": i,
-                "status": relaxed.status,
-                "reason": relaxed.reason,
-                "frac": relaxed.frac.tolist(),
-                "lattice": relaxed.lattice.tolist(),
-                "energy_per_atom": relaxed.energy_per_atom,
-                "seconds": relaxed.seconds,
-            },
-        )
+        yield chunk, i, relaxed
 
 
-def _finish(run: Run, judge: Judge, waiting: list[_PendingChunk]) -> float:
-    """Judge and write the chunks at the head of the queue that are complete; returns the seconds it took."""
+def _entry(row: int, relaxed: Relaxed) -> dict[str, Any]:
+    """The line of a journal for the relaxation of a row."""
+    return {
+        "row": row,
+        "status": relaxed.status,
+        "reason": relaxed.reason,
+        "frac": relaxed.frac.tolist(),
+        "lattice": relaxed.lattice.tolist(),
+        "energy_per_atom": relaxed.energy_per_atom,
+        "seconds": relaxed.seconds,
+    }
+
+
+def _from_entry(entry: Mapping[str, Any], crystals: Crystals) -> Relaxed:
+    """The relaxation of one of some crystals, as a line of a journal has it."""
+    return Relaxed(
+        status=Status(entry["status"]),
+        reason=entry["reason"],
+        numbers=crystals.sites(entry["row"])[0].numpy(),
+        frac=np.array(entry["frac"], dtype=np.float64).reshape(-1, 3),
+        lattice=np.array(entry["lattice"], dtype=np.float64),
+        energy_per_atom=entry["energy_per_atom"],
+        seconds=entry["seconds"],
+    )
+
+
+def _finish(run: Run, evaluator: CandidateEvaluator, waiting: list[_PendingChunk]) -> float:
+    """Evaluate and write the chunks at the head of the queue that are complete; returns the seconds it took."""
     total = 0.0
     while waiting and not waiting[0].todo:
         chunk = waiting.pop(0)
         began, worked = time.perf_counter(), processor_seconds()
         # The journal knows what each relaxation took, those of sessions that were killed included.
-        run.add_timing("relax", 0.0, len(chunk.relaxed), sum(entry["seconds"] for entry in chunk.relaxed.values()))
-        rows = judge.judged(chunk.rows, chunk.relaxed)
-        write_shard(
-            run.candidates_path(chunk.number), rows, schema(candidate_columns(judge.descriptors, judge.extra_columns))
-        )
+        run.add_timing("relax", 0.0, len(chunk.relaxed), sum(one.seconds for one in chunk.relaxed.values()))
+        found = evaluator.evaluate(chunk.generated, chunk.relaxed)
+        found.to_parquet(run.candidates_path(chunk.number), evaluator.columns)
         chunk.journal.remove()
-        run.add_timing("judge", time.perf_counter() - began, len(rows), processor_seconds() - worked)
+        run.add_timing("judge", time.perf_counter() - began, len(found), processor_seconds() - worked)
         total += time.perf_counter() - began
     return total
 
@@ -176,9 +200,6 @@ def new_record(
         works: What to cite for the crystals themselves.
         hashes: SHA-256 of what goes in, beside the reference.
     """
-    from nucleate.descriptors.registry import DESCRIPTORS
-    from nucleate.potentials.potential import provenance_of
-
     described = [DESCRIPTORS[name].source for name in asked_descriptors(screening) if DESCRIPTORS[name].source]
     funnel = asked_funnel(screening)
     definition = asked_protocol(screening)

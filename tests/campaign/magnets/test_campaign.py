@@ -18,7 +18,7 @@ from nucleate.data.reference import Reference
 from nucleate.errors import UserError
 from nucleate.io.files import write_structures
 from nucleate.predictors.property_cnn import SPEC
-from nucleate.runs.candidates import structure_rows
+from nucleate.runs.candidates import Candidates
 from nucleate.settings import MagnetSettings, ScreenSettings
 from nucleate.training.export import ModelFacts, write_model
 
@@ -165,19 +165,16 @@ def test_batched_columns_are_those_of_each_crystal_alone(network) -> None:
     from nucleate.campaign.predict import load_predictor
 
     some = alloys()
-    rows = structure_rows(some, [str(i) for i in range(5)], "test")
+    crystals = Candidates.from_crystals(some, [str(i) for i in range(5)], "test")
     oracle = Oracle(load_predictor(network), ("formation_energy", "saturation_magnetization"))
     cheap = CheapScreen({26, 28}, {"FeNi"}, oracle)
-    together = cheap.rows(rows)
-    alone = [cheap.rows([row])[0] for row in rows]
-    for one, other in zip(together, alone, strict=True):
-        numbers = {name: value for name, value in other.items() if isinstance(value, float)}
-        assert {name: one[name] for name in numbers} == pytest.approx(numbers, rel=1e-5)
-        assert all(one[name] == value for name, value in other.items() if name not in numbers)
-    assert [row["elements_allowed"] for row in together] == [True, True, False, None, True]
-    assert together[3]["status"] == "not_finite"
-    assert together[0]["min_distance"] == pytest.approx(2.53)
-    assert [row["space_group"] for row in together[:1]] == [123]
+    together = cheap.describe(crystals)
+    alone = Candidates.concatenate([cheap.describe(crystals[[i]]) for i in (0, 1, 2, 4)])
+    pd.testing.assert_frame_equal(together[[0, 1, 2, 4]].table, alone.table, rtol=1e-5)
+    assert together.column("elements_allowed").tolist() == [True, True, False, pd.NA, True]
+    assert together.column("status")[3] == "not_finite"
+    assert together.column("min_distance")[0] == pytest.approx(2.53)
+    assert together.column("space_group")[0] == 123
 
 
 def test_symmetry_counts_where_it_is_the_same_crystal_and_relaxes_no_higher(tmp_path, irons) -> None:

@@ -44,9 +44,9 @@ from nucleate.intervals import Rate, wilson
 from nucleate.io.writing import write_json, write_whole
 from nucleate.runs.provenance import versions
 from nucleate.runs.run import Run, locked
+from nucleate.screening.funnels import asked_funnel
 from nucleate.screening.ranking import is_sun
 from nucleate.screening.reevaluation import judged_by, magnetization
-from nucleate.screening.run_funnel import asked_funnel
 from nucleate.settings import DesignSettings, ScreenSettings
 
 if TYPE_CHECKING:

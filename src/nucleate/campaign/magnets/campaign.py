@@ -10,26 +10,30 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 
 from nucleate.campaign.design import candidate_id
 from nucleate.campaign.magnets.columns import MOMENTS, symmetric, with_relaxed, with_symmetry_held
 from nucleate.campaign.magnets.plan import Plan
 from nucleate.campaign.magnets.summary import write_summary
+from nucleate.campaign.orderings import orderings_to
+from nucleate.campaign.screen import screen
 from nucleate.errors import UserError
 from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import load_generator
-from nucleate.runs.candidates import Row, crystals_of, read_rows, structure_rows
-from nucleate.runs.columns import INPUT_COLUMNS, SIEVE_COLUMNS, schema
-from nucleate.runs.run import Run, holds_run, locked, read_shard, write_shard
+from nucleate.io.files import write_structures
+from nucleate.io.validation import StructureFile
+from nucleate.runs.candidates import Candidates
+from nucleate.runs.columns import INPUT_COLUMNS, SIEVE_COLUMNS
+from nucleate.runs.run import Run, holds_run, locked, read_shard
+from nucleate.screening.funnel import Funnel, stopped_by
 from nucleate.screening.magnet_funnel import before_relaxation
 from nucleate.screening.stages import processor_seconds
 from nucleate.settings import MagnetSettings, resolve_device
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from nucleate.screening.funnel import Funnel
 
 SURVIVORS, RELAXED, PLAIN = "survivors.parquet", "relaxed", "relaxed-as-generated"
 ORDERINGS, FINALISTS = "orderings", "finalists"
@@ -76,8 +80,9 @@ def hunt(
             began = processor_seconds()
             table = with_relaxed(table, screened, plan.oracle, plan.magnetization)
             if settings.symmetrize > 0:
-                twins = [row for row in survivors if row["id"] in moved]
-                table = with_symmetry_held(table, _relaxed(run, PLAIN, twins, settings, workers, progress))
+                twins = survivors[survivors.column("id").isin(moved).to_numpy(dtype=bool)]
+                plain = _relaxed(run, PLAIN, twins, settings, workers, progress)
+                table = with_symmetry_held(table, None if plain is None else plain.to_pandas())
             run.add_timing("magnetisation", processor_seconds() - began, len(screened))
         content, finalists = write_summary(run, plan.funnel, table, screened, plan.base)
         _write_orderings(run, finalists, settings, progress)
@@ -91,19 +96,20 @@ def _generate(run: Run, plan: Plan, settings: MagnetSettings, progress: Progress
     for source in plan.sources:
         mine = [(k, a, b) for k, (a, b) in enumerate(run.chunks) if source.start <= a < source.stop]
         todo = [part for part in mine if not run.generated_path(part[0]).exists()]
-        if todo and not source.rows:
+        if todo and source.candidates is None:
             device = resolve_device(settings.device)
             generator = load_generator(source.name, device, settings.sampler, settings.guidance)
         for k, start, stop in todo:
             began, worked = time.perf_counter(), processor_seconds()
-            if source.rows:
-                rows = list(source.rows[start - source.start : stop - source.start])
+            if source.candidates is not None:
+                chunk = source.candidates[start - source.start : stop - source.start]
             else:
                 told = counted(progress, "generate", start, total)
                 seed, first = settings.screen.seed, start - source.start
                 crystals = generator.sample(stop - start, plan.request, seed, first, told)
-                rows = structure_rows(crystals, [candidate_id(i) for i in range(start, stop)], generator.name)
-            write_shard(run.generated_path(k), rows, schema(INPUT_COLUMNS))
+                names = [candidate_id(i) for i in range(start, stop)]
+                chunk = Candidates.from_crystals(crystals, names, generator.name)
+            chunk.to_parquet(run.generated_path(k), INPUT_COLUMNS)
             run.add_timing("generate", time.perf_counter() - began, stop - start, processor_seconds() - worked)
             progress("generate", stop, total)
     progress("generate", total, total)
@@ -115,77 +121,54 @@ def _sieve(run: Run, plan: Plan, progress: Progress) -> None:
     for k, (start, stop) in enumerate(run.chunks):
         if not run.candidates_path(k).exists():
             began, worked = time.perf_counter(), processor_seconds()
-            rows = plan.cheap.rows(read_rows(run.generated_path(k)))
-            write_shard(run.candidates_path(k), rows, schema(SIEVE_COLUMNS))
+            found = plan.cheap.describe(Candidates.from_parquet(run.generated_path(k)))
+            found.to_parquet(run.candidates_path(k), SIEVE_COLUMNS)
             run.add_timing("sieve", time.perf_counter() - began, stop - start, processor_seconds() - worked)
         progress("sieve", stop, total)
 
 
 def _scalars(run: Run) -> pd.DataFrame:
-    import pyarrow as pa
-
     tables = [read_shard(run.candidates_path(k)) for k in range(len(run.chunks))]
     return pa.concat_tables(tables).to_pandas()
 
 
-def _survivors(run: Run, funnel: Funnel, table: pd.DataFrame) -> list[Row]:
+def _survivors(run: Run, funnel: Funnel, table: pd.DataFrame) -> Candidates:
     """The structures that pass every filter before relaxation, in order."""
-    from nucleate.screening.funnel import stopped_by
-
-    passes = [name is None for name in stopped_by(before_relaxation(funnel), table)]
-    found: list[Row] = []
-    for k, (start, stop) in enumerate(run.chunks):
-        if any(passes[start:stop]):
-            rows = read_rows(run.generated_path(k))
-            found += [row for row, good in zip(rows, passes[start:stop], strict=True) if good]
-    return found
+    passes = np.array([name is None for name in stopped_by(before_relaxation(funnel), table)], dtype=bool)
+    chunks = [(k, passes[start:stop]) for k, (start, stop) in enumerate(run.chunks)]
+    return Candidates.concatenate([Candidates.from_parquet(run.generated_path(k))[p] for k, p in chunks if p.any()])
 
 
-def _moved(survivors: list[Row], moved: set[str], tolerance: float) -> list[Row]:
-    """The survivors with those of some names moved onto their symmetry, as the sieve saw them."""
-    chosen = [i for i, row in enumerate(survivors) if row["id"] in moved]
-    if not chosen:
+def _moved(survivors: Candidates, moved: set[str], tolerance: float) -> Candidates:
+    """The survivors with those of some names moved onto their symmetry, as the prescreening saw them."""
+    chosen = survivors.column("id").isin(moved).to_numpy(dtype=bool)
+    if not chosen.any():
         return survivors
-    crystals, _ = symmetric(crystals_of(survivors[i] for i in chosen), tolerance)
-    rows = list(survivors)
-    for k, i in enumerate(chosen):
-        _, frac, lattice = crystals.sites(k)
-        rows[i] = {**rows[i], "frac": frac.tolist(), "lattice": lattice.tolist()}
-    return rows
+    return survivors.with_generated(chosen, symmetric(survivors[chosen].crystals, tolerance)[0])
 
 
 def _relaxed(
-    run: Run, name: str, survivors: list[Row], settings: MagnetSettings, workers: int | None, progress: Progress
-) -> pd.DataFrame | None:
-    """Survivors relaxed and judged in a run of their own; None where there are none."""
-    from nucleate.campaign.screen import screen
-    from nucleate.io.files import write_structures
-
-    if not survivors:
+    run: Run, name: str, survivors: Candidates, settings: MagnetSettings, workers: int | None, progress: Progress
+) -> Candidates | None:
+    """Survivors relaxed and evaluated in a run of their own; None where there are none."""
+    if not len(survivors):
         return None
     path = run.folder / (SURVIVORS if name == RELAXED else f"{name}.parquet")
-    ids = [str(row["id"]) for row in survivors]
     if not path.exists():
-        write_structures(crystals_of(survivors), path, ids=ids)
+        write_structures(survivors.crystals, path, ids=survivors.ids)
     inner = run.folder / name
     relaxed = screen(path, settings.screen, inner, resume=holds_run(inner), workers=workers, progress=progress)
-    return relaxed.candidates().assign(id=ids)
+    return Candidates.of_run(relaxed).with_columns({"id": survivors.ids})
 
 
-def _write_orderings(run: Run, finalists: pd.DataFrame, settings: MagnetSettings, progress: Progress) -> None:
+def _write_orderings(run: Run, finalists: Candidates, settings: MagnetSettings, progress: Progress) -> None:
     """CIFs of the finalists, and the orderings of the nearest to the hull; made anew, so that a kill leaves no half."""
-    from nucleate.campaign.orderings import orderings_to
-    from nucleate.io.files import write_structures
-    from nucleate.io.validation import StructureFile
-    from nucleate.runs.candidates import table_crystals
-
     for name in (FINALISTS, ORDERINGS):
         shutil.rmtree(run.folder / name, ignore_errors=True)
     if not len(finalists):
         return
-    crystals = table_crystals(finalists, relaxed=True)
-    names = [f"{row.id}_{row.formula}" for row in finalists.itertuples()]
-    write_structures(crystals, run.folder / FINALISTS, ids=names, symprec=settings.screen.symprec)
+    names = [f"{name}_{formula}" for name, formula in zip(finalists.ids, finalists.column("formula"), strict=True)]
+    write_structures(finalists.final, run.folder / FINALISTS, ids=names, symprec=settings.screen.symprec)
     first = min(len(names), MAX_ORDERED)
-    nearest = StructureFile(crystals[:first], names[:first], list(range(first)))
+    nearest = StructureFile(finalists.final[:first], names[:first], list(range(first)))
     orderings_to(nearest, run.folder / ORDERINGS, cells=settings.cells, potential=MOMENTS, progress=progress)

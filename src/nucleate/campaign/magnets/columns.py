@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
+from nucleate.crystal.formula import count_table
+from nucleate.descriptors.composition import classes_of_counts
+from nucleate.descriptors.geometry import validity
 from nucleate.errors import RELAXED, Status
-from nucleate.runs.candidates import Row, crystals_of
-from nucleate.runs.columns import SIEVE_COLUMNS
+from nucleate.potentials.potential import load_potential
+from nucleate.runs.candidates import Candidates
+from nucleate.sampling.rejection import onto_symmetry
+from nucleate.screening.funnel import Funnel, stopped_by
 from nucleate.screening.reevaluation import magnetizations
+from nucleate.symmetry.space_group import space_groups
+from nucleate.symmetry.standard_cells import niggli_reduced
 
 if TYPE_CHECKING:
-    import pandas as pd
     from torch import Tensor
 
     from nucleate.campaign.predict import Predictor
     from nucleate.crystal.crystals import Crystals
-    from nucleate.screening.funnel import Funnel
 
 MOMENTS = "chgnet"
 """The potential whose moments count, whatever relaxes: few others know any."""
@@ -44,8 +50,6 @@ class Oracle:
 
     def ask(self, crystals: Crystals) -> dict[str, list[float | None]]:
         """Each column for B crystals; None where the network cannot take one."""
-        from nucleate.symmetry.standard_cells import niggli_reduced
-
         if self.predictor is None or not len(crystals):
             return {name: [None] * len(crystals) for name in self.columns}
         # The network was trained on reduced cells, and its matrix sees the cell.
@@ -74,42 +78,31 @@ class CheapScreen:
     symmetrize: float = 0.0
     before: Funnel | None = None
 
-    def rows(self, generated: Sequence[Row]) -> list[Row]:
-        """A row of scalars for each row of structures; one that is no crystal keeps its status and knows nothing."""
-        rows = [{name: row.get(name) for name in SIEVE_COLUMNS} for row in generated]
-        good = [i for i, row in enumerate(generated) if row["status"] == Status.OK]
-        if good:
-            columns = self.columns(crystals_of(generated[i] for i in good))
-            for k, i in enumerate(good):
-                rows[i].update({name: values[k] for name, values in columns.items()})
-                rows[i]["formula_known"] = rows[i]["formula"] in self.known
-            if self.symmetrize > 0 and self.before is not None:
-                self._move(rows, generated, self.before)
-        return rows
+    def describe(self, generated: Candidates) -> Candidates:
+        """Candidates with all that is known before relaxation; one that is no crystal keeps its status alone."""
+        where = generated.has_status((Status.OK,))
+        if not where.any():
+            return generated
+        formulas = generated.column("formula")[where]
+        known = {"formula_known": [formula in self.known for formula in formulas]}
+        found = generated.with_columns({**self.columns(generated[where].crystals), **known}, where)
+        return found if self.symmetrize == 0 or self.before is None else self._moved(found, self.before)
 
-    def _move(self, rows: Sequence[Row], generated: Sequence[Row], before: Funnel) -> None:
-        """Write into rows which crystals pass once they are moved, and the space group that they have then."""
-        import pandas as pd
-
-        from nucleate.screening.funnel import stopped_by
-        from nucleate.symmetry.space_group import space_groups
-
-        stopped = [i for i, name in enumerate(stopped_by(before, pd.DataFrame(rows))) if name == "space_group"]
-        if not stopped:
-            return
-        moved, accepted = symmetric(crystals_of(generated[i] for i in stopped), self.symmetrize)
-        groups = space_groups(moved, self.symprec).tolist()
-        for i, group, good in zip(stopped, groups, accepted.tolist(), strict=True):
-            if good and group > (rows[i]["space_group"] or 0):
-                rows[i]["space_group"], rows[i]["is_symmetrized"] = group, True
+    def _moved(self, candidates: Candidates, before: Funnel) -> Candidates:
+        """Candidates of which those that pass once they are moved say so, with the space group that they have then."""
+        stopped = np.array([name == "space_group" for name in stopped_by(before, candidates.table)])
+        if not stopped.any():
+            return candidates
+        moved, accepted = symmetric(candidates[stopped].crystals, self.symmetrize)
+        groups = space_groups(moved, self.symprec).numpy()
+        higher = groups > candidates.column("space_group")[stopped].fillna(0).to_numpy(dtype=np.int64)
+        gained = accepted.numpy() & higher
+        where = stopped.copy()
+        where[stopped] = gained
+        return candidates.with_columns({"space_group": groups[gained], "is_symmetrized": [True] * gained.sum()}, where)
 
     def columns(self, crystals: Crystals) -> dict[str, list[Any]]:
         """The columns of B crystals that follow from the structures alone."""
-        from nucleate.crystal.formula import count_table
-        from nucleate.descriptors.composition import classes_of_counts
-        from nucleate.descriptors.geometry import validity
-        from nucleate.symmetry.space_group import space_groups
-
         counts = count_table(crystals)
         forbidden = np.ones(counts.shape[1], bool)
         forbidden[sorted(self.allowed)] = False
@@ -125,8 +118,6 @@ class CheapScreen:
 
 def symmetric(crystals: Crystals, tolerance: float) -> tuple[Crystals, Tensor]:
     """Crystals moved onto the symmetry they have within a tolerance in Å, and which were, (B,), bool."""
-    from nucleate.sampling.rejection import onto_symmetry
-
     moved = onto_symmetry(crystals, tolerance)
     return moved, moved.crystal_fields["symmetrized"]
 
@@ -138,8 +129,6 @@ def with_symmetry_held(table: pd.DataFrame, plain: pd.DataFrame | None) -> pd.Da
         table: A row a crystal, relaxed as far as it was; those that were moved onto symmetry say so.
         plain: The candidates of the run that relaxed these as they were generated; None where there are none.
     """
-    import pandas as pd
-
     holds = pd.Series(pd.NA, index=table.index, dtype="boolean")
     relaxed = table["energy_per_atom"].notna()
     moved = table["is_symmetrized"].eq(True)
@@ -152,7 +141,7 @@ def with_symmetry_held(table: pd.DataFrame, plain: pd.DataFrame | None) -> pd.Da
     return table.assign(symmetry_holds=holds)
 
 
-def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, source: str) -> pd.DataFrame:
+def with_relaxed(table: pd.DataFrame, screened: Candidates, oracle: Oracle, source: str) -> pd.DataFrame:
     """The table of all crystals with what is known after relaxation; empty where one was not relaxed.
 
     Arguments:
@@ -161,17 +150,12 @@ def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, so
         oracle: The network, whose magnetisation of the relaxed crystals is one column.
         source: "network" or "moments": which magnetisation counts.
     """
-    import pandas as pd
-
-    from nucleate.potentials.potential import load_potential
-    from nucleate.runs.candidates import table_crystals
-
-    after = screened[["id", *_FROM_SCREEN]].set_index("id")
-    done = after["status"].isin(RELAXED).to_numpy()
-    crystals = table_crystals(screened[done], relaxed=True)
+    after = screened.to_pandas()[["id", *_FROM_SCREEN]].set_index("id")
+    done = screened.has_status(RELAXED)
     values = {name: pd.Series(np.nan, index=after.index) for name in MAGNETIZATIONS}
     wanted = "saturation_magnetization"
     if done.any():
+        crystals = screened[done].final
         if wanted in oracle.columns:
             told = Oracle(oracle.predictor, (wanted,)).ask(crystals)[wanted]
             values["network_magnetization"][done] = np.array(told, dtype=float)
@@ -187,8 +171,6 @@ def with_relaxed(table: pd.DataFrame, screened: pd.DataFrame, oracle: Oracle, so
 
 def labelled(columns: Mapping[str, list[Any]], labels: Mapping[str, Any]) -> pd.DataFrame:
     """A table of known, relaxed crystals under the names that the funnel reads; labels stand for what was relaxed."""
-    import pandas as pd
-
     table = pd.DataFrame({**columns, **labels})
     return table.assign(status=str(Status.OK), relaxed_space_group=table["space_group"])
 

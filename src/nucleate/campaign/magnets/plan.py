@@ -10,11 +10,12 @@ from nucleate.campaign.design import SAMPLED_TOGETHER, chunk_plan
 from nucleate.campaign.magnets.columns import CheapScreen, Oracle
 from nucleate.campaign.magnets.summary import base_rate
 from nucleate.campaign.predict import load_predictor
+from nucleate.campaign.screen import bounded, read_candidates
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import atomic_number
 from nucleate.errors import UserError
 from nucleate.families.registry import WEIGHTS, check_weights, find_model, shipped_models
-from nucleate.runs.candidates import Row, read_rows
+from nucleate.runs.candidates import Candidates
 from nucleate.runs.provenance import path_hash
 from nucleate.runs.record import RunRecord
 from nucleate.runs.run import Run, holds_run
@@ -47,12 +48,12 @@ def default_predictor() -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """Crystals of one origin: those of a generator by number, or rows that are there already."""
+    """Crystals of one origin: those of a generator by number, or candidates that are there already."""
 
     name: str
     start: int
     stop: int
-    rows: tuple[Row, ...] = ()
+    candidates: Candidates | None = None
 
 
 @dataclass(frozen=True)
@@ -139,18 +140,16 @@ def _sources(settings: MagnetSettings) -> tuple[Source, ...]:
         n = settings.n
         return tuple(Source(name, k * n, (k + 1) * n) for k, name in enumerate(settings.models))
     path = Path(settings.structures)
-    rows = tuple(_rows_of(path))
-    if not rows:
+    candidates = _read(path)
+    if not len(candidates):
         raise UserError(str(path), "no structures", "at least one")
-    return (Source(str(path), 0, len(rows), rows),)
+    return (Source(str(path), 0, len(candidates), candidates),)
 
 
-def _rows_of(path: Path) -> list[Row]:
-    """The crystals of a file as rows, or those that a run has generated."""
-    from nucleate.campaign.screen import bounded, file_rows
-
+def _read(path: Path) -> Candidates:
+    """The crystals of a file, or those that a run has generated."""
     if not holds_run(path):
-        return [bounded(row) for row in file_rows(path)]
+        return bounded(read_candidates(path))
     run = Run.open(path)
-    shards = [run.generated_path(k) for k in range(len(run.chunks))]
-    return [row for shard in shards if shard.exists() for row in read_rows(shard)]
+    shards = (run.generated_path(k) for k in range(len(run.chunks)))
+    return Candidates.from_parquet(*(shard for shard in shards if shard.exists()))

@@ -12,6 +12,7 @@ import pandas as pd
 from nucleate.campaign.magnets.columns import MAGNETIZATIONS, CheapScreen, labelled
 from nucleate.errors import RELAXED
 from nucleate.io.writing import write_json, write_whole
+from nucleate.runs.candidates import Candidates
 from nucleate.screening.magnet_funnel import BEFORE_RELAXATION
 
 if TYPE_CHECKING:
@@ -37,9 +38,9 @@ def write_summary(
     run: Run,
     funnel: Funnel,
     table: pd.DataFrame,
-    screened: pd.DataFrame | None,
+    screened: Candidates | None,
     base: Callable[[], dict[str, Any]],
-) -> tuple[dict[str, Any], pd.DataFrame]:
+) -> tuple[dict[str, Any], Candidates]:
     """Write ``magnets.json``, ``relaxed.csv`` and ``finalists.csv`` of a hunt.
 
     Arguments:
@@ -56,7 +57,7 @@ def write_summary(
     from nucleate.screening.magnet_funnel import dead_end
 
     result = apply_funnel(funnel, table)
-    tried = table["id"].isin([] if screened is None else screened["id"])
+    tried = table["id"].isin([] if screened is None else screened.ids)
     table = table.assign(stopped_by=stopped_by(funnel, table), tried=tried)
     found = [name for name in _COLUMNS if name in table]
     relaxed = table[tried][found]
@@ -87,8 +88,10 @@ def write_summary(
         "finalists": json.loads(final.to_json(orient="records")),
     }
     write_json(run.folder / RECORD, content)
-    structures = pd.DataFrame() if screened is None else screened.set_index("id").loc[final["id"]].reset_index()
-    return content, structures
+    if screened is None:
+        return content, Candidates.concatenate([])
+    rows = {name: i for i, name in enumerate(screened.ids)}
+    return content, screened[[rows[name] for name in final["id"]]]
 
 
 def success(table: pd.DataFrame, funnel: Funnel) -> dict[str, int]:

@@ -11,8 +11,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
 from nucleate.runs.columns import PROTOTYPE_COLUMNS, STOPPED_BY
 from nucleate.screening.funnel import apply_funnel
-from nucleate.screening.funnels import find_funnel
-from nucleate.screening.run_funnel import asked_funnel, run_funnel
+from nucleate.screening.funnels import asked_funnel, find_funnel, run_funnel
 from nucleate.settings import ScreenSettings
 
 FCC = [[0.0, 1.8, 1.8], [1.8, 0.0, 1.8], [1.8, 1.8, 0.0]]

@@ -8,7 +8,7 @@ import nucleate
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
-from nucleate.screening.protostructure_filter import _known
+from nucleate.screening.prefilter import reference_labels
 from nucleate.symmetry.protostructure import protostructure_labels
 
 HALF = [[0.0, 0, 0], [0.5, 0.5, 0.5]]
@@ -73,4 +73,4 @@ def test_a_known_structure_need_not_be_a_phase():
     phases = set(reference.phases["id"])
     rows = [row for row, one in enumerate(reference.structure_ids) if one not in phases][:5]
     assert rows
-    assert set(protostructure_labels(reference.structures[rows])) <= _known(reference, "bundled")
+    assert set(protostructure_labels(reference.structures[rows])) <= reference_labels(reference, "bundled")
