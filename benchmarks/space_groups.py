@@ -30,7 +30,7 @@ from nucleate.errors import Status, UserError
 from nucleate.execution.executor import load_executor
 from nucleate.matching.library import StructureLibrary
 from nucleate.relaxation.relaxation import PotentialRelaxer
-from nucleate.screening.prefilter import drawn_below, heights_above
+from nucleate.screening.prefilter import EnergyPrefilter, energies_above_hull
 from nucleate.settings import ScreenSettings
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system, space_groups
 
@@ -54,20 +54,20 @@ def measure(options: argparse.Namespace, out: Path) -> None:
         raise SystemExit(f"{settings}: another measurement; choose another --out")
     settings.write_text(json.dumps(asked))
     screen = ScreenSettings(reference=options.reference)
-    heights = heights_above(Reference.load(options.reference), screen) if options.draw_below is not None else None
+    prefilter = None
+    if options.draw_below is not None:
+        above_hull = energies_above_hull(Reference.load(options.reference), screen)
+        prefilter = EnergyPrefilter(options.draw_below, above_hull, StructureLibrary())
     done = {(row["group"], row["number"]) for row in read(rows)}
     for group in options.groups:
         if (group, -1) in done or all((group, i) in done for i in range(options.count)):
             continue
         where = Conditions.parse([*options.where, f"space_group={group}"])
         try:
-            if heights is None:
+            if prefilter is None:
                 crystals = model.sample(options.count, where, options.seed)
             else:
-                limit = options.draw_below
-                drawn = drawn_below(
-                    model, where, options.count, options.seed, 0, limit, heights, StructureLibrary(), lambda _: None
-                )
+                drawn = prefilter.draw(model, where, options.count, options.seed, 0, lambda _: None)
                 crystals = drawn.crystals
                 append(rows, {"group": group, "number": -2, "drawn": drawn.stop})
         except UserError as refused:

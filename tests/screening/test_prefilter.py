@@ -19,7 +19,7 @@ from nucleate.matching.library import StructureLibrary
 from nucleate.matching.novelty import uniqueness
 from nucleate.potentials.bond_graph import TooManyBondsError
 from nucleate.potentials.potential import Evaluation
-from nucleate.screening.prefilter import MOST_DRAWS, drawn_below, energies_per_atom, heights_above
+from nucleate.screening.prefilter import MOST_DRAWS, EnergyPrefilter, energies_above_hull, energies_per_atom
 
 LIMIT = 1.5
 """eV/atom; every other random crystal lies lower in EMT."""
@@ -50,10 +50,8 @@ def number_of(crystals):
 
 def drawn(n, start, limit, height, stream=None, earlier=None):
     stream, earlier = stream or Stream(), earlier or StructureLibrary()
-    found = drawn_below(
-        stream, Conditions(), n, 0, start, limit, lambda some: [height(i) for i in number_of(some)], earlier,
-        lambda _: None,
-    )  # fmt: skip
+    prefilter = EnergyPrefilter(limit, lambda some: [height(i) for i in number_of(some)], earlier)
+    found = prefilter.draw(stream, Conditions(), n, 0, start, lambda _: None)
     assert number_of(found.crystals) == found.numbers
     assert sum(count for _, count in stream.asked) == found.stop - start
     return found
@@ -114,7 +112,7 @@ def test_what_is_no_crystal_is_infinitely_high_and_never_evaluated(metals, scree
     crystals = Crystals.from_lists(
         [[29], [], [29], [29], [29]], [off, [], off, [[float("nan"), 0, 0]], off], [cube, cube, flat, cube, cube * 1.01]
     )
-    found = heights_above(Reference.load(metals), screening)(crystals)
+    found = energies_above_hull(Reference.load(metals), screening)(crystals)
     assert [height < 10 for height in found] == [True, False, False, False, True]
     assert found[1:4] == [float("inf")] * 3
 
@@ -126,7 +124,7 @@ def test_heights_are_those_of_single_evaluations(metals, screening):
 
     reference = Reference.load(metals)
     crystals = load_generator("random", "cpu").sample(5, Conditions.parse({"chemical_system": "Cu-Au"}), 3)
-    found = heights_above(reference, screening)(crystals)
+    found = energies_above_hull(reference, screening)(crystals)
     for i, height in enumerate(found):
         numbers, frac, lattice = (part.numpy() for part in crystals.sites(i))
         atoms = Atoms(numbers, cell=lattice, scaled_positions=frac, pbc=True, calculator=emt.EMT())
@@ -142,7 +140,7 @@ def test_a_run_keeps_what_lies_low_and_says_so(request_for, tmp_path):
     table = run.candidates()
     stop = run.record.drawn[6]
     stream = load_generator("random", "cpu").sample(stop, Conditions.parse(settings.where), 0)
-    heights = heights_above(Reference.load(settings.screen.reference), settings.screen)(stream)
+    heights = energies_above_hull(Reference.load(settings.screen.reference), settings.screen)(stream)
     first = uniqueness(stream[[i for i, height in enumerate(heights) if height <= LIMIT]])["is_unique"]
     low = [i for i, one in zip([i for i, h in enumerate(heights) if h <= LIMIT], first, strict=True) if one]
     assert 0 < len(low) < stop

@@ -6,8 +6,8 @@ import pytest
 
 from nucleate.errors import UserError
 from nucleate.matching.reduced_cells import MATCHERS
-from nucleate.screening.protocols import Definition, deviations, published_rates, unmeasured
-from nucleate.screening.published_protocols import PROTOCOLS, find_protocol
+from nucleate.screening.protocols import Practice, deviations
+from nucleate.screening.published_protocols import PROTOCOLS, Definition, find_protocol, published_rates, unmeasured
 
 
 def table(n: int = 400, seed: int = 0) -> pd.DataFrame:
@@ -118,7 +118,7 @@ def run_like(definition: Definition, **changes: object) -> tuple[str, ...]:
         "n": definition.samples or 96,
         **changes,
     }
-    return deviations(definition, **values)
+    return deviations(definition, Practice(**values))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import INPUT_COLUMNS
 from nucleate.runs.record import RunRecord
 from nucleate.runs.run import Run, locked
-from nucleate.screening.prefilter import MOST_DRAWS, Drawn, drawn_below, heights_above
+from nucleate.screening.prefilter import MOST_DRAWS, Drawn, EnergyPrefilter, energies_above_hull
 from nucleate.screening.protocols import asked_matcher
 from nucleate.screening.stages import new_record, processor_seconds, screen_run
 from nucleate.settings import DesignSettings, resolve_device
@@ -104,22 +104,24 @@ def _generate(
     number in the stream, and the record says where it stood after each group (``drawn``, by the row that comes next).
     """
     seed, limit = settings.screen.seed, settings.draw_below
-    heights = None if limit is None else heights_above(reference, settings.screen)
+    prefilter = None
+    if limit is not None:
+        earlier = StructureLibrary(asked_matcher(settings.screen))
+        prefilter = EnergyPrefilter(limit, energies_above_hull(reference, settings.screen), earlier)
     chunks = list(enumerate(run.chunks))
     width = max(1, SAMPLED_TOGETHER // settings.screen.chunk_size)
     progress("generate", 0, settings.n)
-    kept = StructureLibrary(asked_matcher(settings.screen))
     for group in (chunks[k : k + width] for k in range(0, len(chunks), width)):
         (_, (first, _)), (_, (_, last)) = group[0], group[-1]
         if not all(run.generated_path(k).exists() for k, _ in group):
             began, worked = time.perf_counter(), processor_seconds()
             told = counted(progress, "generate", first, settings.n)
-            if heights is None or limit is None:
+            if prefilter is None:
                 crystals = generator.sample(last - first, request, seed, first, told)
                 drawn = Drawn(crystals, list(range(first, last)), last)
             else:
                 position = run.record.drawn[first] if first else 0
-                drawn = drawn_below(generator, request, last - first, seed, position, limit, heights, kept, told)
+                drawn = prefilter.draw(generator, request, last - first, seed, position, told)
                 run.update(drawn=run.record.drawn | {last: drawn.stop})
             # Before the shards: a kill between the two then counts crystals with their time twice, and loses neither.
             spent = time.perf_counter() - began
@@ -129,8 +131,8 @@ def _generate(
                 crystals = drawn.crystals[start - first : stop - first]
                 chunk = Candidates.from_crystals(crystals, ids, generator.name)
                 chunk.to_parquet(run.generated_path(k), INPUT_COLUMNS)
-        if heights is not None:
-            kept.extend(Candidates.from_parquet(*(run.generated_path(k) for k, _ in group)).crystals)
+        if prefilter is not None:
+            prefilter.earlier.extend(Candidates.from_parquet(*(run.generated_path(k) for k, _ in group)).crystals)
         progress("generate", last, settings.n)
 
 

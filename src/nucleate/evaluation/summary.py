@@ -16,7 +16,7 @@ from nucleate.intervals import NAME_WIDTH, Mean, Rate
 from nucleate.matching.reduced_cells import SAME_STRUCTURE
 from nucleate.runs.columns import COLUMNS
 from nucleate.screening.funnel import FunnelResult
-from nucleate.screening.protocols import Outcome
+from nucleate.screening.published_protocols import Outcome
 from nucleate.screening.ranking import STABLE_WITHIN
 
 CURVES = {"unique": ("is_unique",), "novel": ("is_novel",), "unique and novel": ("is_unique", "is_novel")}

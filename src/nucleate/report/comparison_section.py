@@ -10,7 +10,7 @@ from nucleate.errors import UserError
 from nucleate.intervals import Rate
 from nucleate.report.markup import MISSING, number, percent, plain_table, text
 from nucleate.report.run_data import RunData
-from nucleate.screening.published_protocols import outcome
+from nucleate.screening.protocols import outcome
 
 _MAX_BYTES = 2_000_000
 

@@ -43,7 +43,8 @@ FEWEST, MOST = 8, 256
 """Crystals drawn at once: many, since generators batch those of equal size, but news should come now and then."""
 TOGETHER = 16
 """Crystals in one call of the potential."""
-Heights = Callable[[Crystals], list[float]]
+EnergiesAboveHull = Callable[[Crystals], list[float]]
+"""From crystals as generated to their energies above the hull in eV/atom."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class Drawn:
     stop: int
 
 
-def heights_above(reference: Reference, settings: ScreenSettings) -> Heights:
-    """What places crystals on the hull as they come, in eV/atom.
+def energies_above_hull(reference: Reference, settings: ScreenSettings) -> EnergiesAboveHull:
+    """A function that places crystals on the hull as generated, in eV/atom.
 
-    A crystal that cannot be evaluated is infinitely high; NaN where the reference lacks an element.
+    Its answer is infinite for a crystal that cannot be evaluated, and NaN where the reference lacks an element.
 
     Raises:
         UserError: The reference is on the scale of another potential.
@@ -68,7 +69,7 @@ def heights_above(reference: Reference, settings: ScreenSettings) -> Heights:
         raise UserError("--draw-below", f"a reference on the scale of {reference.scale}", f"one on that of {scale}")
     potential = load_potential(settings.potential, settings.python)
 
-    def height(crystal: Crystals, energy: float) -> float:
+    def above_hull(crystal: Crystals, energy: float) -> float:
         if energy == inf:
             return inf
         composition = compositions(crystal)[0]
@@ -77,16 +78,16 @@ def heights_above(reference: Reference, settings: ScreenSettings) -> Heights:
             return inf
         return nan if isnan(formation) else reference.hull.distance(composition, formation).energy_above_hull
 
-    def heights(crystals: Crystals) -> list[float]:
+    def all_above_hull(crystals: Crystals) -> list[float]:
         sound = [i for i in range(len(crystals)) if fault_of(*(x.numpy() for x in crystals.sites(i)[1:])) is None]
         found = [inf] * len(crystals)
         for first in range(0, len(sound), TOGETHER):
             rows = sound[first : first + TOGETHER]
             for i, energy in zip(rows, energies_per_atom(crystals[rows], potential), strict=True):
-                found[i] = height(crystals[i : i + 1], energy)
+                found[i] = above_hull(crystals[i : i + 1], energy)
         return found
 
-    return heights
+    return all_above_hull
 
 
 def energies_per_atom(crystals: Crystals, potential: Potential) -> list[float]:
@@ -99,48 +100,59 @@ def energies_per_atom(crystals: Crystals, potential: Potential) -> list[float]:
     return [inf if isnan(energy) else energy for energy in asked_together(crystals, energies, inf)]
 
 
-def drawn_below(
-    generator: Generator,
-    request: Conditions,
-    n: int,
-    seed: int,
-    start: int,
-    limit: float,
-    heights: Heights,
-    earlier: StructureLibrary,
-    progress: Callable[[int], None],
-) -> Drawn:
-    """The first n crystals of a generator's stream, from number ``start`` on, at most ``limit`` above the hull.
+@dataclass(frozen=True)
+class EnergyPrefilter:
+    """Keeps crystals of a generator's stream that lie low as generated and are the same as none kept before.
 
-    One whose place is not known (NaN) counts as low. One that is the same as another before it, in the stream or in
-    ``earlier``, is passed over. After ``MOST_DRAWS`` crystals for each that is wanted, the lowest of the others fill up
-    what is missing, repeats last. All are in the order of the stream. How many are drawn at once depends on nothing but
-    what came before.
+    Attributes:
+        limit: Largest energy above the hull as generated, in eV/atom.
+        above_hull: Places crystals on the hull.
+        earlier: Crystals that were kept before.
     """
-    parts: list[Crystals] = []
-    found: list[float] = []
-    good: list[int] = []
-    repeats: set[int] = set()
-    fresh = StructureLibrary(earlier.settings)
-    while len(good) < n and len(found) < MOST_DRAWS * n:
-        rate = max(len(good) / len(found) if found else 1.0, 1 / MOST_DRAWS)
-        wanted = min(max(ceil((n - len(good)) / rate), FEWEST), MOST)
-        some = generator.sample(min(wanted, MOST_DRAWS * n - len(found)), request, seed, start + len(found))
-        parts.append(some)
-        first, levels = len(found), heights(some)
-        found += levels
-        low = [i for i, height in enumerate(levels) if not height > limit]
-        for i, *matches in zip(low, earlier.find_all(some[low]), fresh.take(some[low]), strict=True):
-            if any(match.is_known for match in matches):
-                repeats.add(first + i)
-            else:
-                good.append(first + i)
-        progress(min(len(good), n))
-    taken = good[:n]
-    others = (i for i, height in enumerate(found) if height > limit or i in repeats)
-    rest = sorted(others, key=lambda i: (i in repeats, found[i]))
-    taken = sorted([*taken, *rest[: n - len(taken)]])
-    return Drawn(Crystals.concatenate(parts)[taken], [start + i for i in taken], start + len(found))
+
+    limit: float
+    above_hull: EnergiesAboveHull
+    earlier: StructureLibrary
+
+    def draw(
+        self,
+        generator: Generator,
+        request: Conditions,
+        n: int,
+        seed: int,
+        start: int,
+        progress: Callable[[int], None],
+    ) -> Drawn:
+        """The first n crystals of the stream, from number ``start`` on, that are kept, in the order of the stream.
+
+        One whose place is not known (NaN) counts as low. One that is the same as another before it, in the stream or
+        in ``earlier``, is passed over. After ``MOST_DRAWS`` crystals for each that is wanted, the lowest of the others
+        fill up what is missing, repeats last. How many are drawn at once depends on nothing but what came before.
+        """
+        parts: list[Crystals] = []
+        found: list[float] = []
+        good: list[int] = []
+        repeats: set[int] = set()
+        fresh = StructureLibrary(self.earlier.settings)
+        while len(good) < n and len(found) < MOST_DRAWS * n:
+            rate = max(len(good) / len(found) if found else 1.0, 1 / MOST_DRAWS)
+            wanted = min(max(ceil((n - len(good)) / rate), FEWEST), MOST)
+            some = generator.sample(min(wanted, MOST_DRAWS * n - len(found)), request, seed, start + len(found))
+            parts.append(some)
+            first, energies = len(found), self.above_hull(some)
+            found += energies
+            low = [i for i, energy in enumerate(energies) if not energy > self.limit]
+            for i, *matches in zip(low, self.earlier.find_all(some[low]), fresh.take(some[low]), strict=True):
+                if any(match.is_known for match in matches):
+                    repeats.add(first + i)
+                else:
+                    good.append(first + i)
+            progress(min(len(good), n))
+        taken = good[:n]
+        others = (i for i, energy in enumerate(found) if energy > self.limit or i in repeats)
+        rest = sorted(others, key=lambda i: (i in repeats, found[i]))
+        taken = sorted([*taken, *rest[: n - len(taken)]])
+        return Drawn(Crystals.concatenate(parts)[taken], [start + i for i in taken], start + len(found))
 
 
 def left_out(run: Run, settings: ScreenSettings, reference: Reference) -> list[dict[int, Relaxed]]:

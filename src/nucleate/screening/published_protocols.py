@@ -1,22 +1,181 @@
-"""The protocols that have a name: MatterGen's, PIGEN's, LeMat-GenBench's and WyFormer's, each with its source."""
+"""Published protocols as data: what MatterGen, PIGEN, LeMat-GenBench and WyFormer count as which rate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from nucleate.descriptors.geometry import validity
+from nucleate.descriptors.registry import CHEAP, DESCRIPTORS
 from nucleate.errors import UserError
-from nucleate.matching.reduced_cells import MATCHERS, MatchSettings
-from nucleate.screening.filters import Filter
+from nucleate.intervals import NAME_WIDTH, Rate
+from nucleate.matching.reduced_cells import MATCHERS, SAME_STRUCTURE, MatchSettings
+from nucleate.runs.candidates import table_crystals
+from nucleate.screening.filters import PASSES, Filter
 from nucleate.screening.funnels import pigen
-from nucleate.screening.protocols import LAX, Definition, Outcome, Share, published_rates, unmeasured
 
-if TYPE_CHECKING:
-    from nucleate.runs.record import StatedProtocol
+LAX = "is_valid_lax"
+"""Column of "every distance over 0.5 Å, volume at least 0.1 Å³"; made from the structures where a rate asks for it."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """A rate of a definition.
+
+    Attributes:
+        name: What the source calls it.
+        holds: All of these must pass.
+        among: Which crystals are counted (the denominator); every one of the run if empty.
+    """
+
+    name: str
+    holds: tuple[Filter, ...]
+    among: tuple[Filter, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The condition and the denominator in words."""
+        text = " and ".join(rule.keep for rule in self.holds)
+        return text + (f"; among those with {' and '.join(rule.keep for rule in self.among)}" if self.among else "")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A published protocol.
+
+    Attributes:
+        name: What the command line calls it.
+        title: The work in a few words.
+        source: Where the definitions are written.
+        works: Keys of the works to cite.
+        rates: What is counted.
+        stable_within: eV/atom above the hull, of the rate called stable.
+        relaxed: Energies, uniqueness and novelty are those of the relaxed structure, not of the one submitted.
+        matcher: Tolerances and variant of uniqueness and novelty.
+        symprec: Tolerance of space groups in Å.
+        descriptors: Columns that the rates read beside those of every run.
+        potential: Where the energies come from, as the source has it.
+        potentials: Parts of names of potentials that are the same one.
+        relaxation: How structures are relaxed there.
+        reference: Hull and known structures there.
+        references: Parts of names of references that are the same one.
+        samples: How many structures are asked for; None where it does not matter.
+        notes: Departures of Nucleate whatever the settings.
+    """
+
+    name: str
+    title: str
+    source: str
+    works: tuple[str, ...]
+    rates: tuple[Share, ...]
+    stable_within: float
+    potential: str
+    relaxation: str
+    reference: str
+    relaxed: bool = True
+    matcher: MatchSettings = SAME_STRUCTURE
+    symprec: float = 0.1
+    descriptors: tuple[str, ...] = ()
+    potentials: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    samples: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Fields of ``config.ScreenSettings`` that this protocol fixes unless the user says otherwise."""
+        names = [name for name in DESCRIPTORS if name in {*CHEAP, *self.descriptors}]
+        return {"stable_within": self.stable_within, "symprec": self.symprec, "descriptors": ",".join(names)}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run under a published protocol.
+
+    Attributes:
+        definition: What was repeated.
+        rates: Its rates.
+        deviations: A line for each departure from it.
+    """
+
+    definition: Definition
+    rates: tuple[Rate, ...]
+    deviations: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; a share of nothing is None."""
+        words = {share.name: share.words for share in self.definition.rates}
+        rates = [
+            {
+                "name": rate.name,
+                "definition": words[rate.name],
+                "value": rate.value if rate.total else None,
+                "low": rate.interval[0],
+                "high": rate.interval[1],
+                "count": rate.count,
+                "total": rate.total,
+            }
+            for rate in self.rates
+        ]
+        return {
+            "name": self.definition.name,
+            "title": self.definition.title,
+            "source": self.definition.source,
+            "rates": rates,
+            "deviations": list(self.deviations),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"as {self.definition.title} counts ({self.definition.source}):"]
+        lines += [f"{rate.name:>{NAME_WIDTH}}  {rate}" for rate in self.rates]
+        lines += ["departures from it:", *(f"  - {line}" for line in self.deviations)]
+        return "\n".join(lines)
+
+
+def published_rates(definition: Definition, candidates: pd.DataFrame) -> tuple[Rate, ...]:
+    """The rates of a definition, counted over the candidates of a run; unknown counts as no.
+
+    A rate whose columns are not in the table is left out; :func:`unmeasured` names it.
+    """
+    table = _completed(candidates, definition.rates)
+    rates = []
+    for share in definition.rates:
+        if _lacking(share, table):
+            continue
+        among = _all_pass(share.among, table)
+        rates.append(Rate(share.name, "all", int((among & _all_pass(share.holds, table)).sum()), int(among.sum())))
+    return tuple(rates)
+
+
+def unmeasured(definition: Definition, candidates: pd.DataFrame) -> tuple[str, ...]:
+    """A line for each rate of a definition that the candidates have no columns for."""
+    table = _completed(candidates, definition.rates)
+    return tuple(
+        f"{share.name}: not measured, {', '.join(lacking)} was not computed"
+        for share in definition.rates
+        if (lacking := _lacking(share, table))
+    )
+
+
+def _all_pass(rules: Iterable[Filter], table: pd.DataFrame) -> np.ndarray:
+    return np.logical_and.reduce([np.ones(len(table), bool), *(rule.verdicts(table) == PASSES for rule in rules)])
+
+
+def _lacking(share: Share, table: pd.DataFrame) -> list[str]:
+    return sorted({rule.column for rule in (*share.holds, *share.among)} - set(table))
+
+
+def _completed(candidates: pd.DataFrame, rates: Iterable[Share]) -> pd.DataFrame:
+    """The table with the lax validity of older works, where a rate asks for it and there are structures."""
+    asked = any(rule.column == LAX for share in rates for rule in (*share.holds, *share.among))
+    if not asked or LAX in candidates or not {"numbers", "frac", "lattice"} <= set(candidates):
+        return candidates
+    return candidates.assign(**{LAX: validity(table_crystals(candidates)).is_valid_lax.numpy()})
 
 
 def find_protocol(name: str) -> Definition:
@@ -28,26 +187,6 @@ def find_protocol(name: str) -> Definition:
     if name not in PROTOCOLS:
         raise UserError("--protocol", repr(name), f"one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]()
-
-
-def outcome(stated: StatedProtocol, candidates: pd.DataFrame) -> Outcome | None:
-    """The rates of the protocol that a run follows.
-
-    Arguments:
-        stated: What the run's record says of its protocol.
-        candidates: Its candidates.
-
-    Returns:
-        None where the run follows none.
-
-    Raises:
-        UserError: It follows one that is not known here.
-    """
-    if stated.follows is None:
-        return None
-    definition = find_protocol(stated.follows)
-    lines = (*(stated.deviations or ()), *unmeasured(definition, candidates))
-    return Outcome(definition, published_rates(definition, candidates), lines)
 
 
 def _rules(*conditions: str) -> tuple[Filter, ...]:
