@@ -20,6 +20,7 @@ from nucleate.descriptors.geometry import density
 from nucleate.evaluation.coverage import Coverage, Fingerprints, coverage
 from nucleate.evaluation.distributions import Shares, Spread, shares, spread
 from nucleate.intervals import NAME_WIDTH, Rate
+from nucleate.runs.columns import COLUMNS
 from nucleate.symmetry.space_group import space_groups
 
 SYMPRECS = (0.1, 0.01)
@@ -146,7 +147,7 @@ def compare(generated: Crystals, relaxed: Crystals, reference: Profile, name: st
     found = Profile.of(generated)
     spreads = (
         spread("atoms in the cell", "", np.r_[found.n_atoms, np.full(missing, np.nan)], reference.n_atoms),
-        spread("density", "g/cm³", np.r_[found.density, np.full(missing, np.nan)], reference.density),
+        spread("density", COLUMNS["density"].unit, np.r_[found.density, np.full(missing, np.nan)], reference.density),
         spread("elements in the formula", "", _kinds(found, missing), _kinds(reference)),
     )
     after = {symprec: space_groups(sampled(relaxed), symprec).numpy() for symprec in SYMPRECS}

@@ -135,7 +135,6 @@ def magnet_funnel(predicted: Collection[str] = PREDICTED, symmetrized: bool = Fa
                 "predicted_energy",
                 "predicted_formation_energy <= -0.2",
                 title="predicted formation energy",
-                unit="eV/atom",
                 source=f"{paper} C",
                 levels=(0.0,),
             )
@@ -146,7 +145,6 @@ def magnet_funnel(predicted: Collection[str] = PREDICTED, symmetrized: bool = Fa
                 "predicted_magnetization",
                 "predicted_saturation_magnetization >= 1",
                 title="predicted magnetisation",
-                unit="T",
                 source=f"{paper} C",
                 levels=(0.5,),
             )
@@ -159,7 +157,7 @@ def magnet_funnel(predicted: Collection[str] = PREDICTED, symmetrized: bool = Fa
         source="a crystal that was moved onto its symmetry ends no higher than the one that was not",
     )
     filters += [
-        Filter.parse("min_distance", "min_distance >= 1", title="closest atoms", unit="Å", source=f"{paper} C"),
+        Filter.parse("min_distance", "min_distance >= 1", title="closest atoms", source=f"{paper} C"),
         Filter.parse(
             "space_group",
             "space_group > 15",
@@ -179,8 +177,6 @@ def magnet_funnel(predicted: Collection[str] = PREDICTED, symmetrized: bool = Fa
             "magnetization",
             "saturation_magnetization >= 1",
             title="saturation magnetisation",
-            unit="T",
-            stage="relaxed",
             source=f"{paper} D",
             levels=(0.5,),
         ),

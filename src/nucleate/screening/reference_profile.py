@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nucleate.data.cache import cache_folder
+from nucleate.descriptors.registry import descriptor_table
 from nucleate.io.writing import write_whole
+from nucleate.matching.prototypes import aflow_prototypes, commonest_prototypes
 from nucleate.runs.provenance import reference_hash
 from nucleate.runs.run import Run
 from nucleate.screening.funnel import Funnel
 from nucleate.screening.funnels import asks_for_types
+from nucleate.symmetry.protostructure import protostructure_labels
 
 if TYPE_CHECKING:
     from nucleate.data.reference import Reference
@@ -47,8 +51,6 @@ def known_types(reference: Reference, name: str) -> Prototypes:
         reference: Known structures.
         name: By which the reference was loaded; its content is the key under which the types are kept.
     """
-    from nucleate.matching.prototypes import aflow_prototypes, commonest_prototypes
-
     labels = known_labels(reference, name)
     return commonest_prototypes(reference.structures, MAX_TYPES, labels) + aflow_prototypes()
 
@@ -72,8 +74,6 @@ def write_profile(run: Run, reference: Reference, name: str) -> None:
 
 def _labels(reference: Reference) -> list[str]:
     """The protostructure of each known structure; most have theirs in the table of phases."""
-    from nucleate.symmetry.protostructure import protostructure_labels
-
     phases = reference.phases
     stored = dict(zip(phases["id"], phases["label"], strict=True)) if {"id", "label"} <= set(phases) else {}
     found = [stored.get(id_) for id_ in reference.structure_ids]
@@ -85,8 +85,6 @@ def _labels(reference: Reference) -> list[str]:
 
 def _spread(reference: Reference, column: str) -> dict[str, Any]:
     """A histogram of a descriptor over a sample of the known structures; values beyond the limits are in the ends."""
-    from nucleate.descriptors.registry import descriptor_table
-
     n = len(reference.structures)
     rows = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).round().astype(int)).tolist() if n else []
     values = descriptor_table(reference.structures[rows], [column])[column].numpy()
@@ -98,8 +96,6 @@ def _spread(reference: Reference, column: str) -> dict[str, Any]:
 
 def kept(name: str, what: str, build: Callable[[], Any]) -> Any:
     """What was computed before for a reference of this content, or ``build()``, then kept."""
-    from nucleate.data.cache import cache_folder
-
     path = cache_folder() / "references" / f"{reference_hash(name)[:32]}-{what}-v{VERSION}.json"
     with suppress(OSError, ValueError):
         return json.loads(path.read_text(encoding="utf-8"))

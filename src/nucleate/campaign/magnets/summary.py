@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from nucleate.campaign.magnets.columns import MAGNETIZATIONS, CheapScreen, labelled
+from nucleate.data.dataset import known_labels
+from nucleate.descriptors.composition import CLASSES
 from nucleate.errors import RELAXED
 from nucleate.io.writing import write_json, write_whole
 from nucleate.runs.candidates import Candidates
-from nucleate.screening.magnet_funnel import BEFORE_RELAXATION
+from nucleate.screening.filters import PASSES
+from nucleate.screening.funnel import apply_funnel, stopped_by
+from nucleate.screening.magnet_funnel import BEFORE_RELAXATION, TARGETS, dead_end, for_known
 
 if TYPE_CHECKING:
     from nucleate.data.dataset import Dataset
@@ -53,9 +57,6 @@ def write_summary(
     Returns:
         The content of ``magnets.json``, and the finalists with their structures, the nearest to the hull first.
     """
-    from nucleate.screening.funnel import apply_funnel, stopped_by
-    from nucleate.screening.magnet_funnel import dead_end
-
     result = apply_funnel(funnel, table)
     tried = table["id"].isin([] if screened is None else screened.ids)
     table = table.assign(stopped_by=stopped_by(funnel, table), tried=tried)
@@ -96,9 +97,6 @@ def write_summary(
 
 def success(table: pd.DataFrame, funnel: Funnel) -> dict[str, int]:
     """Counts behind the papers' rates: relaxations tried and converged, and the converged that meet each target."""
-    from nucleate.screening.filters import PASSES
-    from nucleate.screening.magnet_funnel import TARGETS
-
     tried = table["tried"]
     converged = tried & _there(table, "energy_per_atom") & table["status"].isin(RELAXED)
     meets = {rule.name: converged & (rule.verdicts(table) == PASSES) for rule in funnel.filters if rule.name in TARGETS}
@@ -108,8 +106,6 @@ def success(table: pd.DataFrame, funnel: Funnel) -> dict[str, int]:
 
 def symmetry(table: pd.DataFrame, funnel: Funnel) -> dict[str, Any]:
     """Shares of low symmetry as generated, and what relaxation did to the symmetry of what was relaxed."""
-    from nucleate.screening.filters import PASSES
-
     chosen = {rule.name: rule.verdicts(table) == PASSES for rule in funnel.filters[:2]}
     allowed = chosen["elements"] & chosen["new_composition"]
     before, after = _groups(table, "space_group"), _groups(table, "relaxed_space_group")
@@ -130,9 +126,6 @@ def symmetry(table: pd.DataFrame, funnel: Funnel) -> dict[str, Any]:
 
 def classes(table: pd.DataFrame, funnel: Funnel) -> list[dict[str, Any]]:
     """Each class of chemistry, and each number of elements, with its crystals at the steps that tell most."""
-    from nucleate.descriptors.composition import CLASSES
-    from nucleate.screening.filters import PASSES
-
     left = pd.Series(True, index=table.index)
     at: dict[str, pd.Series] = {"generated": _there(table, "chemistry_class")}
     for rule in funnel.filters:
@@ -156,10 +149,6 @@ def base_rate(funnel: Funnel, cheap: CheapScreen, reference: Reference, data: Da
         reference: Its known structures count where there is no table.
         data: Crystals with labels of formation energy, magnetisation and distance to the hull, as far as there are any.
     """
-    from nucleate.data.dataset import known_labels
-    from nucleate.screening.funnel import apply_funnel
-    from nucleate.screening.magnet_funnel import for_known
-
     crystals = reference.structures if data is None else data.crystals
     columns: dict[str, list[Any]] = {}
     for start in range(0, len(crystals), KNOWN_TOGETHER):
