@@ -61,7 +61,7 @@ def test_a_file_keeps_its_rows_and_names(metals_batch, screening, tmp_path):
 
 def test_another_file_cannot_go_on_with_a_run(metals_batch, screening, tmp_path):
     screen(metals_batch[:2], screening, tmp_path / "run", workers=1)
-    with pytest.raises(UserError, match="input_sha256"):
+    with pytest.raises(UserError, match="run with structures"):
         screen(metals_batch[[0, 2]], screening, tmp_path / "run", resume=True, workers=1)
 
 
