@@ -21,11 +21,12 @@ MAX_SITES = 20_000
 
 @dataclass(frozen=True)
 class RawCrystal:
-    """Sites as read: numbers (n,), fractional coordinates (n, 3), lattice rows (3, 3) in Å."""
+    """Sites as read: numbers (n,), fractional coordinates (n, 3), lattice rows (3, 3) in Å, and what was repaired."""
 
     numbers: np.ndarray
     frac: np.ndarray
     lattice: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
 def unknown_species(structure: Structure) -> str:

@@ -69,5 +69,13 @@ def read_within(stream: _Readable, limit: int, where: str) -> bytes:
 
 
 def as_text(content: bytes) -> str:
-    """UTF-8 text; a byte that is none becomes a replacement mark, which the parser then refuses or ignores."""
-    return content.decode("utf-8", errors="replace")
+    """Text of UTF-8, of UTF-16 with or without its mark, or else of Latin-1; the mark is dropped."""
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        return content.decode("utf-16", errors="replace")
+    head = content[:200]
+    if len(head) >= 4 and head.count(0) > len(head) // 3:  # every other byte of Latin letters in UTF-16
+        return content.decode("utf-16-le" if head[1:2] == b"\0" else "utf-16-be", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
