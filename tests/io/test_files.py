@@ -126,7 +126,7 @@ def test_one_bad_row_is_a_row_with_a_reason(tmp_path):
     assert found.n_rows == 5
     assert [failure.id for failure in found.failures] == ["2-mixed", "3-empty", "4-broken"]
     assert {failure.status for failure in found.failures} == {Status.INVALID_INPUT}
-    assert found.failures[0].reason == "partial occupancies"
+    assert found.failures[0].reason == "site Na0: partial occupancies (0.5)"
     table = pd.DataFrame({"id": ["a", "b", "c"], "cif": [good, None, good]})
     table.to_parquet(tmp_path / "t.parquet")
     assert read_structures(tmp_path / "t.parquet").rows == [0, 2]

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nucleate.crystal.parsed_structure import MAX_SITES, RawCrystal, batched
+from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure, batched
 from nucleate.crystal.periodic import minimum_distances
 from nucleate.io import validation
 from nucleate.io.validation import OVERLAP, admit
@@ -15,12 +15,12 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def _raws(crystals):
-    return [RawCrystal(*(value.numpy() for value in crystals.sites(i))) for i in range(len(crystals))]
+    return [ParsedStructure(*(value.numpy() for value in crystals.sites(i))) for i in range(len(crystals))]
 
 
 def _cubic(frac, numbers=None, a=4.0):
     frac = np.array(frac, dtype=float).reshape(-1, 3)
-    return RawCrystal(np.array(numbers or [26] * len(frac), dtype=np.int64), frac, np.eye(3) * a)
+    return ParsedStructure(np.array(numbers or [26] * len(frac), dtype=np.int64), frac, np.eye(3) * a)
 
 
 @given(seeds)
@@ -50,7 +50,7 @@ def test_rows_point_back_to_the_input(make_crystals, seed, broken):
         (_cubic([[0, 0, 0]], a=np.nan), "finite"),
         (_cubic([[0, 0, 0]], a=0.0), "lattice vectors"),
         (_cubic([[0, 0, 0]], a=1e6), "lattice vectors"),
-        (RawCrystal(np.array([1]), np.zeros((1, 3)), np.array([[4, 0, 0], [4, 0, 0], [0, 0, 4.0]])), "flat"),
+        (ParsedStructure(np.array([1]), np.zeros((1, 3)), np.array([[4, 0, 0], [4, 0, 0], [0, 0, 4.0]])), "flat"),
         (_cubic([[0, 0, 0]], [0]), "unknown element"),
         (_cubic([[0, 0, 0]], [104]), "unknown element"),
         (_cubic([[0.1, 0.2, 0.3], [0.1, 0.2, 0.31]]), r"Fe \(site 1\) and Fe \(site 2\) are 0.040 Å"),
@@ -74,7 +74,7 @@ def test_overlaps_are_found_exactly_in_small_and_large_cells(make_crystals, seed
     numbers, frac, lattice = (value.numpy() for value in crystals.sites(0))
     direction = rng.normal(size=3)
     twin = frac[0] + (distance * direction / np.linalg.norm(direction)) @ np.linalg.inv(lattice)
-    raw = RawCrystal(np.append(numbers, 8), np.vstack([frac, twin]), lattice)
+    raw = ParsedStructure(np.append(numbers, 8), np.vstack([frac, twin]), lattice)
     shortest = float(minimum_distances(batched([raw])).min())
     if abs(shortest - OVERLAP) < 1e-9:
         return
@@ -110,6 +110,6 @@ def test_coordinates_without_digits_are_refused(frac):
 
 
 def test_cells_of_any_length_are_refused_quietly(recwarn):
-    admitted = admit([RawCrystal(np.array([3]), np.zeros((1, 3)), np.diag([1e308, 4.0, 4.0]))])
+    admitted = admit([ParsedStructure(np.array([3]), np.zeros((1, 3)), np.diag([1e308, 4.0, 4.0]))])
     assert "lattice vectors" in admitted.reasons[0]
     assert not recwarn

@@ -20,7 +20,7 @@ MAX_SITES = 20_000
 
 
 @dataclass(frozen=True)
-class RawCrystal:
+class ParsedStructure:
     """Sites as read: numbers (n,), fractional coordinates (n, 3), lattice rows (3, 3) in Å, and what was repaired."""
 
     numbers: np.ndarray
@@ -37,7 +37,7 @@ def unknown_species(structure: Structure) -> str:
     return next((one.symbol for one in species if isinstance(one, DummySpecies) or len(SYMBOLS) <= one.Z), "")
 
 
-def batched(raws: Sequence[RawCrystal]) -> Crystals:
+def batched(raws: Sequence[ParsedStructure]) -> Crystals:
     """One batch of parsed structures, padded without a loop over sites."""
     if not raws:
         return Crystals.from_lists([], [], [])

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import gemmi
 import numpy as np
 
-from nucleate.crystal.parsed_structure import MAX_SITES, RawCrystal
+from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure
 from nucleate.io.cif_checks import Agreement, Statements, check, check_volume, formula_text, parse_formula
 from nucleate.io.cif_sites import SITE_COLUMNS, SiteError, Sites, read_number, read_sites
 from nucleate.io.cif_symmetry import (
@@ -101,13 +101,13 @@ class _Reading:
         return not self.agreement.faults
 
 
-def parse_cifs(texts: Sequence[str]) -> list[RawCrystal | str]:
+def parse_cifs(texts: Sequence[str]) -> list[ParsedStructure | str]:
     """Sites of each CIF text that holds one structure, or the reason why there are none.
 
     Symmetry operations are applied. Coordinates within 1e-4 (relative) of 1/3 or 2/3 become exactly that, as
     in pymatgen. What was read otherwise than it stands is in the ``notes`` of a structure.
     """
-    found: list[RawCrystal | str] = []
+    found: list[ParsedStructure | str] = []
     blocks: list[_Block] = []
     for text in texts:
         block = _parse(text)
@@ -115,7 +115,8 @@ def parse_cifs(texts: Sequence[str]) -> list[RawCrystal | str]:
         if isinstance(block, _Block):
             blocks.append(block)
     lattices = lattice_rows(np.array([block.cell for block in blocks]).reshape(-1, 6))
-    volumes = np.abs(np.linalg.det(lattices))
+    with np.errstate(over="ignore", invalid="ignore"):
+        volumes = np.abs(np.linalg.det(lattices))
     results = iter(map(_read_or_reason, blocks, lattices, volumes.tolist()))
     return [reason or next(results) for reason in found]
 
@@ -203,7 +204,8 @@ def _block(text: str) -> _Block:
 def _items(block: gemmi.cif.Block) -> _Block:
     found = _Block()
     for item in block:
-        if (pair := item.pair) is not None:
+        pair = cast("tuple[str, str] | None", item.pair)
+        if pair is not None:
             tag = _name(pair[0])
             if tag in _WANTED:
                 _add(found.values, tag, _plain(pair[1]))
@@ -272,14 +274,14 @@ def _take_cell(block: _Block) -> None:
         block.notes.append(f"{', '.join(missing)} not stated: 90° by the dictionary")
 
 
-def _read_or_reason(block: _Block, lattice: np.ndarray, volume: float) -> RawCrystal | str:
+def _read_or_reason(block: _Block, lattice: np.ndarray, volume: float) -> ParsedStructure | str:
     try:
         return _read(block, lattice, volume)
     except (BlockError, SiteError, SymmetryError) as error:
         return str(error)
 
 
-def _read(block: _Block, lattice: np.ndarray, volume: float) -> RawCrystal:
+def _read(block: _Block, lattice: np.ndarray, volume: float) -> ParsedStructure:
     """The crystal of a block, in lattice rows (3, 3) in Å of a volume in Å³.
 
     Raises:
@@ -298,7 +300,7 @@ def _read(block: _Block, lattice: np.ndarray, volume: float) -> RawCrystal:
         notes.append(f"{', '.join(repeated[:4])}: images of sites listed before")
     if block.moments:
         notes.append("magnetic moments were not read")
-    return RawCrystal(sites.numbers[best.orbits.site], best.orbits.frac, lattice, tuple(notes))
+    return ParsedStructure(sites.numbers[best.orbits.site], best.orbits.frac, lattice, tuple(notes))
 
 
 def _choose(block: _Block, sites: Sites, lattice: np.ndarray, statements: Statements) -> tuple[_Reading, list[str]]:
@@ -402,7 +404,8 @@ def _statements(block: _Block, volume: float) -> Statements:
     units = read_number(block.first((_UNITS,)) or "?")
     density = read_number(block.first((_DENSITY,)) or "?")
     formula = parse_formula(block.first((_FORMULA,)))
-    return Statements(formula, units if units == units else None, density if density == density else None, volume)
+    # pymatgen writes Z = 0 for one atom of an element that it takes for a molecule.
+    return Statements(formula, units if units > 0 or units < 0 else None, density if density > 0 else None, volume)
 
 
 def _operation_texts(block: _Block) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -34,6 +34,7 @@ _TYPE = re.compile(
     r"(?:\d{1,3})?([A-Za-z]+?)(?:val)?(?:\(?(?:[\d.]*[-+]{1,4}|[-+][\d.]+|[IVX]{1,4}|0)\)?)?(?:,?spin=[-+\d.]+)?"
 )
 _MIXED = re.compile(r"[A-Z][a-z]?[\d.+-]*\s*[/+,;&]\s*[\d.]*[A-Z]")
+_WATER = re.compile(r"[HD][23]O")
 _ISOTOPE = re.compile(r"[DT](?![a-z])|[23]H(?![a-z])")
 _FRACTION = re.compile(r"([-+]?\d{1,4})/([1-9]\d{0,3})")
 
@@ -55,7 +56,7 @@ class Sites:
         notes: What was read otherwise than it stands.
     """
 
-    labels: list[str]
+    labels: Sequence[str]
     numbers: np.ndarray
     frac: np.ndarray
     multiplicities: np.ndarray | None
@@ -137,7 +138,8 @@ def element_of_label(label: str, elements: frozenset[int]) -> int:
         SiteError: None does, or it could be another.
     """
     letters = re.sub(r"[^A-Za-z].*", "", label, flags=re.DOTALL)
-    reason = _no_atom(re.sub(r"(?<=[A-Za-z])\d*[^A-Za-z0-9].*|(?<=[A-Za-z])\d+$", "", label)) or _no_atom(letters)
+    reason = _no_atom(_WATER.match(label)[0]) if _WATER.match(label) else ""  # type: ignore[index]
+    reason = reason or ("" if letters in NUMBERS else _no_atom(letters))
     number = 0 if letters == "T" else _symbol(letters, elements)  # T1 is a tetrahedral site more often than tritium
     if not number and not reason and letters[:1].isupper():
         pair, single = NUMBERS.get(letters[:2], 0), NUMBERS.get(letters[:1], 0)
@@ -145,7 +147,7 @@ def element_of_label(label: str, elements: frozenset[int]) -> int:
             number = next((one for one in (pair, single) if one in elements), 0)
         else:
             number = pair or (single if letters[1:].isupper() else 0)
-    if (reason and not (number and letters in NUMBERS)) or not number:
+    if reason or not number:
         raise SiteError(f"site {label}: {reason or f'unknown element {letters or label}'}")
     return number
 

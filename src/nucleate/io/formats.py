@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.parsed_structure import MAX_SITES, RawCrystal, unknown_species
+from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure, unknown_species
 from nucleate.errors import UserError
 from nucleate.io.bounds import as_text, read_bytes, regular_file
 from nucleate.io.interop import to_ase, to_pymatgen
@@ -33,7 +33,7 @@ def read_extxyz(path: Path) -> StructureFile:
     """
     from ase.io.extxyz import read_xyz
 
-    entries: list[RawCrystal | str] = []
+    entries: list[ParsedStructure | str] = []
     found: list[dict[str, Any]] = []
     for frame in _frames(as_text(read_bytes(path))):
         info: dict[str, Any] = {}
@@ -67,7 +67,7 @@ def read_ase_db(path: Path) -> StructureFile:
     regular_file(path)
     if path.open("rb").read(16) != b"SQLite format 3\0":
         raise UserError(str(path), "no SQLite file", "an ASE database")
-    entries: list[RawCrystal | str] = []
+    entries: list[ParsedStructure | str] = []
     found: list[dict[str, Any]] = []
     try:
         for row in connect(str(path), type="db").select(sort="id"):
@@ -92,7 +92,7 @@ def write_ase_db(crystals: Crystals, ids: Sequence[str], properties: pd.DataFram
             database.write(atoms, data={"id": identifier}, **_pairs(row))
 
 
-def parse_poscar(text: str) -> RawCrystal | str:
+def parse_poscar(text: str) -> ParsedStructure | str:
     """Sites of one POSCAR, or the reason why there are none."""
     from pymatgen.io.vasp import Poscar
 
@@ -113,7 +113,7 @@ def parse_poscar(text: str) -> RawCrystal | str:
     if unknown:
         return f"unknown element {unknown}"
     numbers = np.array([site.specie.Z for site in structure], dtype=np.int64)
-    return RawCrystal(numbers, np.array(structure.frac_coords), np.array(structure.lattice.matrix))
+    return ParsedStructure(numbers, np.array(structure.frac_coords), np.array(structure.lattice.matrix))
 
 
 def poscar_id(text: str, fallback: str) -> str:
@@ -164,13 +164,15 @@ def _written_id(frame: str) -> str | None:
     return found[2] if found[1] is None else re.sub(r"\\(.)", r"\1", found[1])
 
 
-def _raw(atoms: Atoms) -> RawCrystal | str:
+def _raw(atoms: Atoms) -> ParsedStructure | str:
     if atoms.cell.rank < 3 or not atoms.pbc.all():
         return "no cell that is periodic in three directions"
     occupancy = atoms.info.get("occupancy")
     if isinstance(occupancy, dict) and any(share != 1 for site in occupancy.values() for share in site.values()):
         return "partial occupancies"
-    return RawCrystal(atoms.numbers.astype(np.int64), atoms.get_scaled_positions(wrap=False), atoms.cell.array.copy())
+    return ParsedStructure(
+        atoms.numbers.astype(np.int64), atoms.get_scaled_positions(wrap=False), atoms.cell.array.copy()
+    )
 
 
 def _reason(what: str, error: Exception) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.parsed_structure import RawCrystal
+from nucleate.crystal.parsed_structure import ParsedStructure
 from nucleate.errors import UserError
 from nucleate.io.bounds import MAX_BYTES, read_bytes, regular_file
 from nucleate.io.cif_reader import parse_cifs
@@ -91,14 +91,14 @@ def from_table(table: pd.DataFrame, where: str) -> StructureFile:
 
 def _from_arrays(
     numbers: Sequence[int], frac: Sequence[Sequence[float]], lattice: Sequence[Sequence[float]]
-) -> RawCrystal | str:
+) -> ParsedStructure | str:
     try:
         z = np.asarray(numbers, dtype=np.int64).reshape(-1)
         x = np.array([np.asarray(row, dtype=np.float64) for row in frac]).reshape(len(z), 3)
         cell = np.array([np.asarray(row, dtype=np.float64) for row in lattice]).reshape(3, 3)
     except (TypeError, ValueError):
         return "numbers, frac and lattice do not fit one another"
-    return RawCrystal(z, x, cell)
+    return ParsedStructure(z, x, cell)
 
 
 def _typed(values: pd.Series) -> pd.Series:

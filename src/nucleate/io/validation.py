@@ -11,7 +11,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
-from nucleate.crystal.parsed_structure import MAX_SITES, RawCrystal, batched
+from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure, batched
 from nucleate.errors import Status
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ FARTHEST = 1e6
 """Fractional coordinates beyond this have lost their digits."""
 OVERLAP = 0.1
 """Å; atoms closer than this are one site written twice, not a bond."""
+
+READ_AS = "read_as"
+"""Property that says what of a row was read otherwise than it stands in the file."""
 
 _SMALL = 256  # sites up to which all pairs are cheaper than a tree
 
@@ -43,7 +46,7 @@ class Admitted:
     reasons: dict[int, str]
 
 
-def admit(entries: Sequence[RawCrystal | str]) -> Admitted:
+def admit(entries: Sequence[ParsedStructure | str]) -> Admitted:
     """Check structures and batch those that are crystals; an entry that is text is a reason already.
 
     Refused are crystals that are empty, too large, not finite, flat, or that hold unknown elements or two
@@ -58,7 +61,7 @@ def admit(entries: Sequence[RawCrystal | str]) -> Admitted:
             reasons[row] = reason
         else:
             rows.append(row)
-    raws = [entry for entry in (entries[row] for row in rows) if isinstance(entry, RawCrystal)]
+    raws = [entry for entry in (entries[row] for row in rows) if isinstance(entry, ParsedStructure)]
     crystals = batched(raws)
     for k, reason in _overlaps(crystals).items():
         reasons[rows[k]] = reason
@@ -68,7 +71,7 @@ def admit(entries: Sequence[RawCrystal | str]) -> Admitted:
     return Admitted(crystals, rows, dict(sorted(reasons.items())))
 
 
-def _refusal(raw: RawCrystal, limit: int) -> str:
+def _refusal(raw: ParsedStructure, limit: int) -> str:
     n = len(raw.numbers)
     if n == 0:
         return "no atoms"
@@ -188,14 +191,28 @@ class StructureFile:
 
 
 def gather(
-    entries: Sequence[RawCrystal | str], ids: Sequence[str], properties: pd.DataFrame | None = None
+    entries: Sequence[ParsedStructure | str], ids: Sequence[str], properties: pd.DataFrame | None = None
 ) -> StructureFile:
-    """Check the rows of a file and batch those that are crystals; an entry that is text is a reason already."""
+    """Check the rows of a file and batch those that are crystals; an entry that is text is a reason already.
+
+    Where a row was repaired, the property ``READ_AS`` says how.
+    """
     admitted = admit(entries)
+    if any(entry.notes for entry in entries if not isinstance(entry, str)):
+        properties = _with_notes(properties, entries)
     failures = tuple(Failure(row, ids[row], Status.INVALID_INPUT, reason) for row, reason in admitted.reasons.items())
     if properties is not None:
         properties = properties.iloc[admitted.rows].reset_index(drop=True)
     return StructureFile(admitted.crystals, [ids[row] for row in admitted.rows], admitted.rows, failures, properties)
+
+
+def _with_notes(properties: pd.DataFrame | None, entries: Sequence[ParsedStructure | str]) -> pd.DataFrame:
+    """The properties with the column ``READ_AS``, empty where a row was read as it stands."""
+    import pandas as pd
+
+    notes = [None if isinstance(entry, str) or not entry.notes else "; ".join(entry.notes) for entry in entries]
+    table = pd.DataFrame(index=range(len(entries))) if properties is None else properties.reset_index(drop=True)
+    return table.assign(**{READ_AS: notes})
 
 
 def default_ids(n: int) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from nucleate.crystal.crystals import Crystals, wrap
-from nucleate.crystal.parsed_structure import RawCrystal, batched
+from nucleate.crystal.parsed_structure import ParsedStructure, batched
 from nucleate.symmetry.detection import SYMPREC, search
 
 
@@ -23,10 +23,11 @@ def primitive_cells(crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
     raws = []
     for i, found in enumerate(search(exact, symprec)):
         if found is None:
-            raws.append(RawCrystal(*(value.numpy() for value in exact.sites(i))))
+            numbers, frac, lattice = (value.numpy() for value in exact.sites(i))
+            raws.append(ParsedStructure(numbers, frac, lattice))
         else:
             cell = found.prim_std_cell
-            raws.append(RawCrystal(np.array(cell.numbers), np.array(cell.positions), np.array(cell.basis)))
+            raws.append(ParsedStructure(np.array(cell.numbers), np.array(cell.positions), np.array(cell.basis)))
     return batched(raws).to(crystals.numbers.device, crystals.frac.dtype)
 
 

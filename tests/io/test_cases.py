@@ -1,0 +1,75 @@
+"""Files that people brought, read right or refused with the right reason; they lie beside a checkout, if at all."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nucleate.crystal.elements import SYMBOLS
+from nucleate.crystal.parsed_structure import ParsedStructure
+from nucleate.io.bounds import as_text
+from nucleate.io.cif_reader import parse_cifs, split_blocks
+from nucleate.io.validation import admit
+
+CASES = Path(__file__).parents[3] / "shared" / "cases"
+REFUSED_TOO = {  # the answer allows a refusal with this reason
+    "c05_p1op_but_fm3m.cif": "P 1 gives Na1 Cl1",
+    "c34_formula_h_missing.cif": "Mg1 O2 H2",
+    "c55_no_data.cif": "no line data_",
+}
+FORMULAS = {"c69_mult_mismatch.cif": "Al4 Cu4", "c54_two_same_names.cif": "Na1 Cl1", "c10_fd3m_formula.cif": "Si8"}
+HOSTILE = ["ops_*", "ours_*", "silent_*", "slow_*", "hang_*"]
+
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="no folder ../shared/cases beside the checkout")
+
+
+def _names(*patterns):
+    return [path.name for pattern in patterns for path in sorted(CASES.glob(pattern)) if path.suffix != ".expected"]
+
+
+def _entries(path):
+    return parse_cifs([block for _, block in split_blocks(as_text(path.read_bytes()))])
+
+
+def _counts(formula):
+    return {word.rstrip("0123456789"): int(word.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") or 1)
+            for word in formula.split("(")[0].split(",")[0].split(" or ")[0].split()}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _names("c[0-9]*.*cif", "t[0-9]*.cif"))
+def test_a_cif_is_read_right_or_refused(name):
+    path = CASES / name
+    said = (CASES / f"{name}.expected").read_text(encoding="utf-8").split("  # ")[0].strip()
+    expected = json.loads(said) if said.startswith("{") else {"refuse": said}
+    found = _entries(path)
+    admitted = admit(found)
+    if "refuse" in expected or name in REFUSED_TOO:
+        assert len(found) == len(admitted.reasons) == 1
+        assert REFUSED_TOO.get(name, "") in admitted.reasons[0]
+        return
+    assert not admitted.reasons
+    assert len(found) == expected.get("n", 1)
+    assert isinstance(found[0], ParsedStructure)
+    symbols = [SYMBOLS[z] for z in found[0].numbers]
+    wanted = _counts(FORMULAS.get(name, expected.get("formula", "")))
+    assert {symbol: symbols.count(symbol) for symbol in symbols} == wanted
+    if "sg" in expected:
+        assert _group(found[0]) == expected["sg"]
+    if "V" in expected:
+        assert abs(np.linalg.det(found[0].lattice)) == pytest.approx(expected["V"], rel=1e-3)
+
+
+def _group(structure):
+    import moyopy
+
+    cell = moyopy.Cell(structure.lattice.tolist(), structure.frac.tolist(), structure.numbers.tolist())
+    return moyopy.MoyoDataset(cell, symprec=0.01).number
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in _names(*(f"abuse/{one}" for one in HOSTILE)) if name.endswith(".cif")]
+)
+def test_a_damaged_cif_is_refused(name):
+    (found,) = _entries(CASES / "abuse" / name)
+    assert isinstance(found, str)
