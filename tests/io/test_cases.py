@@ -9,7 +9,8 @@ import pytest
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.parsed_structure import ParsedStructure
 from nucleate.io.bounds import as_text
-from nucleate.io.cif_reader import parse_cifs, split_blocks
+from nucleate.io.cif_blocks import split_blocks
+from nucleate.io.cif_reader import parse_cifs
 from nucleate.io.validation import admit
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"

@@ -14,7 +14,8 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.parsed_structure import ParsedStructure
 from nucleate.io.bounds import as_text
-from nucleate.io.cif_reader import lattice_rows, parse_cifs, split_blocks
+from nucleate.io.cif_blocks import split_blocks
+from nucleate.io.cif_reader import lattice_rows, parse_cifs
 from nucleate.io.interop import to_pymatgen
 from nucleate.io.validation import admit
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
 from nucleate.io.bounds import MAX_BYTES, MAX_STRUCTURE_BYTES, as_text, read_bytes, read_within, regular_file
-from nucleate.io.cif_reader import parse_cifs, split_blocks
+from nucleate.io.cif_blocks import split_blocks
+from nucleate.io.cif_reader import parse_cifs
 from nucleate.io.cif_writer import METHOD, SYMPREC, block_names, cif_texts
 from nucleate.io.formats import (
     parse_poscar,
