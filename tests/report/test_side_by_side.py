@@ -8,7 +8,7 @@ import pytest
 
 from nucleate.errors import UserError
 from nucleate.intervals import wilson
-from nucleate.report.markup import MISSING
+from nucleate.report.document import MISSING
 from nucleate.report.side_by_side import build_comparison, headline
 from nucleate.report.side_by_side_tables import ALL_STAGES, GENERATION, Compared, costs, requests, share
 

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from nucleate.errors import UserError
 from nucleate.intervals import wilson
 from nucleate.io.writing import write_whole
-from nucleate.report.document import document
-from nucleate.report.funnel_section import condition
-from nucleate.report.markup import (
+from nucleate.report.document import (
     MISSING,
+    Table,
+    document,
     duration,
     formula,
     number,
     percent,
-    plain_table,
     plural,
     space_group_symbol,
-    text,
+    stated,
 )
-from nucleate.report.sections import warnings_box
+from nucleate.report.screening import condition
 from nucleate.screening.filters import Filter
 from nucleate.screening.magnet_funnel import PUBLISHED, Passed
 
-_LINKS = [
-    ("steps", "Steps"),
-    ("rates", "Rates"),
-    ("symmetry", "Symmetry"),
-    ("classes", "Chemistry"),
-    ("finalists", "For DFT"),
-    ("cost", "Cost"),
-]
+_SECTIONS = {
+    "steps": "Steps",
+    "rates": "Rates",
+    "symmetry": "Symmetry",
+    "classes": "Chemistry",
+    "finalists": "For DFT",
+    "cost": "Cost",
+}
 SHOWN = 100
 """Rows of the final table on the page; the rest is in the CSV."""
 _STAGES = {"generate": "generated or read", "sieve": "sieved", "magnetisation": "magnetisation after relaxation"}
@@ -58,24 +60,58 @@ def build_magnets(folder: Path) -> Path:
 
 def render(record: Mapping[str, Any]) -> str:
     """The page as HTML."""
-    total, final = int(record["n"]), record["finalists"]
-    origin = ", ".join(f"{count:,} from {name}" for name, count in record["models"].items())
-    subtitle = f"{total:,} crystals ({origin}); {plural(len(final), 'finalist')} for DFT"
-    protocol = record["protocol"]
-    stated = f"{protocol['potential']}; {protocol['relaxation']}; reference {protocol['reference']}"
-    notes = "".join(f'<p class="note">{text(note)}</p>' for note in record["counts"]["funnel"]["notes"])
-    body = (
-        f"<main><header><h1>Magnets without rare earths</h1><p>{text(subtitle)}</p></header>"
-        f"{warnings_box(_warnings(record))}"
-        f'<section id="steps"><h2>Steps</h2>{_steps(record)}{notes}<p class="protocol">{text(stated)}</p></section>'
-        f'<section id="rates"><h2>Rates</h2>{_rates(record)}</section>'
-        f'<section id="symmetry"><h2>Symmetry</h2>{_symmetry(record)}</section>'
-        f'<section id="classes"><h2>Chemistry</h2>{_classes(record)}</section>'
-        f'<section id="finalists"><h2>What remains for DFT</h2>{_finalists(record)}</section>'
-        f'<section id="cost"><h2>Cost</h2>{_cost(record)}</section></main>'
-        "<footer>Made by Nucleate; needs no network.</footer>"
+    counts = {step["filter"]: step["in_sequence"]["passed"] for step in record["counts"]["steps"]}
+    return document(
+        "magnets.html",
+        "Magnets without rare earths",
+        _SECTIONS,
+        n=int(record["n"]),
+        models={str(name): int(count) for name, count in record["models"].items()},
+        n_finalists=len(record["finalists"]),
+        warnings=_warnings(record),
+        protocol=stated(record["protocol"]),
+        notes=record["counts"]["funnel"]["notes"],
+        base={name: record["base"][name] for name in ("total", "source", "said")},
+        counted={"network": "the network's", "moments": "that of CHGNet's moments"}[record["magnetization"]],
+        papers=[hunt.title for hunt in PUBLISHED],
+        generated=[hunt.generated for hunt in PUBLISHED],
+        steps=_steps(record),
+        rates=_rates(record, int(list(counts.values())[-1])),
+        symmetry=_symmetry(record),
+        classes=_classes(record),
+        finalists=_finalists(record["finalists"][:SHOWN]),
+        n_more=len(record["finalists"]) - SHOWN,
+        cost=_cost(record),
     )
-    return document("Magnets without rare earths", _LINKS, body)
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step of the hunt: what it keeps, what came and passed, the share with its interval, and what else is known.
+
+    Attributes:
+        label: Name of the step.
+        source: Where its threshold comes from.
+        condition: What it keeps.
+        entered: How many came.
+        passed: How many passed.
+        levels: What passes at other thresholds.
+        share: Of those that came.
+        undefined: How many could not be judged.
+        papers: What each paper counts at this step.
+        base_rate: Share of known crystals that meet the condition by itself.
+    """
+
+    label: str
+    source: str
+    condition: str
+    entered: int
+    passed: int
+    levels: tuple[str, ...]
+    share: str
+    undefined: int
+    papers: tuple[Passed | None, ...]
+    base_rate: str
 
 
 def _warnings(record: Mapping[str, Any]) -> list[str]:
@@ -89,52 +125,37 @@ def _warnings(record: Mapping[str, Any]) -> list[str]:
     return said
 
 
-def _steps(record: Mapping[str, Any]) -> str:
+def _steps(record: Mapping[str, Any]) -> list[StepRow]:
     known = {step["filter"]: step for step in record["base"].get("counts", {}).get("steps", ())}
-    heads = ["step", "keeps", "came", "passed", "of those that came", *(hunt.title for hunt in PUBLISHED)]
-    heads.append(f"known crystals ({int(record['base']['total']):,})")
-    rows = [["start", "", "", f"{int(record['n']):,}", "", *(f"{hunt.generated:,}" for hunt in PUBLISHED), ""]]
+    rows = []
     for described, step in zip(record["counts"]["funnel"]["filters"], record["counts"]["steps"], strict=True):
         rule, count = Filter.from_dict(described), step["in_sequence"]
-        levels = "".join(
-            f'<br><small class="faint">{level["in_sequence"]:,} at {level["threshold"]:g} {text(rule.unit)}</small>'
-            for level in step["levels"]
-        )
-        undefined = sum(count["undefined"].values())
-        unknown = f'<br><small class="faint">{undefined:,} undefined</small>' if undefined else ""
         rows.append(
-            [
-                f'<span title="{text(rule.source)}">{text(rule.label)}</span>',
-                text(condition(rule)),
-                f"{count['entered']:,}",
-                f"<b>{count['passed']:,}</b>{levels}",
-                _share(count["passed"], count["entered"]) + unknown,
-                *(_published(hunt.steps.get(rule.name)) for hunt in PUBLISHED),
-                _alone(known.get(rule.name), int(record["base"]["total"])),
-            ]
+            StepRow(
+                label=rule.label,
+                source=rule.source,
+                condition=condition(rule),
+                entered=count["entered"],
+                passed=count["passed"],
+                levels=tuple(
+                    f"{level['in_sequence']:,} at {level['threshold']:g} {rule.unit}" for level in step["levels"]
+                ),
+                share=_share(count["passed"], count["entered"]),
+                undefined=sum(count["undefined"].values()),
+                papers=tuple(hunt.steps.get(rule.name) for hunt in PUBLISHED),
+                base_rate=_alone(known.get(rule.name), int(record["base"]["total"])),
+            )
         )
-    base = record["base"]
-    note = (
-        "Shares have 95 % intervals. The papers' columns are their own counts: DiffCrysGen's section III, MagGen's "
-        "generation and validation by DFT. The last column is the base rate: what share of known crystals meets the "
-        f"condition by itself ({base['source']}; {base['said']})."
-    )
-    return f'<div class="whole">{plain_table(heads, rows)}</div><p class="note">{text(note)}</p>'
+    return rows
 
 
 def _share(count: int, total: int) -> str:
+    """A share with its 95 % interval, which stands back."""
     if not total:
         return MISSING
     low, high = wilson(count, total)
-    return f'{percent(count / total)} <small class="faint">({percent(low)} to {percent(high)})</small>'
-
-
-def _published(step: Passed | None) -> str:
-    if step is None:
-        return MISSING
-    share = f" of {step.entered:,}, {percent(step.passed / step.entered)}" if step.entered else ""
-    note = f'<br><small class="faint">{text(step.note)}</small>' if step.note else ""
-    return f"{step.passed:,}{share}{note}"
+    shown = Markup("{} <small>({} to {})</small>")
+    return shown.format(percent(count / total), percent(low), percent(high))
 
 
 def _alone(step: Mapping[str, Any] | None, total: int) -> str:
@@ -145,43 +166,35 @@ def _alone(step: Mapping[str, Any] | None, total: int) -> str:
     return MISSING if unknown == total else percent(count["passed"] / (total - unknown))
 
 
-def _rates(record: Mapping[str, Any]) -> str:
+def _rates(record: Mapping[str, Any], end: int) -> Table:
     ours, base = record["success"], record["base"]
     tried, converged, both = (int(ours[name]) for name in ("tried", "converged", "both"))
     by_chance = base.get("targets", {})
     chance = by_chance.get("both", 0) / by_chance["converged"] if by_chance.get("converged") else None
     rate = both / tried if tried else None
-    rows = [
-        [
-            "relaxations that converged (validity rate)",
-            _of(converged, tried),
-            *(f"{h.validity:g} %" for h in PUBLISHED),
-        ],
-        ["both targets, of those relaxed (success rate)", _of(both, tried), *(f"{h.success:g} %" for h in PUBLISHED)],
-        [
-            "both targets among known crystals (base rate)",
-            MISSING if chance is None else f"{percent(chance)} of {int(by_chance['converged']):,}",
-            *(f"{h.base_rate:g} %" for h in PUBLISHED),
-        ],
-        [
+    known = MISSING if chance is None else f"{percent(chance)} of {int(by_chance['converged']):,}"
+    papers = PUBLISHED
+    relaxed, met = "relaxations that converged (validity rate)", "both targets, of those relaxed (success rate)"
+    rows = (
+        (relaxed, _of(converged, tried), *(f"{h.validity:g} %" for h in papers)),
+        (met, _of(both, tried), *(f"{h.success:g} %" for h in papers)),
+        ("both targets among known crystals (base rate)", known, *(f"{h.base_rate:g} %" for h in papers)),
+        (
             "improvement over the base rate",
             _improvement(rate, chance),
-            *(_improvement(h.success / 100, h.base_rate / 100) for h in PUBLISHED),
-        ],
-    ]
-    counts = {step["filter"]: step["in_sequence"]["passed"] for step in record["counts"]["steps"]}
-    end = int(list(counts.values())[-1])
-    rows.append(["finalists of all crystals", _of(end, int(record["n"])), *(MISSING for _ in PUBLISHED)])
+            *(_improvement(h.success / 100, h.base_rate / 100) for h in papers),
+        ),
+        ("finalists of all crystals", _of(end, int(record["n"])), *(MISSING for _ in papers)),
+    )
     note = (
         "A paper's targets are its own: MagGen asks for ≤ 0 eV/atom and ≥ 0.5 T, and counts 0.43 T as met. Both relax "
         "with DFT, we with the potential above."
     )
-    heads = ["rate", "this hunt", *(hunt.title for hunt in PUBLISHED)]
-    return plain_table(heads, rows) + f'<p class="note">{text(note)}</p>'
+    return Table(("rate", "this hunt", *(hunt.title for hunt in papers)), rows, note=note)
 
 
 def _of(count: int, total: int) -> str:
-    return f"{count:,} of {total:,}, {_share(count, total)}" if total else MISSING
+    return Markup("{:,} of {:,}, {}").format(count, total, _share(count, total)) if total else MISSING
 
 
 def _improvement(rate: float | None, chance: float | None) -> str:
@@ -191,91 +204,77 @@ def _improvement(rate: float | None, chance: float | None) -> str:
     return f"{100 * (rate - chance) / chance:,.0f} %".replace("-", "\N{MINUS SIGN}")
 
 
-def _symmetry(record: Mapping[str, Any]) -> str:
+def _symmetry(record: Mapping[str, Any]) -> Table:
     found, base = record["symmetry"], record["base"].get("low_symmetry")
     made, kept = found["generated"], found["allowed_and_new"]
     nothing = [MISSING for _ in PUBLISHED]
     tolerance = float(record["settings"]["symmetrize"])
     in_p1, low = (f"{hunt.in_p1:g} %" for hunt in PUBLISHED), (f"{h.low_symmetry:g} %" for h in PUBLISHED)
     data = (MISSING if h.low_symmetry_data is None else f"{h.low_symmetry_data:g} %" for h in PUBLISHED)
+    fell = _of(found["fell_to_low"], found["relaxed"])
     rows = [
-        ["P1, as generated", _of(made["p1"], made["total"]), *nothing],
-        ["triclinic or monoclinic, as generated", _of(made["low"], made["total"]), *nothing],
-        ["P1, of those of allowed elements and new", _of(kept["p1"], kept["total"]), *in_p1],
-        ["triclinic or monoclinic, of the same", _of(kept["low"], kept["total"]), *low],
-        ["triclinic or monoclinic, known crystals", _of(base["low"], base["total"]) if base else MISSING, *data],
-        ["lowered by relaxation", _of(found["lowered"], found["relaxed"]), *nothing],
-        [
-            "of these to triclinic or monoclinic",
-            _of(found["fell_to_low"], found["relaxed"]),
-            "46 of 121, 38 %",
-            MISSING,
-        ],
+        ("P1, as generated", _of(made["p1"], made["total"]), *nothing),
+        ("triclinic or monoclinic, as generated", _of(made["low"], made["total"]), *nothing),
+        ("P1, of those of allowed elements and new", _of(kept["p1"], kept["total"]), *in_p1),
+        ("triclinic or monoclinic, of the same", _of(kept["low"], kept["total"]), *low),
+        ("triclinic or monoclinic, known crystals", _of(base["low"], base["total"]) if base else MISSING, *data),
+        ("lowered by relaxation", _of(found["lowered"], found["relaxed"]), *nothing),
+        ("of these to triclinic or monoclinic", fell, "46 of 121, 38 %", MISSING),
     ]
     if tolerance:
         moved = f"moved onto symmetry within {tolerance:g} Å, where nothing else stopped them"
-        rows.append([moved, f"{found['moved']:,}", *nothing])
+        rows.append((moved, f"{found['moved']:,}", *nothing))
         held = _of(found["moved_hold"], found["moved_relaxed"])
-        rows.append(["of these relaxed: no higher in energy than as generated", held, *nothing])
-    heads = ["symmetry", "this hunt", *(hunt.title for hunt in PUBLISHED)]
+        rows.append(("of these relaxed: no higher in energy than as generated", held, *nothing))
     note = "MagGen's shares are of all that it generated; DiffCrysGen's of allowed elements and new compositions."
-    return plain_table(heads, rows) + f'<p class="note">{text(note)}</p>'
+    return Table(("symmetry", "this hunt", *(hunt.title for hunt in PUBLISHED)), tuple(rows), note=note)
 
 
-def _classes(record: Mapping[str, Any]) -> str:
+def _classes(record: Mapping[str, Any]) -> Table:
     names = {step["name"]: step["title"] for step in record["counts"]["funnel"]["filters"]}
     steps = [name for name in record["classes"][0] if name != "class"]
-    rows = [[text(row["class"]), *(f"{int(row[step]):,}" for step in steps)] for row in record["classes"]]
-    heads = ["class", *("all" if step == "generated" else f"left after: {names[step]}" for step in steps)]
+    rows = tuple((str(row["class"]), *(f"{int(row[step]):,}" for step in steps)) for row in record["classes"])
+    heads = ("class", *("all" if step == "generated" else f"left after: {names[step]}" for step in steps))
     note = (
         "DiffCrysGen's 228,009 crystals of allowed elements and new composition: alloys of transition metals 41.5 %, "
         "halides 13.1 %, chalcogenides 7.2 %, oxides 5.9 %; binary 24.2 %, ternary 75.8 %."
     )
-    return plain_table(heads, rows) + f'<p class="note">{text(note)}</p>'
+    return Table(heads, rows, note=note)
 
 
-def _finalists(record: Mapping[str, Any]) -> str:
-    todo = (
-        "Left to do, in this order: a spin-polarised relaxation (with the Hubbard corrections of the reference), the "
-        "energies of the orderings written to <code>orderings/</code>, which alone decide whether a crystal is a "
-        "ferromagnet at all, the anisotropy constant <i>K</i><sub>1</sub> with spin-orbit coupling, and phonons."
-    )
-    if not record["finalists"]:
-        return f'<p class="note">None. {todo}</p>'
-    rows = [
-        [
-            text(row["id"]),
-            formula(row["formula"]),
-            text(row["chemistry_class"]),
-            f"{space_group_symbol(_whole(row['relaxed_space_group']))} {_whole(row['relaxed_space_group']) or ''}",
-            number(row["formation_energy"]),
-            number(row["energy_above_hull"]),
-            str(_whole(row["n_competing_phases"]) or MISSING),
-            number(row["network_magnetization"], 2),
-            number(row["moments_magnetization"], 2),
-            text(row["model"]),
-        ]
-        for row in record["finalists"][:SHOWN]
-    ]
-    heads = [
+def _finalists(finalists: Sequence[Mapping[str, Any]]) -> Table:
+    rows = []
+    for row in finalists:
+        group = _whole(row["relaxed_space_group"])
+        rows.append(
+            (
+                str(row["id"]),
+                formula(row["formula"]),
+                str(row["chemistry_class"]),
+                space_group_symbol(group) + (f" {group}" if group else ""),
+                number(row["formation_energy"]),
+                number(row["energy_above_hull"]),
+                str(_whole(row["n_competing_phases"]) or MISSING),
+                number(row["network_magnetization"], 2),
+                number(row["moments_magnetization"], 2),
+                str(row["model"]),
+            )
+        )
+    heads = (
         "id", "formula", "class", "space group", "formation energy (eV/atom)", "above the hull (eV/atom)", "rivals",
         "Ms by network (T)", "Ms from moments (T)", "model",
-    ]  # fmt: skip
-    more = len(record["finalists"]) - len(rows)
-    note = f'<p class="note">{more} more are in finalists.csv.</p>' if more else ""
-    counted = {"network": "the network's", "moments": "that of CHGNet's moments"}[record["magnetization"]]
-    said = f"<p>{todo}</p><p class='note'>The magnetisation that counts is {counted}.</p>"
-    return said + plain_table(heads, rows) + note
+    )  # fmt: skip
+    return Table(heads, tuple(rows))
 
 
 def _whole(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def _cost(record: Mapping[str, Any]) -> str:
+def _cost(record: Mapping[str, Any]) -> Table:
     rows = []
     for name, spent in record["timings"].items():
         count = int(spent["crystals"])
         each = 1000 * spent["core_seconds"] / count if count else float("nan")
-        rows.append([text(_STAGES.get(name, name)), f"{count:,}", duration(spent["core_seconds"]), f"{each:.1f} ms"])
-    return plain_table(["stage", "crystals", "processor time", "each"], rows)
+        rows.append((_STAGES.get(name, name), f"{count:,}", duration(spent["core_seconds"]), f"{each:.1f} ms"))
+    return Table(("stage", "crystals", "processor time", "each"), tuple(rows))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from nucleate.errors import RELAXED, Status
-from nucleate.evaluation.summary import Protocol, Summary, summarise
+from nucleate.evaluation.summary import RATES, Protocol, Summary, summarise
 from nucleate.intervals import Rate
-from nucleate.report.markup import number
+from nucleate.report.document import MISSING, number, percent
 from nucleate.report.run_data import RunData
 from nucleate.screening.filters import Filter
 from nucleate.screening.funnel import Funnel, apply_funnel
@@ -32,7 +32,46 @@ def measured(run: RunData) -> Summary:
     )
 
 
-def meanings(run: RunData) -> dict[str, str]:
+@dataclass(frozen=True)
+class Card:
+    """A figure that the page opens with.
+
+    Attributes:
+        name: What it is called.
+        value: The figure, ready to be read.
+        meaning: What it means in a few words.
+        unit: Of the value.
+        counts: What the share is made of.
+        interval: Low end, share and high end of its 95 % interval, from 0 to 1.
+    """
+
+    name: str
+    value: str
+    meaning: str
+    unit: str = ""
+    counts: str = ""
+    interval: tuple[float, float, float] | None = None
+
+
+def headline(run: RunData, summary: Summary) -> list[Card]:
+    """Rates with intervals, the two central distances and the share without symmetry."""
+    rates = [rate for rate in summary.rates if rate.group == "all"]
+    named = {rate.name: rate for rate in rates}
+    cards = [
+        _rate_card(named[name], meaning) if _is_measured(name, run) else Card(name, MISSING, "not measured in this run")
+        for name, meaning in _meanings(run).items()
+        if name in named
+    ]
+    cards.append(_rate_card(relaxed_rate(run), "the relaxation converged"))
+    cards += _distances(summary)
+    p1 = [rate for rate in rates if rate.name.startswith("P1") and rate.total]
+    if p1:
+        shown = " → ".join(percent(rate.value) for rate in p1)
+        cards.append(Card("P1", shown, "share without symmetry" + (", generated → relaxed" if len(p1) == 2 else "")))
+    return cards
+
+
+def _meanings(run: RunData) -> dict[str, str]:
     """The rates that the page opens with, by name, each with its definition in a few words."""
     limit = f"{run.threshold:g} eV/atom"
     return {
@@ -43,6 +82,34 @@ def meanings(run: RunData) -> dict[str, str]:
         "valid": "no atoms too close, plausible density",
         "meets request": "has the elements, size and space group asked for",
     }
+
+
+def _is_measured(name: str, run: RunData) -> bool:
+    """Whether any row says yes or no; a rate of nothing but unknown values would read as 0 %."""
+    columns = ["is_stable", "is_unique", "is_novel"] if name == "S.U.N." else [RATES[name]]
+    return not len(run.candidates) or all(bool(run.candidates[column].notna().any()) for column in columns)
+
+
+def _rate_card(rate: Rate, meaning: str) -> Card:
+    if not rate.total:
+        return Card(rate.name, MISSING, meaning)
+    low, high = rate.interval
+    counts = f"{rate.count} of {rate.total} (95 % CI {percent(low)[:-2]} to {percent(high)})"
+    return Card(rate.name, percent(rate.value), meaning, counts=counts, interval=(low, rate.value, high))
+
+
+def _distances(summary: Summary) -> list[Card]:
+    wanted = {
+        "energy above hull (eV/atom)": ("eV/atom", "energy above hull, median"),
+        "RMSD to the relaxed structure (Å)": ("Å", "RMSD to the relaxed structure, median"),
+    }
+    cards = []
+    for mean in summary.means:
+        if mean.group == "all" and mean.name in wanted and mean.count:
+            unit, name = wanted[mean.name]
+            spread = f"mean {number(mean.value)} ± {number(mean.standard_error)} {unit} (standard error)"
+            cards.append(Card(name, number(mean.median), f"{spread}, {mean.count} crystals", unit))
+    return cards
 
 
 def doubts(run: RunData) -> list[str]:
@@ -63,6 +130,15 @@ def relaxed_rate(run: RunData) -> Rate:
 
 def _relaxed(table: pd.DataFrame) -> pd.Series:
     return table["status"].isin(RELAXED)
+
+
+def nothing_survived(steps: list[Step]) -> tuple[str, str] | None:
+    """What was lost where, and what to loosen; None where some crystals survive."""
+    for step in steps:
+        if step.count == 0:
+            where = "Nothing was generated" if step is steps[0] else f"Nothing survived the step “{step.name}”"
+            return where, step.advice
+    return None
 
 
 @dataclass(frozen=True)

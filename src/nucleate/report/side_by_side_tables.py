@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +15,11 @@ import pandas as pd
 from nucleate.errors import UserError
 from nucleate.evaluation.benchmark import ALL, ALL_STAGES, CHANCE, DISTANCE, GENERATION, NOT_ASKED, ON_TARGET
 from nucleate.evaluation.summary import ATOM_BINS
-from nucleate.report.markup import MISSING, compact, number, percent
+from nucleate.report.document import MISSING, Table, compact, number, percent
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS
 
 RMSD, HULL = "RMSD to the relaxed structure (Å)", "energy above hull (eV/atom)"
 SIZES = tuple(f"{low}-{high} atoms" for low, high in ATOM_BINS)
-
-
-@dataclass(frozen=True)
-class Table:
-    """Plain text in rows; every row is as long as the heads."""
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    title: str = ""
-    note: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Rows by the names of their columns."""
-        return {"rows": [dict(zip(self.heads, row, strict=True)) for row in self.rows]}
-
-    def __str__(self) -> str:
-        """Columns in line, for a terminal."""
-        lines = [self.heads, *self.rows]
-        widths = [max(len(line[k]) for line in lines) for k in range(len(self.heads))]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-        )
 
 
 @dataclass(frozen=True)
@@ -64,7 +43,6 @@ class Compared:
             record = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
             table = pd.read_csv(folder / "comparison.csv", keep_default_na=False, na_values=[""])
             table = table.assign(reference=table["reference"].fillna(""))
-            table.index = pd.MultiIndex.from_frame(table[["source", "subset", "reference", "metric", "group"]])
             _ = record["sources"], record["references"], record["protocol"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(str(folder), str(error), "a folder that `nucleate compare` finished") from None
@@ -83,11 +61,13 @@ class Compared:
     def get(self, source: str, metric: str, subset: str = ALL, reference: str | None = None, group: str = "all") -> Any:
         """The row of a number, by ``value``, ``low``, ``high``, ``count``, ``total``, ``median``; None without one."""
         key = (source, subset, self.references[0] if reference is None else reference, metric, group)
-        try:
-            found = self.table.loc[[key]]
-        except KeyError:
-            return None
-        return found.iloc[0]
+        return self._rows.get(key)
+
+    @cached_property
+    def _rows(self) -> dict[Any, Any]:
+        keys = self.table[["source", "subset", "reference", "metric", "group"]].itertuples(index=False, name=None)
+        rows = list(zip(keys, self.table.to_dict("records"), strict=True))
+        return dict(reversed(rows))  # the first of equal keys counts
 
 
 def headline(found: Compared, subset: str = ALL) -> Table:

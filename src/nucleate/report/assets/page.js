@@ -205,7 +205,7 @@
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => window.dispatchEvent(new Event("themechange")));
   }
-  Table.start(cifOf, open);
+  Table.start(payload.columns, cifOf, open);
 
   byId("theme").addEventListener("click", () => {
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;

@@ -13,12 +13,37 @@ const Table = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 5000);
   }
 
-  function start(cifOf, open) {
+  // Three significant digits, thousands in full, and a true minus sign.
+  const compact = (value) => {
+    const size = Math.abs(value);
+    const shown = size >= 1000 && size < 1e6 ? Math.round(value).toLocaleString("en") : String(Number(value.toPrecision(3)));
+    return shown.replace("-", "\u2212");
+  };
+
+  // Columns that are hidden at first travel as numbers and become cells here: as HTML they would be half of the page.
+  function addColumns(table, columns) {
+    const heads = [...table.tHead.rows[0].cells].filter((head) => head.dataset.column !== undefined);
+    [...table.tBodies[0].rows].forEach((row, i) => {
+      for (const head of heads) {
+        const cell = document.createElement("td"), value = columns[head.dataset.column][i];
+        cell.className = "num extra";
+        cell.dataset.v = value ?? "";
+        cell.textContent = value === null ? "\u2014" : compact(value);
+        row.lastElementChild.before(cell);
+      }
+    });
+  }
+
+  function start(columns, cifOf, open) {
     const table = byId("ranked");
     if (!table) return;
+    addColumns(table, columns);
     const body = table.tBodies[0];
     const rows = [...body.rows];
-    const value = (row, column) => row.cells[column].dataset.v ?? "";
+    const value = (row, column) => {
+      const cell = row.cells[column];
+      return cell.dataset.v ?? (cell.textContent === "\u2014" ? "" : cell.textContent);
+    };
 
     // Rows without a value stay last in both directions.
     function sort(column, kind, direction) {
@@ -39,17 +64,19 @@ const Table = (() => {
       });
     });
 
-    const energy = [...table.tHead.rows[0].cells].findIndex((head) => head.textContent.startsWith("Ehull"));
+    const called = (name) => [...table.tHead.rows[0].cells].findIndex((head) => head.textContent.toLowerCase().startsWith(name));
+    const energy = called("ehull"), formula = called("formula"), outcome = called("status");
     const flags = [...document.querySelectorAll("[data-flag]")];
+    const columnOf = new Map(flags.map((box) => [box, called(box.dataset.flag)]));
     function filter() {
       const words = byId("find").value.toLowerCase().split(/\s+/).filter(Boolean);
       const status = byId("status").value, limit = byId("ehull").value;
-      const wanted = flags.filter((box) => box.checked).map((box) => box.dataset.flag);
+      const wanted = flags.filter((box) => box.checked).map((box) => columnOf.get(box));
       let shown = 0;
       for (const row of rows) {
-        const text = row.dataset.find.toLowerCase(), has = row.dataset.flags.split(" ");
-        const keep = words.every((word) => text.includes(word)) && (!status || row.dataset.status === status) &&
-          wanted.every((flag) => has.includes(flag)) &&
+        const text = `${row.dataset.id} ${value(row, formula)} ${row.dataset.system}`.toLowerCase();
+        const keep = words.every((word) => text.includes(word)) && (!status || value(row, outcome) === status) &&
+          wanted.every((column) => value(row, column) === "yes") &&
           (limit === "" || (value(row, energy) !== "" && Number(value(row, energy)) <= Number(limit)));
         row.hidden = !keep;
         shown += keep;

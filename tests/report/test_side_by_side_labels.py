@@ -4,10 +4,9 @@ import random
 
 import pytest
 
-from nucleate.report.point_labels import LETTER, LINE, point_labels
-from nucleate.report.svg import Scale
+from nucleate.report.side_by_side import LETTER, LINE, point_labels
 
-X, Y = Scale(0, 1, 52, 540), Scale(0, 1, 256, 14)
+ROOM = (52, 14, 540, 256)
 
 
 def covered(points):
@@ -17,20 +16,20 @@ def covered(points):
 def boxes(places, names):
     for place, name in zip(places, names, strict=True):
         width = LETTER * len(name)
-        left = place.x if place.anchor == "start" else place.x - width
+        left = place.x if place.anchor == "left" else place.x - width
         yield left, place.y - LINE * 5 / 6, left + width, place.y + LINE / 6
 
 
 def test_a_lone_name_stands_at_the_height_of_its_point():
-    (place,) = point_labels([(100, 100)], ["pigen-mp"], [(95, 95, 105, 105)], X, Y)
-    assert place.anchor == "start"
+    (place,) = point_labels([(100, 100)], ["pigen-mp"], [(95, 95, 105, 105)], ROOM)
+    assert place.anchor == "left"
     assert not place.is_far
     assert place.y == pytest.approx(100 + LINE / 3)
 
 
 def test_a_name_at_the_right_edge_goes_to_the_left():
-    (place,) = point_labels([(535, 100)], ["pigen-mp"], [(530, 95, 540, 105)], X, Y)
-    assert place.anchor == "end"
+    (place,) = point_labels([(535, 100)], ["pigen-mp"], [(530, 95, 540, 105)], ROOM)
+    assert place.anchor == "right"
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -38,12 +37,12 @@ def test_names_of_crowded_points_cover_neither_each_other_nor_points(seed):
     dice = random.Random(seed)
     names = [f"{'n' * dice.randint(5, 14)}{i}" for i in range(8)]
     points = [(300 + 40 * dice.random(), 60 + 130 * dice.random()) for _ in names]
-    placed = list(boxes(point_labels(points, names, covered(points), X, Y), names))
+    placed = list(boxes(point_labels(points, names, covered(points), ROOM), names))
     for i, (left, top, right, bottom) in enumerate(placed):
-        assert X.start <= left
-        assert right <= X.end
-        assert Y.end <= top
-        assert bottom <= Y.start
+        assert ROOM[0] <= left
+        assert right <= ROOM[2]
+        assert ROOM[1] <= top
+        assert bottom <= ROOM[3]
         for other in placed[:i]:
             assert right <= other[0] or other[2] <= left or bottom <= other[1] + 1e-9 or other[3] <= top + 1e-9
         assert not any(left < px < right and top < py < bottom for px, py in points)

@@ -89,7 +89,7 @@ class Browser:
         entries = self._call("POST", f"{self._session}/se/log", {"type": "performance"})
         events = [json.loads(entry["message"])["message"] for entry in entries]
         urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-        return [url for url in urls if not url.startswith(("data:", "blob:", "chrome:"))]
+        return [url for url in urls if not url.startswith(("data:", "blob:", "chrome"))]
 
     def _await_driver(self) -> None:
         for _ in range(100):
@@ -175,6 +175,21 @@ def test_filters(make_run, rows, browser):
     assert shown_ids(browser) == ["c000000"]
     fill(browser, "#find", "nothing like this")
     assert browser.run("return document.getElementById('nomatch').hidden") is False
+
+
+def test_hidden_columns_are_shown_and_saved(make_run, rows, browser):
+    many = [rows.rocksalt(0, density=-0.01234), rows.rocksalt(1, density=12345.6), rows.rocksalt(2, density=None)]
+    browser.open(build_report(make_run(many)))
+    script = "return [...document.querySelectorAll('#ranked td.num.extra')].map(c => c.textContent)"
+    assert browser.run(script) == ["−0.0123", "12,346", "—"]
+    browser.run("window.saved = []; URL.createObjectURL = blob => { blob.text().then(t => saved.push(t)); return '#' }")
+    click(browser, "#csv")
+    time.sleep(0.2)
+    (text,) = browser.run("return saved")
+    lines = [line.split(",") for line in text.strip().splitlines()]
+    assert lines[0][-1] == "density"
+    assert [line[-1] for line in lines[1:]] == ["-0.01234", "12346", ""]
+    assert lines[1][:3] == ["c000000", "1", "MgO"]
 
 
 def test_view_turns_and_changes_structure(make_run, rows, browser):

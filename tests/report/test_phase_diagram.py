@@ -7,7 +7,16 @@ import pytest
 from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition
 
-from nucleate.report.hull_figure import Point, distance_class, fractions, hull_figure, lower_hull, ordered_system
+from nucleate.report.phase_diagram import (
+    Point,
+    distance_class,
+    fractions,
+    hull_plot,
+    lower_hull,
+    ordered_system,
+    run_hull,
+)
+from nucleate.report.run_data import read_run
 
 
 def random_phases(system: tuple[str, ...], rng: np.random.Generator, n: int) -> list[tuple[str, float]]:
@@ -56,10 +65,10 @@ def test_figures_are_well_formed_and_name_what_is_missing(system):
         Point("LiO", fractions("LiO", system), -1.0, 0.2, "c<1>"),
         Point("LiO2", fractions("LiO2", system), -0.5, float("nan"), "c2"),
     ]
-    markup = hull_figure(system, phases, candidates, 0.1)
-    ElementTree.fromstring(f"<div>{markup}</div>")
-    assert "No reference phase for" in markup
-    assert "c&lt;1&gt;" in markup
+    plot = hull_plot(system, phases, candidates, 0.1)
+    ElementTree.fromstring(plot.svg)
+    assert "No reference phase for" in plot.notes[0]
+    assert "c&lt;1&gt;" in plot.svg
 
 
 def test_metals_come_before_anions():
@@ -74,5 +83,33 @@ def test_what_is_found_on_the_hull_has_its_name_once(system):
         Point("LiO", fractions("LiO", system), -1.1, -1.1, "c1"),
         Point("LiO2", fractions("LiO2", system), 0.2, 0.2, "c2"),
     ]
-    markup = hull_figure(system, phases, candidates, 0.1)
-    assert markup.count("phase new") == 1
+    svg = hull_plot(system, phases, candidates, 0.1).svg
+    assert svg.count("var(--accent)") == 1
+    assert ">LiO</text>" in svg
+
+
+def test_a_run_shows_its_system_and_opens_its_candidates(make_run):
+    plot = run_hull(read_run(make_run()))
+    assert plot.title == "Mg–O: 4 known phases, 3 candidates."
+    assert 'data-open="c000000"' in plot.svg
+    assert [mark for _, mark, _ in plot.keys].count("diamond") == 5
+
+
+@pytest.mark.parametrize(("system", "n", "drawn"), [(("Li", "O"), 400, 300), (("Li", "Mn", "O"), 10, 1)])
+def test_of_many_candidates_those_that_count_are_drawn(system, n, drawn):
+    phases = [Point(symbol, fractions(symbol, system), 0.0) for symbol in system]
+    candidates = [Point("LiO", fractions("LiO", system), -1.0 + 0.01 * i, 0.01 * i, f"c{i}") for i in range(n)]
+    plot = hull_plot(system, phases, candidates, 0.1)
+    assert plot.svg.count("data-open=") == drawn
+    assert f"{drawn} of {n}" in plot.notes[0]
+    assert 'data-open="c0"' in plot.svg
+
+
+def test_a_run_without_phases_shows_distances(make_run):
+    plot = run_hull(read_run(make_run(phases=None)))
+    assert "nearest" in plot.title
+    assert plot.svg.count("data-open=") == 3
+
+
+def test_nothing_known_is_no_hull(make_run, rows):
+    assert run_hull(read_run(make_run([rows.failed(0, "error", "")], phases=None))) is None

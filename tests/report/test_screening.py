@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 import pytest
 
 from nucleate.report import build_report
-from nucleate.report.funnel_section import condition, declared_funnel, filters_section
+from nucleate.report.page import render
 from nucleate.report.run_data import read_run
+from nucleate.report.screening import condition, declared_funnel
 from nucleate.screening.filters import Filter
 from nucleate.screening.funnels import find_funnel
 
@@ -44,9 +45,14 @@ def words(page):
     return " ".join(" ".join(found).split())
 
 
+def section(run):
+    """The part of the page on screening."""
+    return re.search(r'<section id="screening">.*?</section>', render(run), re.DOTALL)[0]
+
+
 def test_counts_and_causes(run_folder):
     run = read_run(run_folder)
-    shown = words(filters_section(run))
+    shown = words(section(run))
     result = declared_funnel(run)
     assert [step.in_sequence.passed for step in result.steps] == [3, 2, 1]
     for part in (
@@ -72,7 +78,7 @@ def test_the_page_is_safe_and_holds_a_bar_for_each(run_folder):
 def test_without_a_usable_funnel(make_run, funnel):
     run = read_run(make_run(funnel=funnel))
     assert declared_funnel(run) is None
-    assert "--funnel" in filters_section(run)
+    assert "--funnel" in section(run)
 
 
 @pytest.mark.parametrize("name", ["pigen", "sun"])
