@@ -187,7 +187,7 @@ def test_hidden_columns_are_shown_and_saved(make_run, rows, browser):
     time.sleep(0.2)
     (text,) = browser.run("return saved")
     lines = [line.split(",") for line in text.strip().splitlines()]
-    assert lines[0][-1] == "density"
+    assert lines[0][-1] == "density g/cm³"
     assert [line[-1] for line in lines[1:]] == ["-0.01234", "12346", ""]
     assert lines[1][:3] == ["c000000", "1", "MgO"]
 
@@ -240,7 +240,9 @@ def test_cif_without_a_file_reads_back_as_the_same_crystal(make_run, rows, brows
 def test_hostile_text_stays_text(make_run, rows, browser):
     attack = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
     hostile = rows.rocksalt(0, id=attack, formula=attack, reason=attack, model=attack, status=attack)
-    folder = make_run([rows.rocksalt(1), hostile], where=[attack], citations=[attack], protocol={attack: attack})
+    protocol = json.loads((make_run() / "run.json").read_text())["protocol"] | {"potential": attack, "matcher": attack}
+    settings = {"model": attack, "where": [f"chemical_system={attack}"]}
+    folder = make_run([rows.rocksalt(1), hostile], settings=settings, citations=[attack], protocol=protocol)
     (folder / "cifs").mkdir()
     (folder / "cifs" / "c000001.cif").write_text("</script><script>window.hacked=1</script>")
     browser.open(build_report(folder))
