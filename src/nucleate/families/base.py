@@ -232,9 +232,12 @@ class FamilySpec(ModelSpec[AnyFamilyConfig, AnyGenerative]):
 
     Attributes:
         paper_sampler: The published sampler, asked for by ``--sampler paper``; None where there is none.
+        exact: Which of chemical system, composition and number of sites every sampled crystal meets exactly; others are
+            aimed at, or refused.
     """
 
     paper_sampler: Settings | None = None
+    exact: tuple[str, ...] = ("chemical_system", "composition", "n_atoms")
 
     @property
     def takes_adapters(self) -> bool:

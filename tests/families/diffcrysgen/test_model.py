@@ -38,32 +38,12 @@ def test_the_paper_s_network_is_the_paper_s():
     assert not model.config.conditions
 
 
-def test_losses_are_finite_and_have_gradients(model, data):
-    losses = model(model.prepared(data), noise())
-    assert set(losses) == {"total", "elements", "cell", "coordinates", "occupancy"}
-    assert all(value.shape == (len(data),) and value.isfinite().all() for value in losses.values())
-    losses["total"].mean().backward()
-    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
-    model.zero_grad()
-
-
 def test_the_paper_s_loss_is_the_mean_over_all_entries(data):
     model = SPEC.build({"preset": "diffcrysgen-paper"})
     model.fit(data)
     found = model(model.prepared(data), noise())
     rows = {"elements": 94, "cell": 2, "coordinates": 20, "occupancy": 20}
     assert torch.allclose(found["total"], sum(n * found[name] for name, n in rows.items()) / 136, rtol=1e-5)
-
-
-def test_a_crystal_depends_on_seed_and_number_alone(model):
-    together = model.sample(5, seed=3)
-    parts = [model.sample(2, seed=3), model.sample(3, seed=3, start=2)]
-    apart = Crystals.concatenate(parts)
-    assert torch.equal(together.numbers, apart.numbers)
-    assert torch.allclose(together.frac, apart.frac, atol=1e-4)
-    assert torch.equal(together.crystal_fields["draws"], apart.crystal_fields["draws"])
-    assert same(together, model.sample(5, seed=3))
-    assert not same(together, model.sample(5, seed=4))
 
 
 def test_batches_do_not_matter_in_double_precision(data):
@@ -82,23 +62,16 @@ def test_only_elements_of_the_training_data_are_drawn(model):
     assert (found.n_atoms <= 8).all()
 
 
-@pytest.mark.parametrize("formula", ["LiF", "LiF3"])
-def test_a_composition_is_met_exactly(model, formula):
-    found = model.sample(8, Conditions.parse([f"composition={formula}"]), seed=0, sampler=QUICK)
-    counts = {"LiF": {3: 1, 9: 1}, "LiF3": {3: 1, 9: 3}}[formula]
+def test_a_composition_is_met_exactly(model):
+    found = model.sample(8, Conditions.parse(["composition=LiF3"]), seed=0, sampler=QUICK)
     for numbers, n in zip(found.numbers, found.n_atoms, strict=True):
-        assert int(n) % sum(counts.values()) == 0
-        assert all(int((numbers == z).sum()) * sum(counts.values()) == c * int(n) for z, c in counts.items())
+        assert int(n) % 4 == 0
+        assert all(4 * int((numbers == z).sum()) == count * int(n) for z, count in {3: 1, 9: 3}.items())
 
 
 def test_a_chemical_system_holds_no_other_element(model):
     found = model.sample(8, Conditions.parse(["chemical_system=Na-O"]), seed=0, sampler=QUICK)
     assert set(found.numbers.unique().tolist()) <= {0, 8, 11}
-
-
-def test_sizes_asked_for_are_not_exceeded(model):
-    found = model.sample(8, Conditions.parse(["n_atoms=2"]), seed=0, sampler=QUICK)
-    assert (found.n_atoms <= 2).all()
 
 
 def test_conditions_matter_with_strength_and_one_is_the_conditional_model(steered_model):

@@ -70,20 +70,6 @@ def test_crystals_are_encoded_alone_and_in_any_order_of_sites(model: MagGen, cry
     assert torch.allclose(together, model.encode(turned), atol=1e-5)
 
 
-def test_equal_seeds_give_equal_crystals_whatever_the_batch(model: MagGen) -> None:
-    whole = model.sample(9, seed=4, sampler=EVERY)
-    again = model.sample(9, seed=4, sampler=EVERY)
-    assert torch.equal(whole.frac, again.frac)
-    parts = Crystals.concatenate(
-        [model.sample(4, seed=4, sampler=EVERY), model.sample(5, seed=4, start=4, sampler=EVERY)]
-    )
-    assert torch.equal(whole.numbers, parts.numbers)
-    assert torch.allclose(whole.lattice, parts.lattice, atol=1e-4, equal_nan=True)
-    assert not torch.equal(
-        whole.crystal_fields["parent"], model.sample(9, seed=5, sampler=EVERY).crystal_fields["parent"]
-    )
-
-
 def test_no_noise_gives_the_parent_s_reconstruction(model: MagGen) -> None:
     made = model.sample(6, seed=1, sampler=EVERY.model_copy(update={"scale": 0.0}))
     parents = model.decoded(model.parents.points[made.crystal_fields["parent"]])

@@ -70,14 +70,6 @@ def test_crystals_that_do_not_fit_are_left_out(data):
         SPEC.build({**TINY, "max_atoms": 1}, "none").fit(data)
 
 
-def test_protostructures_depend_on_seed_and_number_alone(model_and_data):
-    model, _ = model_and_data
-    every = model.sample_protostructures(9, seed=3)
-    assert model.sample_protostructures(4, seed=3, start=5) == every[5:]
-    assert model.sample_protostructures(1, seed=3, start=2) == every[2:3]
-    assert model.sample_protostructures(9, seed=4) != every
-
-
 @pytest.mark.parametrize(
     "where", [{}, {"n_atoms": "3..5"}, {"n_atoms": "1"}, {"chemical_system": "Ca-O", "n_atoms": 6}]
 )

@@ -168,6 +168,8 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
         request = self.request(where, settings.symmetry == "templates", guidance)
         plans = [request.plan(seed, start, n)]
         known_entries(self.ircr, where, plans[0].n_atoms[:1])  # a request that cannot be met fails before any work
+        if n == 0:
+            return Crystals.from_lists([], [], [])
         walks = 0
 
         def draw(rows: Tensor, number: int) -> Crystals:

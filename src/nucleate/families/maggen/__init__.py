@@ -14,4 +14,5 @@ SPEC = FamilySpec(
     citations=("maggen", "materials_project"),
     fewest_labels=100,
     paper_sampler=PAPER_SAMPLER,
+    exact=(),
 )

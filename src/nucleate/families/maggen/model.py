@@ -225,6 +225,8 @@ class MagGen(GenerativeModel[SamplerConfig]):
         where, how = where or Conditions(), sampler or self.config.sampler
         self._check(where)
         rows = self.parents.chosen(where, self.properties, how)
+        if n == 0:
+            return Crystals.from_lists([], [], [])
         allowed = None
         if where.chemical_system is not None:
             allowed = torch.zeros(LARGEST_NUMBER, dtype=torch.bool)

@@ -251,6 +251,8 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         """
         settings = sampler or self.config.sampler
         found = self.sample_protostructures(n, where, seed, start, settings, guidance)
+        if n == 0:
+            return Crystals.from_lists([], [], [])
         how = FillSettings(draws=settings.fill_draws, steps=settings.fill_steps)
         return fill(found, seed=seed, start=start, settings=how, progress=progress).crystals
 
@@ -277,6 +279,8 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         indices = torch.arange(start, start + n)
         drawn = KeyedNoise(seed, indices, dtype=torch.float64)
         group, n_atoms, counts = planned(where, sizes, self.stoichiometries, drawn, n)
+        if n == 0:
+            return []
         told = any(condition.name == "n_atoms" for condition in self.config.asked)
         if told:
             asked.values["n_atoms"].copy_(n_atoms)
