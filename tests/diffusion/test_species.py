@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.noise import KeyedNoise
-from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies
+from nucleate.diffusion.schedule import Step
+from nucleate.diffusion.species import GaussianSpecies, MaskedProcess, MaskedSpecies
 
 KINDS = [MaskedSpecies(MaskedProcess(6)), GaussianSpecies(6)]
 NUMBERS = torch.tensor([[1, 6, 3], [2, 2, 0]])
@@ -43,7 +43,7 @@ def test_species_that_are_not_allowed_are_never_drawn(species, temperature):
     answer[..., 0] = 50.0  # the network insists on another
     for i, (t, s) in enumerate([(1.0, 0.5), (0.5, 0.0)]):
         t, s = torch.full((size,), t), torch.full((size,), s)
-        state = species.step(state, answer, t, s, mask, keyed(size).at(i), allowed, temperature)
+        state = species.step(state, answer, Step(t, s, keyed(size).at(i), temperature=temperature), mask, allowed)
     assert set(species.decode(state, mask, allowed).unique().tolist()) <= {2, 5}
 
 
@@ -59,7 +59,7 @@ def test_exact_answers_bring_the_species_back(species):
         else:
             share = species.process.schedule.alpha_bar(t)[:, None, None]
             answer = (state - share.sqrt() * clean) / (1 - share).sqrt()
-        state = species.step(state, answer, t, s, MASK, noise.at(i), allowed, 1.0)
+        state = species.step(state, answer, Step(t, s, noise.at(i), temperature=1.0), MASK, allowed)
     assert torch.equal(species.decode(state, MASK, allowed), NUMBERS)
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from nucleate.diffusion.langevin import FixedSize
-from nucleate.diffusion.masked import MASK, MaskedProcess
 from nucleate.diffusion.noise import KeyedNoise
-from nucleate.diffusion.schedule import GeometricSchedule
+from nucleate.diffusion.schedule import GeometricSchedule, Step
+from nucleate.diffusion.species import MASK, MaskedProcess
 from nucleate.diffusion.symmetry_constrained import ClassSpecies, OrbitCoordinates, SymmetricCells
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess, rms_score, wrapped_score
 from nucleate.symmetry.orbits import SiteOrbits, metric_average
@@ -53,7 +53,7 @@ def test_coordinates_keep_their_ties(move):
     if move == "correct":
         moved = process.correct(frac, answer, t, mask, noise, FixedSize(1e-3))
     else:
-        moved = process.step(frac, answer, t, t * (0.9 if move == "step" else 0.0), mask, noise)
+        moved = process.step(frac, answer, Step(t, t * (0.9 if move == "step" else 0.0), noise), mask)
     assert gap(moved, orbits.tied(moved)) < 1e-5
     assert gap(moved[:, 2, 2], torch.zeros(size)) < 1e-6
     assert gap(moved, frac) > 1e-3
@@ -69,7 +69,9 @@ def test_a_site_without_ties_moves_as_in_the_free_process():
     frac = plain.prior(noise, (size, n, 3))
     torch.testing.assert_close(tied.prior(noise, (size, n, 3)), frac)
     answer, t = noise.normal("answer", (size, n, 3)), torch.full((size,), 0.5)
-    difference = tied.step(frac, answer, t, 0.8 * t, mask, noise) - plain.step(frac, answer, t, 0.8 * t, mask, noise)
+    difference = tied.step(frac, answer, Step(t, 0.8 * t, noise), mask) - plain.step(
+        frac, answer, Step(t, 0.8 * t, noise), mask
+    )
     difference -= difference.round()
     relative = difference - difference[:, :1]
     assert float((relative - relative.round()).abs().max()) < 1e-5
@@ -156,7 +158,7 @@ def test_cells_stay_on_what_they_are_projected_to():
     cell = process.prior(noise, (20, 3))
     assert not cell[:, 2].any()
     t = torch.full((20,), 0.6)
-    moved = process.step(cell, noise.normal("answer", (20, 3)), t, 0.5 * t, noise)
+    moved = process.step(cell, noise.normal("answer", (20, 3)), Step(t, 0.5 * t, noise))
     assert not moved[:, 2].any()
     assert moved[:, :2].any()
 
@@ -172,7 +174,7 @@ def walked(size, answer, allowed=None, steps=8, temperature=1.0, start=None):
     allowed = torch.ones(size, 5, dtype=torch.bool) if allowed is None else allowed
     for i in range(steps):
         t, s = torch.full((size,), 1 - i / steps), torch.full((size,), 1 - (i + 1) / steps)
-        state = species.step(state, answer, t, s, mask, keyed(size).at(i), allowed, temperature)
+        state = species.step(state, answer, Step(t, s, keyed(size).at(i), temperature=temperature), mask, allowed)
     return state
 
 
@@ -221,7 +223,7 @@ def test_a_class_is_drawn_by_the_mean_of_its_sites_logits():
     answer[:, 0], answer[:, 1] = 2 * odds.log(), odds.log()  # and zero at the third: the mean is that of the odds
     one, allowed = torch.ones(size), torch.ones(size, 5, dtype=torch.bool)
     species = ClassSpecies(classes, MaskedProcess(5))
-    state = species.step(start, answer, one, 0 * one, classes >= 0, keyed(size), allowed, 1.0)
+    state = species.step(start, answer, Step(one, 0 * one, keyed(size), temperature=1.0), classes >= 0, allowed)
     share = torch.bincount(state[:, 0] - 1, minlength=5) / size
     torch.testing.assert_close(share, odds, atol=0.012, rtol=0)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
-from nucleate.diffusion.schedule import CosineSchedule, LinearSchedule
+from nucleate.diffusion.schedule import CosineSchedule, LinearSchedule, Step
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 
 NOISE, VELOCITY = (VariancePreservingProcess("cell", answer) for answer in ("noise", "velocity"))
@@ -42,15 +42,15 @@ def test_noise_and_velocity_are_two_names_of_one_answer():
     assert torch.equal(noisy, same)
     torch.testing.assert_close(VELOCITY.clean(noisy, velocity, t), clean)
     for churn in (0.0, 0.5, 1.0):
-        one = NOISE.step(noisy, drawn, t, s, keyed(30), churn)
-        torch.testing.assert_close(VELOCITY.step(noisy, velocity, t, s, keyed(30), churn), one)
+        one = NOISE.step(noisy, drawn, Step(t, s, keyed(30), churn))
+        torch.testing.assert_close(VELOCITY.step(noisy, velocity, Step(t, s, keyed(30), churn)), one)
 
 
 def test_the_probability_flow_keeps_the_noise_of_a_known_clean_value():
     clean = torch.randn(30, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     noisy, drawn = NOISE.corrupt(clean, at(0.6, 30), keyed(30))
     later, _ = NOISE.corrupt(clean, at(0.4, 30), keyed(30))
-    torch.testing.assert_close(NOISE.step(noisy, drawn, at(0.6, 30), at(0.4, 30), keyed(30), 0.0), later)
+    torch.testing.assert_close(NOISE.step(noisy, drawn, Step(at(0.6, 30), at(0.4, 30), keyed(30), 0.0)), later)
 
 
 def test_a_full_step_draws_from_the_posterior():
@@ -65,9 +65,7 @@ def test_a_full_step_draws_from_the_posterior():
     x = NOISE.step(
         torch.full((size, 1), noisy, dtype=torch.float64),
         drawn.expand(size, 1),
-        at(0.6, size),
-        at(0.4, size),
-        keyed(size),
+        Step(at(0.6, size), at(0.4, size), keyed(size)),
     )
     assert float(x.mean()) == pytest.approx(float(mean), abs=4 * float(variance / size) ** 0.5)
     assert float(x.var()) == pytest.approx(float(variance), rel=0.05)
@@ -86,8 +84,8 @@ def test_exact_answers_carry_the_prior_to_a_gaussian(process, churn):
         signal, noise = a.sqrt(), (1 - a).sqrt()
         clean = mean + signal * spread**2 / (a * spread**2 + 1 - a) * (x - signal * mean)
         drawn = (x - signal * clean) / noise
-        answer = drawn if process.answer == "noise" else signal * drawn - noise * clean
-        x = process.step(x, answer, t, s, keyed(size).at(i), churn)
+        answer = drawn if process.predicts == "noise" else signal * drawn - noise * clean
+        x = process.step(x, answer, Step(t, s, keyed(size).at(i), churn))
     assert float(x.mean()) == pytest.approx(mean, abs=0.03)
     assert float(x.std()) == pytest.approx(spread, rel=0.1)
 
@@ -95,7 +93,7 @@ def test_exact_answers_carry_the_prior_to_a_gaussian(process, churn):
 def test_the_last_step_gives_the_clean_estimate():
     noisy, answer = torch.randn(8, 6, dtype=torch.float64), torch.randn(8, 6, dtype=torch.float64)
     for process in (NOISE, VELOCITY):
-        end = process.step(noisy, answer, at(0.1, 8), at(0.0, 8), keyed(8))
+        end = process.step(noisy, answer, Step(at(0.1, 8), at(0.0, 8), keyed(8)))
         torch.testing.assert_close(end, process.clean(noisy, answer, at(0.1, 8)))
 
 
@@ -112,7 +110,7 @@ def test_a_bound_holds_for_what_is_estimated_and_where_a_walk_ends():
     t, s = torch.tensor([1.0]), torch.tensor([0.0])
     assert process.clean(noisy, answer, t).abs().max() <= 2
     noise = GeneratorNoise(torch.Generator().manual_seed(0))
-    assert process.step(noisy, answer, t, s, noise).abs().max() <= 2
+    assert process.step(noisy, answer, Step(t, s, noise)).abs().max() <= 2
     late = torch.tensor([0.01])
     free = VariancePreservingProcess("cell", "noise", LinearSchedule())
     mild = torch.tensor([[0.5, -0.5]])

@@ -7,12 +7,12 @@ import pytest
 import torch
 from scipy import stats
 
-from nucleate.diffusion.joint import Answer, JointProcess, Sampler, State
+from nucleate.diffusion.joint import JointProcess, Prediction, State
 from nucleate.diffusion.langevin import FixedSize
-from nucleate.diffusion.masked import MaskedProcess
 from nucleate.diffusion.noise import KeyedNoise
-from nucleate.diffusion.schedule import GeometricSchedule
-from nucleate.diffusion.species import MaskedSpecies
+from nucleate.diffusion.predictor_corrector import PredictorCorrector
+from nucleate.diffusion.schedule import GeometricSchedule, Step
+from nucleate.diffusion.species import MaskedProcess, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess, centred, rms_score, wrapped_score
 
@@ -166,7 +166,7 @@ def test_the_walk_back_with_the_exact_score_recovers_the_distribution(churn, cor
     noise = keyed(size)
 
     def denoiser(state, t):
-        return Answer(torch.zeros(size, 2, 3, dtype=torch.float64), toy.answer(state.frac, t), torch.zeros(size, 6))
+        return Prediction(torch.zeros(size, 2, 3, dtype=torch.float64), toy.answer(state.frac, t), torch.zeros(size, 6))
 
     begin = State(
         MaskedProcess(3).prior(noise, (size, 2)),
@@ -175,8 +175,8 @@ def test_the_walk_back_with_the_exact_score_recovers_the_distribution(churn, cor
         mask_of(size),
     )
     allowed = torch.ones(size, 3, dtype=torch.bool)
-    walk = Sampler(steps=40, corrector_steps=corrector, churn=churn, corrector_size=5e-6)
-    end = walk.walk(joint, denoiser, begin, torch.zeros(size, 2, dtype=torch.bool), allowed, noise)
+    sampler = PredictorCorrector(steps=40, corrector_steps=corrector, churn=churn, corrector_size=5e-6)
+    end = sampler.sample(joint, denoiser, begin, torch.zeros(size, 2, dtype=torch.bool), allowed, noise)
     off, which = toy.nearest(end.frac)
     assert float(off.abs().quantile(0.99)) < 0.02  # the last step goes to the expected clean value
     share = float((which == 0).double().mean())
@@ -193,7 +193,7 @@ def test_steps_keep_the_marginals(churn):
     grid = torch.linspace(t, s, 21, dtype=torch.float64)
     for i in range(20):
         now, then = grid[i].expand(size), grid[i + 1].expand(size)
-        frac = process.step(frac, toy.answer(frac, now), now, then, mask_of(size), keyed(size).at(i), churn)
+        frac = process.step(frac, toy.answer(frac, now), Step(now, then, keyed(size).at(i), churn), mask_of(size))
     expected = toy.noisy(size, s, seed=6)
     found, wanted = (torch.remainder(f[:, 1] - f[:, 0], 1).flatten() for f in (frac, expected))
     assert stats.ks_2samp(found, wanted).pvalue > 1e-3
@@ -223,7 +223,7 @@ def test_steps_move_with_the_crystal():
     answer = torch.randn(size, 2, 3, dtype=torch.float64)
     t, s = torch.full((size,), 0.7, dtype=torch.float64), torch.full((size,), 0.6, dtype=torch.float64)
     for call in (
-        lambda x: process.step(x, answer, t, s, mask_of(size), keyed(size)),
+        lambda x: process.step(x, answer, Step(t, s, keyed(size)), mask_of(size)),
         lambda x: process.correct(x, answer, t, mask_of(size), keyed(size), FixedSize(1e-5)),
     ):
         difference = call(torch.remainder(frac + shift, 1)) - call(frac) - shift
@@ -235,7 +235,7 @@ def test_a_step_to_zero_draws_nothing():
     frac = torch.rand(size, 2, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     t, s = torch.full((size,), 0.1, dtype=torch.float64), torch.zeros(size, dtype=torch.float64)
     answer = torch.randn(size, 2, 3, dtype=torch.float64)
-    first, second = (process.step(frac, answer, t, s, mask_of(size), keyed(size, seed)) for seed in (0, 1))
+    first, second = (process.step(frac, answer, Step(t, s, keyed(size, seed)), mask_of(size)) for seed in (0, 1))
     assert torch.equal(first, second)
     expected = frac + process.schedule.sigma(t)[:, None, None] ** 2 * process.score(answer, t, mask_of(size))
     torch.testing.assert_close(first, torch.remainder(expected, 1))
@@ -278,7 +278,7 @@ def test_the_published_predictor_is_ancestral_sampling():
     frac = torch.rand(3, 4, 3, generator=generator, dtype=torch.float64) * mask[..., None]
     answer = torch.randn(3, 4, 3, generator=generator, dtype=torch.float64)
     noise = keyed(3)
-    found = MATTERGEN.step(frac, answer, t, s, mask, noise)
+    found = MATTERGEN.step(frac, answer, Step(t, s, noise), mask)
     high, low = (0.01 * 500 ** time[:, None, None] * mask.sum(1).double()[:, None, None] ** (-1 / 3) for time in (t, s))
     v = high**2 - low**2
     expected = frac + v * answer / high * mask[..., None]

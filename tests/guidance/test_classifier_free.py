@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nucleate.conditions.labels import Labels
-from nucleate.diffusion.joint import Answer, State
+from nucleate.diffusion.joint import Prediction, State
 from nucleate.guidance.classifier_free import Guided
 
 SIZE = 4
@@ -31,7 +31,7 @@ class Known:
     def of(self, state, told):
         a, b, c = (told.values[name] * told.given[name] for name in "abc")
         strength = (1 + a + 2 * b + a * b + torch.sin(c))[:, None, None]
-        return Answer(strength * torch.ones(len(a), 2, 5), strength * state.frac, strength[:, 0] * state.cell)
+        return Prediction(strength * torch.ones(len(a), 2, 5), strength * state.frac, strength[:, 0] * state.cell)
 
     def __call__(self, state, t, told):
         self.calls += 1
@@ -45,7 +45,7 @@ def close(found, expected):
 
 
 def combined(parts):
-    return Answer(*(sum(w * getattr(answer, name) for w, answer in parts) for name in Answer._fields))
+    return Prediction(*(sum(w * getattr(answer, name) for w, answer in parts) for name in Prediction._fields))
 
 
 def test_strength_one_is_the_conditional_model_and_zero_the_unconditional_one():
@@ -77,4 +77,4 @@ def test_a_crystal_is_guided_the_same_alone():
     whole = Guided(known, asked, {"a": 2.0, "b": 1.5})(STATE, T)
     one = Labels({k: v[2:3] for k, v in asked.values.items()}, {k: v[2:3] for k, v in asked.given.items()})
     part = Guided(known, one, {"a": 2.0, "b": 1.5})(State(*(v[2:3] for v in STATE)), T[2:3])
-    close(part, Answer(*(v[2:3] for v in whole)))
+    close(part, Prediction(*(v[2:3] for v in whole)))

@@ -44,15 +44,15 @@ def test_conditions_rule_sizes_out():
 
 def test_a_system_gives_one_site_to_each_element_and_allows_no_other():
     asked = request("chemical_system=Li-O")
-    assert asked.pinned(torch.tensor([2, 4]), 4).tolist() == [[3, 8, 0, 0], [3, 8, 0, 0]]
+    assert asked.fixed_species(torch.tensor([2, 4]), 4).tolist() == [[3, 8, 0, 0], [3, 8, 0, 0]]
     assert (asked.allowed.nonzero().flatten() + 1).tolist() == [3, 8]
     subsystems = request("chemical_system=Li-O", allow_subsystems=True)
-    assert not subsystems.pinned(torch.tensor([2]), 2).any()
+    assert not subsystems.fixed_species(torch.tensor([2]), 2).any()
     assert torch.equal(subsystems.allowed, asked.allowed)
 
 
 def test_a_composition_gives_every_site():
-    given = request("composition=LiO").pinned(torch.tensor([2, 4, 6]), 6)
+    given = request("composition=LiO").fixed_species(torch.tensor([2, 4, 6]), 6)
     for row, size in zip(given.tolist(), (2, 4, 6), strict=True):
         assert sorted(row[:size]) == [3] * (size // 2) + [8] * (size // 2)
         assert row[size:] == [0] * (6 - size)

@@ -1,19 +1,18 @@
-"""Diffusion by added noise with a preconditioned denoiser, and the stochastic Heun sampler.
+"""Diffusion by added noise with a preconditioned denoiser (EDM).
 
 Karras, Aittala, Aila & Laine, Elucidating the design space of diffusion-based generative models, NeurIPS 2022
-(Table 1, Algorithm 2). The defaults are the constants of DiffCrysGen's public code; its paper gives none.
+(Table 1). The defaults are the constants of DiffCrysGen's public code; its paper gives none. The sampler is
+:mod:`nucleate.diffusion.heun`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
-import torch
 from torch import Tensor
 
-from nucleate.diffusion.noise import KeyedNoise, Noise
+from nucleate.diffusion.noise import Noise
 from nucleate.diffusion.schedule import expand_to
 
 TensorDenoiser = Callable[[Tensor, Tensor], Tensor]
@@ -22,7 +21,7 @@ TensorDenoiser = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class EdmProcess:
-    """x_σ = x + σ ε, and what a network has to answer so that its input and target have unit variance.
+    """x_σ = x + σ ε, and what a network has to predict so that its input and target have unit variance.
 
     Attributes:
         sigma_data: Standard deviation of the data.
@@ -34,12 +33,12 @@ class EdmProcess:
     log_std: float = 1.2
 
     def corrupt(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Noisy values of the shape of ``x`` (B, ...) and their noise levels σ (B,)."""
+        """Noisy values, shaped as ``x`` (B, ...), and their noise levels σ (B,)."""
         sigma = (self.log_mean + self.log_std * noise.normal("sigma", (len(x),))).exp().to(x.dtype)
         return x + expand_to(sigma, x) * noise.normal("noise", tuple(x.shape)).to(x.dtype), sigma
 
     def denoised(self, network: TensorDenoiser, x: Tensor, sigma: Tensor) -> Tensor:
-        """Estimate of the clean values: c_skip x + c_out F(c_in x; ln(σ)/4).
+        """Estimate of the clean values, shaped as ``x``: c_skip x + c_out F(c_in x; ln(σ)/4).
 
         Arguments:
             network: F; its second argument is the scalar ln(σ)/4.
@@ -47,74 +46,14 @@ class EdmProcess:
             sigma: Noise levels, shape (B,).
         """
         total = (sigma**2 + self.sigma_data**2).sqrt()
-        answer = network(x / expand_to(total, x), sigma.log() / 4).to(x.dtype)
+        output = network(x / expand_to(total, x), sigma.log() / 4).to(x.dtype)
         skip, out = (self.sigma_data / total) ** 2, sigma * self.sigma_data / total
-        return expand_to(skip, x) * x + expand_to(out, x) * answer
+        return expand_to(skip, x) * x + expand_to(out, x) * output  # Eq. 7
 
     def weight(self, sigma: Tensor) -> Tensor:
-        """Of the squared error at σ, 1 / c_out², so that the network's own error counts alike at every σ."""
+        """Weight λ(σ) = 1/c_out² of the squared error, shape (B,): the network's own error counts alike at every σ."""
         return (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
 
     def errors(self, denoised: Tensor, clean: Tensor, sigma: Tensor) -> Tensor:
-        """Weighted squared error of each entry, of the shape of ``clean``; the loss is their mean."""
+        """Weighted squared error of each entry, shaped as ``clean``; the loss is their mean."""
         return expand_to(self.weight(sigma), clean) * (denoised - clean) ** 2
-
-
-@dataclass(frozen=True)
-class HeunSampler:
-    """A walk from pure noise to data (Algorithm 2).
-
-    Attributes:
-        steps: Number of noise levels; the denoiser is called 2 steps - 1 times.
-        sigma: Smallest and largest noise.
-        rho: Spacing of the levels: higher puts more of them at low noise.
-        churn: Noise added on the way; a step adds churn / steps of its own level, at most √2 - 1.
-        churn_between: Levels between which noise is added.
-        churn_scale: Standard deviation of that noise.
-    """
-
-    steps: int = 100
-    sigma: tuple[float, float] = (0.002, 80.0)
-    rho: float = 7.0
-    churn: float = 1.0
-    churn_between: tuple[float, float] = (0.0, float("inf"))
-    churn_scale: float = 1.0
-
-    def levels(self) -> Tensor:
-        """Noise levels from the largest to 0, shape (steps + 1,), float64."""
-        low, high = (level ** (1 / self.rho) for level in self.sigma)
-        share = torch.linspace(0, 1, self.steps, dtype=torch.float64)
-        return torch.cat([(high + share * (low - high)) ** self.rho, torch.zeros(1, dtype=torch.float64)])
-
-    def walk(
-        self,
-        denoiser: TensorDenoiser,
-        shape: tuple[int, ...],
-        noise: KeyedNoise,
-        keep: Callable[[Tensor, float], Tensor] | None = None,
-    ) -> Tensor:
-        """Values of shape (B, *shape), each of which depends on the noise of its own row alone.
-
-        Arguments:
-            denoiser: Estimates clean values.
-            shape: Of one sample.
-            noise: Random numbers of these rows; its precision is that of the walk.
-            keep: Called with values and their level after each step; puts back what is known of the answer.
-        """
-        size, kept = len(noise.indices), keep or (lambda x, _: x)
-        levels = self.levels().tolist()
-        x = levels[0] * noise.normal("start", (size, *shape))
-        for i, (level, lower) in enumerate(pairwise(levels)):
-            low, high = self.churn_between
-            gamma = min(self.churn / self.steps, 2**0.5 - 1) if low <= level <= high else 0.0
-            raised = level * (1 + gamma)
-            if gamma > 0:
-                more = self.churn_scale * (raised**2 - level**2) ** 0.5
-                x = x + more * noise.at(i).normal("churn", (size, *shape))
-            slope = (x - denoiser(x, x.new_full((size,), raised))) / raised
-            following = x + (lower - raised) * slope
-            if lower > 0:
-                correction = (following - denoiser(following, x.new_full((size,), lower))) / lower
-                following = x + (lower - raised) * (slope + correction) / 2
-            x = kept(following, lower)
-        return x

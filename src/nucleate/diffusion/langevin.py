@@ -1,4 +1,7 @@
-"""Sizes of Langevin steps at constant time: x + δ score + √(2δ) z."""
+"""The Langevin corrector, x + δ ∇log p + √(2δ) z at constant time, and rules for its step size δ.
+
+Song et al., Score-based generative modeling through stochastic differential equations, 2021, Algorithms 4 and 5.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,11 @@ StepSize = Callable[[Tensor, Tensor, Tensor], Tensor]
 """From scores (B, ...), noise z of the same shape and σ(t)/σ(0) (B,) to δ of each crystal, shape (B,)."""
 
 
+def langevin(noisy: Tensor, score: Tensor, drawn: Tensor, size: Tensor) -> Tensor:
+    """Values (B, ...) after a step of sizes δ (B, 1, ...), with a score and standard normal noise of their shape."""
+    return noisy + size * score + torch.sqrt(2 * size) * drawn  # Algorithm 4
+
+
 @dataclass(frozen=True)
 class FixedSize:
     """δ = ``size`` (σ(t)/σ(0))², DiffCSP's choice."""
@@ -22,7 +30,7 @@ class FixedSize:
     size: float
 
     def __call__(self, score: Tensor, drawn: Tensor, growth: Tensor) -> Tensor:  # noqa: ARG002
-        """Sizes (B,)."""
+        """Sizes δ, shape (B,)."""
         return self.size * growth**2
 
 
@@ -44,12 +52,12 @@ class SignalToNoise:
     weights: tuple[float, ...] | None = None
 
     def __call__(self, score: Tensor, drawn: Tensor, growth: Tensor) -> Tensor:  # noqa: ARG002
-        """Sizes (B,)."""
+        """Sizes δ, shape (B,)."""
         noise, signal = self._norm(drawn), self._norm(score)
         if self.batch_means:
             noise, signal = noise.mean().expand_as(noise), signal.mean().expand_as(signal)
         quotient = noise / signal.clamp_min(torch.finfo(signal.dtype).tiny)
-        return (2 * self.damping * (self.ratio * quotient) ** 2).clamp_max(LARGEST)
+        return (2 * self.damping * (self.ratio * quotient) ** 2).clamp_max(LARGEST)  # Algorithm 4
 
     def _norm(self, value: Tensor) -> Tensor:
         square = value.square()

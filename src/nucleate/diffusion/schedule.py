@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from nucleate.diffusion.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -21,15 +23,15 @@ class GeometricSchedule:
     high: float = 0.5
 
     def sigma(self, t: Tensor) -> Tensor:
-        """Standard deviation at t."""
-        return self.low * (self.high / self.low) ** t
+        """Standard deviation at times t, of the same shape."""
+        return self.low * (self.high / self.low) ** t  # DiffCSP, Appendix B
 
 
 class SignalSchedule(Protocol):
     """A schedule that keeps the variance."""
 
     def alpha_bar(self, t: Tensor) -> Tensor:
-        """Squared share of the signal at t."""
+        """Squared share ᾱ of the signal at times t, of the same shape."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class LinearSchedule:
     high: float = 20.0
 
     def alpha_bar(self, t: Tensor) -> Tensor:
-        """Squared share of the signal at t."""
-        return torch.exp(-0.5 * (self.high - self.low) * t**2 - self.low * t)
+        """Squared share ᾱ of the signal at times t, of the same shape."""
+        return torch.exp(-0.5 * (self.high - self.low) * t**2 - self.low * t)  # Eq. 33, squared
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,31 @@ class CosineSchedule:
     floor: float = 1e-5
 
     def alpha_bar(self, t: Tensor) -> Tensor:
-        """Squared share of the signal at t, at least ``floor``: at exactly 0 an answer could not be inverted."""
+        """Squared share ᾱ of the signal at times t, at least ``floor``: a prediction at exactly 0 has no inverse."""
+        # Eq. 17
         start = math.cos(0.5 * math.pi * self.offset / (1 + self.offset)) ** 2
         value = torch.cos(0.5 * math.pi * (t + self.offset) / (1 + self.offset)) ** 2 / start
         return value.clamp(self.floor, 1.0)
 
 
+class Step(NamedTuple):
+    """One step of reverse diffusion.
+
+    Attributes:
+        t: Times at which it begins, shape (B,).
+        s: Earlier times at which it ends, shape (B,).
+        noise: Random numbers of the step.
+        churn: Share η of the ancestral noise, 0 (probability flow) to 1 (the posterior).
+        temperature: Of distributions of categories.
+    """
+
+    t: Tensor
+    s: Tensor
+    noise: Noise
+    churn: float = 1.0
+    temperature: float = 1.0
+
+
 def expand_to(value: Tensor, like: Tensor) -> Tensor:
-    """A number per crystal (B,) with trailing axes of one, to meet (B, ...)."""
+    """A number per crystal (B,) with trailing axes of one, shape (B, 1, ...), to meet ``like`` (B, ...)."""
     return value.reshape(-1, *([1] * (like.dim() - 1)))

@@ -1,6 +1,6 @@
-"""Processes that keep a walk within a symmetry: the same steps, with what would break it averaged out.
+"""Symmetry-constrained processes: the same steps, with what would break the symmetry averaged out.
 
-The processes of a crystal whose sites are tied (:class:`nucleate.symmetry.orbits.SiteOrbits`): coordinates move as
+The processes of a crystal whose sites form orbits (:class:`nucleate.symmetry.orbits.SiteOrbits`): coordinates move as
 orbits, the metric stays invariant under the point group, and sites of one class carry one species, different from
 that of any other class.
 """
@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nucleate.diffusion.langevin import StepSize
-from nucleate.diffusion.masked import MASK, MaskedProcess
 from nucleate.diffusion.noise import Noise
-from nucleate.diffusion.species import FORBIDDEN, MaskedSpecies
+from nucleate.diffusion.schedule import Step
+from nucleate.diffusion.species import FORBIDDEN, MASK, MaskedProcess, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess, wrapped_score
 from nucleate.symmetry.orbits import SiteOrbits
@@ -31,7 +31,7 @@ class OrbitCoordinates(WrappedNormalProcess):
 
     @classmethod
     def like(cls, free: WrappedNormalProcess, orbits: SiteOrbits) -> OrbitCoordinates:
-        """The process of tied sites beside that of free ones."""
+        """The process of orbits beside that of free sites."""
         return cls(free.schedule, free.shrink, free.unit, free.centre, orbits=orbits)
 
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
@@ -52,14 +52,14 @@ class OrbitCoordinates(WrappedNormalProcess):
         moved = self.orbits.vectors(drawn) * mask[..., None]
         return torch.remainder(clean + moved, 1.0), self.centred(score, mask)
 
-    def loss(self, answer: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        return super().loss(self.orbits.averaged(self.centred(answer, mask)), target, mask)
+    def loss(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        return super().loss(self.orbits.averaged(self.centred(prediction, mask)), target, mask)
 
-    def score(self, answer: Tensor, t: Tensor, mask: Tensor) -> Tensor:
-        return self.orbits.averaged(super().score(answer, t, mask)) * mask[..., None]
+    def score(self, prediction: Tensor, t: Tensor, mask: Tensor) -> Tensor:
+        return self.orbits.averaged(super().score(prediction, t, mask)) * mask[..., None]
 
     def drawn(self, stream: str, noisy: Tensor, mask: Tensor, noise: Noise) -> Tensor:
-        # Not centred: where the group fixes the origin, a shift of all sites is no symmetry of the walk.
+        # Not centred: where the group fixes the origin, a shift of all sites is no symmetry of the process.
         return self.orbits.vectors(noise.normal(stream, tuple(noisy.shape))) * mask[..., None]
 
 
@@ -76,7 +76,7 @@ class SymmetricCells(VariancePreservingProcess):
     @classmethod
     def like(cls, free: VariancePreservingProcess, project: Callable[[Tensor], Tensor]) -> SymmetricCells:
         """The process of cells that are kept in place beside that of free ones."""
-        return cls(free.stream, free.answer, free.schedule, free.entries, free.bound, project=project)
+        return cls(free.stream, free.predicts, free.schedule, free.entries, free.bound, project=project)
 
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
         return self.project(super().prior(noise, shape))
@@ -85,13 +85,13 @@ class SymmetricCells(VariancePreservingProcess):
         """As in the free process; the noise is what is left of it among the invariant cells."""
         invariant = self.project(clean)
         noisy = self.project(super().corrupt(invariant, t, noise)[0])
-        return noisy, self.answer_for(invariant, noisy, t)
+        return noisy, self.prediction_for(invariant, noisy, t)
 
-    def step(self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, noise: Noise, churn: float = 1.0) -> Tensor:
-        return self.project(super().step(noisy, answer, t, s, noise, churn))
+    def step(self, noisy: Tensor, prediction: Tensor, step: Step) -> Tensor:
+        return self.project(super().step(noisy, prediction, step))
 
-    def correct(self, noisy: Tensor, answer: Tensor, t: Tensor, noise: Noise, rule: StepSize) -> Tensor:
-        return self.project(super().correct(noisy, answer, t, noise, rule))
+    def correct(self, noisy: Tensor, prediction: Tensor, t: Tensor, noise: Noise, rule: StepSize) -> Tensor:
+        return self.project(super().correct(noisy, prediction, t, noise, rule))
 
 
 class ClassSpecies(MaskedSpecies):
@@ -114,25 +114,15 @@ class ClassSpecies(MaskedSpecies):
         """As for single sites, with the sites of a class masked together."""
         return self.process.corrupt(numbers, t, noise, self._site), numbers
 
-    def step(
-        self,
-        state: Tensor,
-        answer: Tensor,
-        t: Tensor,
-        s: Tensor,
-        mask: Tensor,
-        noise: Noise,
-        allowed: Tensor,
-        temperature: float,
-    ) -> Tensor:
+    def step(self, state: Tensor, prediction: Tensor, step: Step, mask: Tensor, allowed: Tensor) -> Tensor:
         there = self._size > 0
         now = (self._member * state[..., None]).amax(1)
-        log_p = torch.log_softmax(answer[..., : self.process.n_species], -1)
+        log_p = torch.log_softmax(prediction[..., : self.process.n_species], -1)
         logits = (self._member.mT.to(log_p.dtype) @ log_p) / self._size.clamp_min(1)[..., None]
         chosen = now
-        for _ in range(now.shape[1]):  # each pass settles at least one class
+        for _ in range(now.shape[1]):  # each pass decides at least one class
             free = allowed[:, None] & ~_taken(chosen, allowed.shape[1])[:, None]
-            drawn = self.process.step(chosen, logits.masked_fill(~free, FORBIDDEN), t, s, there, noise, temperature)
+            drawn = self.process.step(chosen, logits.masked_fill(~free, FORBIDDEN), step, there)
             twin = (drawn[:, :, None] == drawn[:, None, :]) & (drawn != MASK)[:, :, None]
             clash = (chosen == MASK) & (twin & _earlier(twin, chosen)).any(-1)
             chosen = torch.where(clash, chosen, drawn)

@@ -15,9 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nucleate.diffusion.langevin import StepSize
+from nucleate.diffusion.langevin import StepSize, langevin
 from nucleate.diffusion.noise import Noise
-from nucleate.diffusion.schedule import GeometricSchedule, expand_to
+from nucleate.diffusion.schedule import GeometricSchedule, Step, expand_to
 
 # Where both forms need few terms: the images decay as exp(-k²/2σ²), the series as exp(-2π²σ²k²).
 _CROSSOVER = 0.4
@@ -71,7 +71,7 @@ def rms_score(sigma: Tensor) -> Tensor:
     """Root mean square of one component of the score under its own marginal, the scale of the training target.
 
     DiffCSP draws this by Monte Carlo at construction; here it is a quadrature, interpolated in log σ to half a
-    percent up to σ = 0.5 and the same every time. As a scale it cancels between target and answer.
+    percent up to σ = 0.5 and the same every time. As a scale it cancels between target and prediction.
     """
     grid, values = (part.to(sigma.device) for part in _rms_table(1e-4, 10.0))
     position = (sigma.to(torch.float64).log() - grid[0]) / (grid[1] - grid[0])
@@ -84,15 +84,15 @@ def rms_score(sigma: Tensor) -> Tensor:
 class WrappedNormalProcess:
     """Wrapped normal noise on fractional coordinates.
 
-    Networks answer with the score over :meth:`score_unit`, a number of order one. Where ``centre``, the mean over
-    the sites of a crystal is taken out of target and answer: data have no origin, so the sum of the score
+    Networks predict the score over :meth:`score_unit`, a number of order one. Where ``centre``, the mean over
+    the sites of a crystal is taken out of target and prediction: data have no origin, so the sum of the score
     over a crystal's sites is zero in expectation and what is drawn of it is noise.
 
     Attributes:
         schedule: Standard deviation σ(t).
         shrink: σ is multiplied by n to the power of minus this for n sites, so that with 1/3 the noise in Å does not
-            grow with the cell (MatterGen, Eq. A10).
-        unit: Unit of the answers, "rms" for :func:`rms_score`, "sigma" for 1/σ as in MatterGen.
+            grow with the cell (MatterGen, Eq. A22).
+        unit: Unit of the predictions, "rms" for :func:`rms_score`, "sigma" for 1/σ as in MatterGen.
         centre: Take means out.
     """
 
@@ -109,7 +109,7 @@ class WrappedNormalProcess:
         return sigma * expand_to(mask.sum(1).to(sigma.dtype), like) ** -self.shrink
 
     def score_unit(self, sigma: Tensor) -> Tensor:
-        """What the score is measured in."""
+        """Unit in which the score is predicted at standard deviations σ, of the same shape."""
         return rms_score(sigma) if self.unit == "rms" else 1 / sigma
 
     def prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
@@ -123,42 +123,43 @@ class WrappedNormalProcess:
         score = wrapped_score(drawn, sigma) / self.score_unit(sigma)
         return torch.remainder(clean + drawn, 1.0), self.centred(score, mask)
 
-    def loss(self, answer: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    def loss(self, prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
         """Mean squared error over the sites and axes of each crystal, shape (B,)."""
-        error = (self.centred(answer, mask) - target).square().mean(-1)
+        error = (self.centred(prediction, mask) - target).square().mean(-1)
         return (error * mask).sum(1) / mask.sum(1)
 
-    def score(self, answer: Tensor, t: Tensor, mask: Tensor) -> Tensor:
-        """The score itself from a network's answer."""
-        return self.centred(answer, mask) * self.score_unit(self.sigma(t, mask, answer))
+    def score(self, prediction: Tensor, t: Tensor, mask: Tensor) -> Tensor:
+        """The score ∇log p(x_t) from a network's prediction, shape (B, N, 3)."""
+        return self.centred(prediction, mask) * self.score_unit(self.sigma(t, mask, prediction))
 
     def drawn(self, stream: str, noisy: Tensor, mask: Tensor, noise: Noise) -> Tensor:
-        """Fresh noise of a step of the walk, shaped as ``noisy``, of unit variance."""
+        """Fresh noise of a step of reverse diffusion, shaped as ``noisy``, of unit variance."""
         return self.centred(noise.normal(stream, tuple(noisy.shape)), mask)
 
-    def step(
-        self, noisy: Tensor, answer: Tensor, t: Tensor, s: Tensor, mask: Tensor, noise: Noise, churn: float = 1.0
-    ) -> Tensor:
-        """From time t to s < t: ancestral sampling (DiffCSP, Algorithm 1), with ``churn`` of its noise.
+    def step(self, noisy: Tensor, prediction: Tensor, step: Step, mask: Tensor) -> Tensor:
+        """Coordinates at s < t in [0, 1), shape (B, N, 3): ancestral sampling with a share of its noise.
 
-        With churn 1 the step draws from the posterior, with 0 it follows the probability flow.
+        DiffCSP, Algorithm 1. With churn 1 the step draws from the posterior, with 0 it follows the probability flow.
         At s = 0 the noise is left out and the coordinates move to their expected clean value.
         """
-        high = self.sigma(t, mask, noisy) ** 2
-        low = torch.where(expand_to(s > 0, noisy), self.sigma(s, mask, noisy), torch.zeros_like(high)) ** 2
-        fresh = churn**2 * low * (high - low) / high
+        high = self.sigma(step.t, mask, noisy) ** 2
+        later = expand_to(step.s > 0, noisy)
+        low = torch.where(later, self.sigma(step.s, mask, noisy), torch.zeros_like(high)) ** 2
+        fresh = step.churn**2 * low * (high - low) / high
         # With x_0 = x + σ² score and ε = -σ score, keep of ε what the fresh noise leaves room for.
         drift = high - (high * (low - fresh)).sqrt()
-        moved = noisy + drift * self.score(answer, t, mask)
-        drawn = self.drawn("coordinates/step", noisy, mask, noise)
+        moved = noisy + drift * self.score(prediction, step.t, mask)
+        drawn = self.drawn("coordinates/step", noisy, mask, step.noise)
         return torch.remainder(moved + fresh.sqrt() * drawn, 1.0)
 
-    def correct(self, noisy: Tensor, answer: Tensor, t: Tensor, mask: Tensor, noise: Noise, rule: StepSize) -> Tensor:
-        """Langevin step at constant t, of a size that ``rule`` chooses."""
-        score = self.score(answer, t, mask)
+    def correct(
+        self, noisy: Tensor, prediction: Tensor, t: Tensor, mask: Tensor, noise: Noise, rule: StepSize
+    ) -> Tensor:
+        """Coordinates in [0, 1) after a Langevin step at constant t (B,), of a size that ``rule`` chooses."""
+        score = self.score(prediction, t, mask)
         drawn = self.drawn("coordinates/correct", noisy, mask, noise)
         step = expand_to(rule(score, drawn, self.schedule.sigma(t) / self.schedule.low), noisy)
-        return torch.remainder(noisy + step * score + torch.sqrt(2 * step) * drawn, 1.0)
+        return torch.remainder(langevin(noisy, score, drawn, step), 1.0)
 
     def centred(self, value: Tensor, mask: Tensor) -> Tensor:
         """Vectors (B, N, 3) of real sites, without their mean over each crystal where it is left out."""

@@ -12,7 +12,7 @@ from nucleate.symmetry.detection import MAX_SYMPREC
 
 
 class SamplerConfig(Settings):
-    """A walk back (see :class:`nucleate.diffusion.joint.Sampler`) and what follows it.
+    """Settings of :class:`nucleate.diffusion.predictor_corrector.PredictorCorrector`, and what follows sampling.
 
     Attributes:
         symmetry: "free" walks in all coordinates; "templates" draws for each crystal the symmetry, the orbits and

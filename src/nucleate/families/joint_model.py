@@ -1,4 +1,4 @@
-"""What joint diffusion models have in common: training data, losses, requests, and walks by templates.
+"""What joint diffusion models have in common: training data, losses, requests, and sampling by templates.
 
 A family brings processes, a network and its own losses; everything here is the same for all of them.
 """
@@ -17,8 +17,9 @@ from nucleate.conditions.labels import Labels
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.lattice import automorphisms
-from nucleate.diffusion.joint import Answer, Denoiser, JointProcess, Sampler, State
+from nucleate.diffusion.joint import Denoiser, JointProcess, Prediction, State
 from nucleate.diffusion.noise import KeyedNoise, Noise
+from nucleate.diffusion.predictor_corrector import PredictorCorrector
 from nucleate.diffusion.species import MaskedSpecies
 from nucleate.diffusion.symmetry_constrained import ClassSpecies, OrbitCoordinates, SymmetricCells
 from nucleate.families.base import Strengths, TemplateModel
@@ -34,8 +35,8 @@ from nucleate.symmetry.templates import OrbitTemplates
 from nucleate.symmetry.ties import described, ties_of
 
 N_SPECIES = 100
-NOT_OF_WALK = {"symmetry", "symmetrize", "draws"}
-"""Settings of a sampler that say what comes before and after the walk itself."""
+BESIDE_THE_STEPS = {"symmetry", "symmetrize", "draws"}
+"""Settings of a sampler that say what comes before and after the steps themselves."""
 
 
 class JointTerm(Protocol):
@@ -44,7 +45,9 @@ class JointTerm(Protocol):
     def fields(self, crystals: Crystals) -> dict[str, Tensor]:
         """Crystal fields (B, ...) that its losses need."""
 
-    def losses(self, crystals: Crystals, state: State, answer: Answer, t: Tensor) -> dict[str, tuple[float, Tensor]]:
+    def losses(
+        self, crystals: Crystals, state: State, prediction: Prediction, t: Tensor
+    ) -> dict[str, tuple[float, Tensor]]:
         """Losses (B,) by name, each with its weight."""
 
     def guided(
@@ -98,8 +101,8 @@ class JointModel(TemplateModel[SamplerConfig]):
         sites: Tensor | None,
         context: Tensor | None,
         mix: Mix | None,
-    ) -> Answer:
-        """The network's answer, in the form that the processes ask for.
+    ) -> Prediction:
+        """The network's prediction, in the form that the processes ask for.
 
         Arguments:
             state: Noisy crystals.
@@ -157,8 +160,8 @@ class JointModel(TemplateModel[SamplerConfig]):
         crystals = crystals.to(dtype=torch.float32)
         return replace(crystals, crystal_fields=fields)
 
-    def denoise(self, state: State, t: Tensor, labels: Labels | None = None, sites: Tensor | None = None) -> Answer:
-        """The network's answer for a noisy batch.
+    def denoise(self, state: State, t: Tensor, labels: Labels | None = None, sites: Tensor | None = None) -> Prediction:
+        """The network's prediction for a noisy batch.
 
         Arguments:
             state: Noisy crystals.
@@ -181,14 +184,14 @@ class JointModel(TemplateModel[SamplerConfig]):
             t_species = self._species_time(t, noise)
             state, target = process.corrupt(crystals.numbers, frac, cell, crystals.mask, t, t_species, noise)
             labels = self.training_labels(crystals, noise)
-        answer = self.denoise(state, t, labels, sites)
+        prediction = self.denoise(state, t, labels, sites)
         with torch.autocast(crystals.frac.device.type, enabled=False):
-            losses = process.losses(answer, target, state, t_species)
+            losses = process.losses(prediction, target, state, t_species)
             a, b, c = self.config.weights
             count = crystals.n_atoms if self.config.sum_over_sites else 1
             found = {"species": losses.species * count, "coordinates": losses.frac * count, "cell": losses.cell}
             total = a * found["species"] + b * found["coordinates"] + c * found["cell"]
-            further = {} if self.term is None else self.term.losses(crystals, state, answer, t)
+            further = {} if self.term is None else self.term.losses(crystals, state, prediction, t)
             for name, (weight, loss) in further.items():
                 found[name] = loss
                 total = total + weight * loss
@@ -237,33 +240,33 @@ class JointModel(TemplateModel[SamplerConfig]):
         Arguments:
             n: How many.
             where: Conditions; ``chemical_system``, ``composition`` and ``n_atoms`` are understood by every model,
-                ``space_group`` by a walk by templates, others by models that were trained on them.
+                ``space_group`` where sampling keeps to templates, others by models that were trained on them.
             seed: Of the request.
             start: Number of the first crystal; each depends on seed and number alone.
-            progress: Called with the number of crystals done, a walk of several draws counting as a part.
-            sampler: The walk, the model's default if None.
+            progress: Called with the number of crystals done, one of several draws of each counting as a part.
+            sampler: How to sample; the model's default if None.
             guidance: γ of every condition, or by name; the model's default where nothing is said.
 
         Raises:
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
         """
         settings = sampler or self.config.sampler
-        walk = Sampler(**settings.model_dump(exclude=NOT_OF_WALK))
+        reverse = PredictorCorrector(**settings.model_dump(exclude=BESIDE_THE_STEPS))
         by_template = settings.symmetry == "templates" and isinstance(self.process.species, MaskedSpecies)
         request = self.request(where or Conditions(), by_template, guidance)
         plan = request.plan(seed, start, n)
 
-        walks = 0
+        done = 0
 
         def draw(rows: Tensor, number: int) -> Crystals:
-            nonlocal walks
+            nonlocal done
             parts, order = [], []
             for batch in plan.batches(rows, pairs=12_000):
-                parts.append(self._walk(walk, request, plan, batch, seed, number))
+                parts.append(self._sampled(reverse, request, plan, batch, seed, number))
                 order.append(batch)
-                walks += len(batch)
+                done += len(batch)
                 if progress is not None:
-                    progress(walks // settings.draws)
+                    progress(done // settings.draws)
             return Crystals.concatenate(parts)[torch.argsort(torch.cat([rows[:0], *order]))]
 
         system = request.conditions.chemical_system is not None and request.conditions.composition is None
@@ -273,7 +276,9 @@ class JointModel(TemplateModel[SamplerConfig]):
         return crystals
 
     @torch.inference_mode()
-    def _walk(self, walk: Sampler, request: Request, plan: Plan, rows: Tensor, seed: int, draw: int) -> Crystals:
+    def _sampled(
+        self, reverse: PredictorCorrector, request: Request, plan: Plan, rows: Tensor, seed: int, draw: int
+    ) -> Crystals:
         device, dtype = self.element_seen.device, self.element_seen.dtype
         noise = KeyedNoise(seed, plan.indices[rows].to(device), dtype=dtype, draw=draw)
         n_atoms = plan.n_atoms[rows].to(device)
@@ -282,17 +287,17 @@ class JointModel(TemplateModel[SamplerConfig]):
         orbits: SiteOrbits | None = None
         sites = torch.zeros(size, width, WIDTH, device=device, dtype=dtype) if self.config.site_features else None
         if plan.templates is None:
-            process, pinned_numbers = self._free(n_atoms), request.pinned(n_atoms, width)
+            process, fixed_numbers = self._free(n_atoms), request.fixed_species(n_atoms, width)
         else:
             orbits, classes = self.templates.rows(plan.templates[rows], dtype)
             process = self._constrained(orbits, classes, n_atoms)
-            pinned_numbers = request.pinned_classes(classes, noise)
+            fixed_numbers = request.fixed_species_of_classes(classes, noise)
             if sites is not None:
                 sites = site_features(orbits, classes, torch.ones_like(n_atoms, dtype=torch.bool))
-        pinned = pinned_numbers > 0
+        fixed = fixed_numbers > 0
         species = process.species.prior(noise, (size, width))
-        known = process.species.known(pinned_numbers)
-        keep = pinned.reshape(size, width, *([1] * (species.dim() - 2)))
+        known = process.species.known(fixed_numbers)
+        keep = fixed.reshape(size, width, *([1] * (species.dim() - 2)))
         begin = State(
             torch.where(keep, known, species),
             process.frac.prior(noise, (size, width, 3)),
@@ -301,18 +306,18 @@ class JointModel(TemplateModel[SamplerConfig]):
         )
         allowed = request.allowed.to(device).expand(size, -1)
         labels = plan.labels(rows, device, dtype)
-        guided = Guided(self._told(sites), labels, request.strengths)
+        guided = Guided(self._conditional(sites), labels, request.strengths)
         denoiser = guided if self.term is None else self.term.guided(guided, process, labels, request.strengths)
-        end = walk.walk(process, denoiser, begin, pinned, allowed, noise)
+        end = reverse.sample(process, denoiser, begin, fixed, allowed, noise)
         numbers = process.species.decode(end.species, mask, allowed)
         lattice = self.cells.decode(end.cell, n_atoms)
         frac = end.frac if orbits is None else orbits.tied(end.frac)
         return Crystals(numbers, wrap(frac.double()) * mask[..., None], lattice.double(), n_atoms).to("cpu")
 
-    def _told(self, sites: Tensor | None) -> Callable[[State, Tensor, Labels], Answer]:
+    def _conditional(self, sites: Tensor | None) -> Callable[[State, Tensor, Labels], Prediction]:
         """The denoiser of a batch, also where the batch comes several times over."""
 
-        def denoiser(state: State, t: Tensor, labels: Labels) -> Answer:
+        def denoiser(state: State, t: Tensor, labels: Labels) -> Prediction:
             repeated = None if sites is None else sites.repeat(len(t) // len(sites), 1, 1)
             return self.denoise(state, t, labels, repeated)
 

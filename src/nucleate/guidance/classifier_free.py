@@ -1,9 +1,15 @@
-"""Classifier-free guidance (Ho & Salimans, 2022): a denoiser made of a conditional one, with a user's strengths."""
+"""Classifier-free guidance: a denoiser made of a conditional one, with a user's strengths.
+
+Ho & Salimans, Classifier-free diffusion guidance, 2022. For one condition c the prediction is
+γ D(x | c) + (1 - γ) D(x) (MatterGen, Eq. B46; logits likewise). Several conditions enter one after the other:
+D(x) + Σ_k γ_k (D(x | c_1 .. c_k) - D(x | c_1 .. c_{k-1})).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -12,26 +18,28 @@ from torch import Tensor
 from nucleate.conditions.labels import Labels
 from nucleate.errors import UserError
 
-AnyState = TypeVar("AnyState", bound=tuple[Any, ...])
-AnyAnswer = TypeVar("AnyAnswer", bound=tuple[Any, ...])
+AnyState = TypeVar("AnyState", bound=Tensor | tuple[Any, ...])
+AnyPrediction = TypeVar("AnyPrediction", bound=Tensor | tuple[Any, ...])
 
 
 @dataclass(frozen=True)
-class Guided(Generic[AnyState, AnyAnswer]):
-    """A denoiser for one batch of crystals; states and answers are named tuples of tensors, crystal by crystal.
+class Guided(Generic[AnyState, AnyPrediction]):
+    """A denoiser for one batch of B crystals.
+
+    States and predictions are tensors (B, ...), or named tuples of such tensors.
 
     Attributes:
-        denoiser: Answers for given labels.
-        labels: What is asked of the crystals.
-        strengths: γ of each condition asked, in the order in which they enter.
+        denoiser: Predicts for states, times (B,) and labels.
+        labels: Conditioning of the crystals.
+        strengths: γ of each condition, in the order in which they enter.
     """
 
-    denoiser: Callable[[AnyState, Tensor, Labels], AnyAnswer]
+    denoiser: Callable[[AnyState, Tensor, Labels], AnyPrediction]
     labels: Labels
     strengths: Mapping[str, float]
 
-    def __call__(self, state: AnyState, t: Tensor) -> AnyAnswer:
-        """The guided answer; all calls of the denoiser are one batch."""
+    def __call__(self, state: AnyState, t: Tensor) -> AnyPrediction:
+        """The guided prediction at times t (B,); all calls of the denoiser are one batch."""
         weights = self._weights()
         size = len(t)
         parts = [self.labels.only(names) for names in weights]
@@ -39,13 +47,12 @@ class Guided(Generic[AnyState, AnyAnswer]):
         for part in parts[1:]:
             joined = joined + part
         count = len(parts)
-        repeated = type(state)(*(_repeated(value, count) for value in state))
-        answer = self.denoiser(repeated, t.repeat(count), joined)
+        prediction = self.denoiser(_each(partial(_repeated, count=count), state), t.repeat(count), joined)
         share = torch.tensor(list(weights.values()), device=t.device, dtype=torch.float64)
-        return type(answer)(*(_combined(value, share, size) for value in answer))
+        return _each(partial(_combined, share=share, size=size), prediction)
 
     def _weights(self) -> dict[tuple[str, ...], float]:
-        """Weight of the answer for each set of conditions; they sum to 1."""
+        """Weight of the prediction for each set of conditions; they sum to 1."""
         weights: dict[tuple[str, ...], float] = {(): 1.0}
         names: tuple[str, ...] = ()
         for name, strength in self.strengths.items():
@@ -57,12 +64,22 @@ class Guided(Generic[AnyState, AnyAnswer]):
         return kept or {(): 1.0}
 
 
+AnyBatch = TypeVar("AnyBatch", bound=Tensor | tuple[Any, ...])
+
+
+def _each(function: Callable[[Tensor], Tensor], batch: AnyBatch) -> AnyBatch:
+    """The function of a tensor, or of each tensor of a named tuple."""
+    if isinstance(batch, Tensor):
+        return function(batch)  # type: ignore[return-value]
+    return type(batch)(*(function(value) for value in batch))
+
+
 def _repeated(value: Tensor, count: int) -> Tensor:
     return value.repeat(count, *([1] * (value.dim() - 1)))
 
 
 def _combined(value: Tensor, share: Tensor, size: int) -> Tensor:
-    """Weighted sum of the answers (K B, ...) for K sets of conditions."""
+    """Weighted sum (B, ...) of the predictions (K B, ...) for K sets of conditions."""
     return torch.tensordot(share.to(value.dtype), value.unflatten(0, (len(share), size)), dims=1)
 
 

@@ -30,8 +30,8 @@ class CellVectors(Protocol):
     def features(self, vector: Tensor, lattice: Tensor) -> Tensor:
         """Features of a noisy cell for the network, shape (B, F)."""
 
-    def answer(self, raw: Tensor, lattice: Tensor) -> Tensor:
-        """The answer (B, F) behind the network's output."""
+    def prediction(self, raw: Tensor, lattice: Tensor) -> Tensor:
+        """The prediction (B, F) of cell vectors behind the network's output ``raw``, at cells (B, 3, 3) in Å."""
 
 
 SMALLEST_STD = 1e-2
@@ -68,7 +68,7 @@ class LogShapeCells(nn.Module):
     def features(self, vector: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
         return vector
 
-    def answer(self, raw: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
+    def prediction(self, raw: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
         return raw
 
     def _raw(self, lattice: Tensor, n_atoms: Tensor) -> Tensor:
@@ -92,7 +92,7 @@ class MatrixCells(nn.Module):
     def features(self, vector: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
         return (lattice @ lattice.mT).flatten(1)
 
-    def answer(self, raw: Tensor, lattice: Tensor) -> Tensor:
+    def prediction(self, raw: Tensor, lattice: Tensor) -> Tensor:
         return (raw.unflatten(1, (3, 3)) @ lattice).flatten(1)
 
 
@@ -129,7 +129,7 @@ class DensityScaledCells(nn.Module):
     def features(self, vector: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
         return vector
 
-    def answer(self, raw: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
+    def prediction(self, raw: Tensor, lattice: Tensor) -> Tensor:  # noqa: ARG002
         return raw
 
     def bounded(self, vector: Tensor) -> Tensor:

@@ -210,7 +210,7 @@ class Request:
             values[name], given[name] = value, torch.full((n,), there)
         return Labels(values, given)
 
-    def pinned(self, n_atoms: Tensor, width: int) -> Tensor:
+    def fixed_species(self, n_atoms: Tensor, width: int) -> Tensor:
         """Atomic numbers given from the start of a free walk, 0 elsewhere, shape (B, width)."""
         given = torch.zeros(len(n_atoms), width, dtype=torch.int64, device=n_atoms.device)
         if self.conditions.composition is not None:
@@ -221,7 +221,7 @@ class Request:
             given[:, : len(self.conditions.chemical_system)] = given.new_tensor(self.conditions.chemical_system)
         return given
 
-    def pinned_classes(self, classes: Tensor, noise: KeyedNoise) -> Tensor:
+    def fixed_species_of_classes(self, classes: Tensor, noise: KeyedNoise) -> Tensor:
         """Atomic numbers given from the start of a walk by templates, 0 elsewhere, shape (B, N).
 
         Elements of equal counts are dealt to the classes of that size at random.

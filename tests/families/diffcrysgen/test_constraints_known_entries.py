@@ -5,7 +5,7 @@ import torch
 
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.diffusion.edm import HeunSampler
+from nucleate.diffusion.heun import HeunSampler
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
 from nucleate.families.diffcrysgen.constraints import known_entries, meets
@@ -49,7 +49,7 @@ def test_known_entries_are_met_exactly():
     known = known_entries(ENCODED, Conditions.parse(["composition=TiO2"]), torch.tensor([3, 6]))
     denoiser = known.inpainted(lambda x, s: 0.3 * torch.ones_like(x), lambda m: 2 * m - 1)
     noise = KeyedNoise(0, torch.arange(2), dtype=torch.float64)
-    found = HeunSampler(steps=10).walk(denoiser, (ENCODED.length, 3), noise)
+    found = HeunSampler(steps=10).sample(denoiser, (ENCODED.length, 3), noise)
     assert torch.equal(found[known.given], (2 * known.values - 1)[known.given])
 
 

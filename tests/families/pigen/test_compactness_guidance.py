@@ -3,9 +3,8 @@
 import torch
 
 from nucleate.descriptors.geometry import expected_compactness
-from nucleate.diffusion.joint import Answer, State
-from nucleate.diffusion.masked import MaskedProcess
-from nucleate.diffusion.species import MaskedSpecies
+from nucleate.diffusion.joint import Prediction, State
+from nucleate.diffusion.species import MaskedProcess, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.families.pigen.compactness import CompactnessGuidance
 from nucleate.representations.cells import LogShapeCells
@@ -31,7 +30,9 @@ def setting(seed=0):
 
 def guided(state, clean, t, target, share):
     def certain(state, t):
-        return Answer(torch.zeros(SIZE, N, 100, dtype=torch.float64), state.frac, CELL.answer_for(clean, state.cell, t))
+        return Prediction(
+            torch.zeros(SIZE, N, 100, dtype=torch.float64), state.frac, CELL.prediction_for(clean, state.cell, t)
+        )
 
     guidance = CompactnessGuidance(certain, MaskedSpecies(MaskedProcess(100)), CELL, CELLS, target, share)
     answer = guidance(state, t)

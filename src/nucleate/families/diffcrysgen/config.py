@@ -16,7 +16,7 @@ from nucleate.symmetry.detection import MAX_SYMPREC
 
 
 class SamplerConfig(Settings):
-    """A walk back (:class:`nucleate.diffusion.edm.HeunSampler`) and what follows it.
+    """Settings of the sampler (:class:`nucleate.diffusion.heun.HeunSampler`) and what follows it.
 
     Attributes:
         precision: Of the network's arithmetic; the walk itself is in double precision.

@@ -6,8 +6,7 @@ side in :mod:`nucleate.families.diffcrysgen.config`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
@@ -15,7 +14,8 @@ from torch import Tensor
 from nucleate.conditions.labels import Labels
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.diffusion.edm import EdmProcess, HeunSampler, TensorDenoiser
+from nucleate.diffusion.edm import EdmProcess, TensorDenoiser
+from nucleate.diffusion.heun import HeunSampler
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.families.base import Strengths, TemplateModel
 from nucleate.families.diffcrysgen.config import DiffCrysGenConfig, SamplerConfig
@@ -31,13 +31,7 @@ from nucleate.sampling.rejection import onto_symmetry
 from nucleate.sampling.request_plan import Plan, Request
 
 DRAWS_OF_A_PLAN = 3
-"""Walks of a crystal before another size or template is tried."""
-
-
-class Matrix(NamedTuple):
-    """Scaled matrices (B, rows, columns)."""
-
-    values: Tensor
+"""Draws of a crystal before another size or template is tried."""
 
 
 class DiffCrysGen(TemplateModel[SamplerConfig]):
@@ -142,22 +136,22 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
     ) -> Crystals:
         """Crystals start .. start + n - 1 of the request (seed, where).
 
-        Elements, counts and sizes that are asked for are given to the walk as known entries of the matrix
-        (:mod:`nucleate.families.diffcrysgen.constraints`); properties are met by guidance. Walks by templates
-        draw one for each crystal that goes with the request; where none does, the walk is free.
+        Elements, counts and sizes of the request are known entries of the matrix during sampling
+        (:mod:`nucleate.families.diffcrysgen.constraints`); properties are met by guidance. Sampling by templates
+        draws one for each crystal that goes with the request; where none does, it is free.
 
         Arguments:
             n: How many.
             where: Conditions; ``chemical_system``, ``composition`` and ``n_atoms`` are understood by every model,
-                ``space_group`` by a walk by templates, others by models that were trained on them.
+                ``space_group`` where sampling keeps to templates, others by models that were trained on them.
             seed: Of the request.
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done.
-            sampler: The walk, the model's default if None.
+            sampler: How to sample; the model's default if None.
             guidance: γ of every condition, or by name; the model's default where nothing is said.
 
         Returns:
-            Crystals with the crystal fields ``draws``, the number of walks each took, and ``symmetrized``, whether it
+            Crystals with the crystal fields ``draws``, the number of draws each took, and ``symmetrized``, whether it
             was moved onto its symmetry, where the sampler does so. One that no draw made sound may have an
             impossible cell, or no sites.
 
@@ -170,18 +164,18 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
         known_entries(self.ircr, where, plans[0].n_atoms[:1])  # a request that cannot be met fails before any work
         if n == 0:
             return Crystals.from_lists([], [], [])
-        walks = 0
+        drawn_so_far = 0
 
         def draw(rows: Tensor, number: int) -> Crystals:
-            nonlocal walks
+            nonlocal drawn_so_far
             parts = []
             if number // DRAWS_OF_A_PLAN == len(plans):
                 plans.append(request.plan(seed, start, n, len(plans)))
             for batch in rows.split(settings.batch):
-                parts.append(self._walk(settings, request, plans[-1], batch, seed, number))
-                walks += len(batch)
+                parts.append(self._sampled(settings, request, plans[-1], batch, seed, number))
+                drawn_so_far += len(batch)
                 if progress is not None:
-                    progress(min(n, walks // settings.draws))
+                    progress(min(n, drawn_so_far // settings.draws))
             return Crystals.concatenate(parts)
 
         crystals = drawn(draw, n, settings.draws, lambda c: meets(where, c.numbers, c.n_atoms))
@@ -192,7 +186,7 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
         return crystals
 
     @torch.inference_mode()
-    def _walk(
+    def _sampled(
         self, settings: SamplerConfig, request: Request, plan: Plan, rows: Tensor, seed: int, number: int
     ) -> Crystals:
         device = self.size_weights.device
@@ -201,22 +195,15 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
         known = known_entries(self.ircr, request.conditions, plan.n_atoms[rows], tied)
         known = known._replace(values=known.values.to(device), given=known.given.to(device))
         labels = plan.labels(rows, device, self.size_weights.dtype)
-        walk = HeunSampler(settings.steps, settings.sigma, settings.rho, settings.churn)
-        free = self._guided(labels, request.strengths)
-        denoiser = known.inpainted(free if tied is None else self._symmetric(free, tied), self.scaling)
+        sampler = HeunSampler(settings.steps, settings.sigma, settings.rho, settings.churn)
+        guided: TensorDenoiser = Guided(self.denoise, labels, request.strengths)
+        denoiser = known.inpainted(guided if tied is None else self._symmetric(guided, tied), self.scaling)
         precision = torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
         with precision, self.network.settled():
-            scaled = walk.walk(denoiser, (self.ircr.length, self.ircr.width), noise)
+            scaled = sampler.sample(denoiser, (self.ircr.length, self.ircr.width), noise)
         allowed = request.allowed[:LARGEST_NUMBER].to(device)
         return self.ircr.decode(self.scaling.inverse(scaled), allowed).to("cpu")
 
     def _symmetric(self, denoiser: TensorDenoiser, tied: MatrixTemplates) -> TensorDenoiser:
-        """A denoiser whose answers keep to templates, so that the walk ends on them."""
+        """A denoiser whose predictions keep to templates, so that sampling ends on them."""
         return lambda x, sigma: self.scaling(tied.projected(self.scaling.inverse(denoiser(x, sigma).double())))
-
-    def _guided(self, labels: Labels, strengths: Mapping[str, float]) -> TensorDenoiser:
-        def denoiser(state: Matrix, sigma: Tensor, told: Labels) -> Matrix:
-            return Matrix(self.denoise(state.values, sigma, told))
-
-        guided = Guided(denoiser, labels, strengths)
-        return lambda x, sigma: guided(Matrix(x), sigma).values

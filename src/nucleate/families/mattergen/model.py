@@ -13,11 +13,10 @@ from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.lattice import to_voigt
-from nucleate.diffusion.joint import Answer, JointProcess, State
-from nucleate.diffusion.masked import MaskedProcess
+from nucleate.diffusion.joint import JointProcess, Prediction, State
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.diffusion.schedule import GeometricSchedule, LinearSchedule
-from nucleate.diffusion.species import MaskedSpecies
+from nucleate.diffusion.species import MaskedProcess, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 from nucleate.families.joint_model import N_SPECIES, JointModel
@@ -93,15 +92,15 @@ class MatterGen(JointModel):
         sites: Tensor | None,
         context: Tensor | None,
         mix: Mix | None,
-    ) -> Answer:
+    ) -> Prediction:
         dtype = state.frac.dtype
         species, time = self.process.species.features(state.species).to(dtype), self.config.time_scale * t
         if isinstance(self.network, CSPNet):
             inputs = species if sites is None else torch.cat([species, sites], -1)
             cell_features = self.cells.features(state.cell, lattice)
             plain = self.network(inputs, state.frac, cell_features, lattice, time, state.mask, context, mix)
-            return Answer(plain.species.to(dtype), plain.coordinates.to(dtype), plain.cell.to(dtype))
+            return Prediction(plain.species.to(dtype), plain.coordinates.to(dtype), plain.cell.to(dtype))
         if sites is not None:
             sites = sites.to(dtype)
         out = self.network(species, state.frac, lattice, time, state.mask, context, sites, mix)
-        return Answer(out.species.to(dtype), out.coordinates.to(dtype), to_voigt(out.cell.to(dtype)))
+        return Prediction(out.species.to(dtype), out.coordinates.to(dtype), to_voigt(out.cell.to(dtype)))

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from nucleate.conditions.labels import Labels
 from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.geometry import compactness, expected_compactness, sphere_volumes
-from nucleate.diffusion.joint import Answer, Denoiser, JointProcess, State
+from nucleate.diffusion.joint import Denoiser, JointProcess, Prediction, State
 from nucleate.diffusion.species import SpeciesProcess
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.representations.cells import CellVectors
@@ -50,9 +50,9 @@ def upstream_loss(
     Arguments:
         variant: Which.
         species: Noisy one-hot vectors, shape (B, N, S).
-        noise: The network's answer for them, of the same shape.
+        noise: The network's prediction for them, of the same shape.
         cell: Noisy cells, nine numbers in Å each, shape (B, 9).
-        cell_noise: The network's answer for them, of the same shape.
+        cell_noise: The network's prediction for them, of the same shape.
         alpha_bar: ᾱ(t), shape (B,).
         mask: True on real sites, shape (B, N).
         target: Compactness of the clean crystals, NaN where undefined, shape (B,).
@@ -103,19 +103,19 @@ class CompactnessGuidance:
     target: Tensor
     share: float
 
-    def __call__(self, state: State, t: Tensor) -> Answer:
-        """The denoiser's answer with another cell."""
-        answer = self.denoiser(state, t)
+    def __call__(self, state: State, t: Tensor) -> Prediction:
+        """The denoiser's prediction with another cell."""
+        prediction = self.denoiser(state, t)
         n_atoms = state.mask.sum(1)
-        clean = self.cell.clean(state.cell, answer.cell, t)
+        clean = self.cell.clean(state.cell, prediction.cell, t)
         lattice = self.cells.decode(clean, n_atoms)
-        probabilities = self.species.probabilities(state.species, answer.species, t)
+        probabilities = self.species.probabilities(state.species, prediction.species, t)
         found = expected_compactness(probabilities, lattice, state.mask)
         known = found.isfinite() & (found > 0)
         off = (torch.where(known, found, self.target) / self.target).log()
         stretch = (self.share * self.cell.schedule.alpha_bar(t) * off / 3).exp()
         moved = self.cells.encode(lattice * stretch[:, None, None], n_atoms)
-        return answer._replace(cell=self.cell.answer_for(moved, state.cell, t))
+        return prediction._replace(cell=self.cell.prediction_for(moved, state.cell, t))
 
 
 @dataclass(frozen=True)
@@ -138,18 +138,20 @@ class CompactnessTerm:
         """The compactness (B,) of clean crystals, for the loss."""
         return {} if self.variant == "none" else {"label/compactness": compactness(crystals).float()}
 
-    def losses(self, crystals: Crystals, state: State, answer: Answer, t: Tensor) -> dict[str, tuple[float, Tensor]]:
+    def losses(
+        self, crystals: Crystals, state: State, prediction: Prediction, t: Tensor
+    ) -> dict[str, tuple[float, Tensor]]:
         """The loss (B,) with its weight."""
         if self.variant == "none":
             return {}
         target = crystals.crystal_fields["label/compactness"].to(state.frac.dtype)
         alpha_bar = self.process.cell.schedule.alpha_bar(t)
         if self.variant == "estimate":
-            lattice = self.cells.decode(self.process.cell.clean(state.cell, answer.cell, t), crystals.n_atoms)
-            probabilities = self.process.species.probabilities(state.species, answer.species, t)
+            lattice = self.cells.decode(self.process.cell.clean(state.cell, prediction.cell, t), crystals.n_atoms)
+            probabilities = self.process.species.probabilities(state.species, prediction.species, t)
             loss = estimate_loss(probabilities, lattice, state.mask, target, alpha_bar)
         else:
-            noisy = (state.species, answer.species, state.cell, answer.cell)
+            noisy = (state.species, prediction.species, state.cell, prediction.cell)
             loss = upstream_loss(self.variant, *noisy, alpha_bar, state.mask, target)
         return {"compactness": (self.weight, loss)}
 

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from nucleate.diffusion.joint import Answer, JointProcess, State
+from nucleate.diffusion.joint import JointProcess, Prediction, State
 from nucleate.diffusion.schedule import GeometricSchedule
 from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies, SpeciesProcess
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
@@ -33,11 +33,11 @@ class Pigen(JointModel):
 
     def __init__(self, config: PigenConfig, name: str = "pigen") -> None:
         species: SpeciesProcess = MaskedSpecies() if config.species == "masked" else GaussianSpecies(N_SPECIES)
-        answer: Literal["noise", "velocity"] = "noise" if config.cell == "matrix" else "velocity"
+        predicts: Literal["noise", "velocity"] = "noise" if config.cell == "matrix" else "velocity"
         process = JointProcess(
             species,
             WrappedNormalProcess(GeometricSchedule(*config.sigma)),
-            VariancePreservingProcess("cell", answer),
+            VariancePreservingProcess("cell", predicts),
         )
         cells: CellVectors = MatrixCells() if config.cell == "matrix" else LogShapeCells()
         inputs = species.n_inputs + (WIDTH if config.site_features else 0)
@@ -53,7 +53,7 @@ class Pigen(JointModel):
         sites: Tensor | None,
         context: Tensor | None,
         mix: Mix | None,
-    ) -> Answer:
+    ) -> Prediction:
         species = self.process.species.features(state.species).to(state.frac.dtype)
         out = self.network(
             species if sites is None else torch.cat([species, sites], -1),
@@ -67,4 +67,4 @@ class Pigen(JointModel):
         )
         # Reduced precision is for the network alone.
         coordinates, cell, logits = (part.to(state.frac.dtype) for part in out)
-        return Answer(logits, coordinates, self.cells.answer(cell, lattice))
+        return Prediction(logits, coordinates, self.cells.prediction(cell, lattice))

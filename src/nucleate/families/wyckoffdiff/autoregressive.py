@@ -1,9 +1,13 @@
-"""A walk that places one orbit after the other, and so meets size, elements and composition exactly.
+"""The autoregressive sampler: one orbit after the other, so that size, elements and composition are met exactly.
 
-Under the noise that empties positions the walk back is a chain of jumps, each of which fills one variable: its rate
-towards a value is the network's probability of that value over t. Where the next jump leads is therefore drawn from
-those probabilities alone, and no two orbits are placed without sight of each other, as they are where many variables
-take a step at once. Only the time of the jump has to be guessed; it is the share of the atoms that are still to come.
+Under the noise that empties positions (absorbing D3PM, Austin et al., 2021) reverse diffusion is a chain of jumps,
+each of which fills one variable. The rate of variable i towards value v is
+
+    r_i(v) = p(x_0,i = v | x_t) / t
+
+Where the next jump leads is therefore drawn from those probabilities alone, and no two orbits are placed without sight
+of each other, as they are where many variables take a step at once. Only the time of the jump has to be guessed; it is
+the share of the atoms that are still to come.
 """
 
 from __future__ import annotations

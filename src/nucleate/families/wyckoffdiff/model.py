@@ -24,7 +24,7 @@ from nucleate.families.wyckoffdiff.autoregressive import Demand, place_orbits
 from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.constraints import BEST, Limits, merits_of
 from nucleate.families.wyckoffdiff.plan import GroupSizes, Stoichiometries, element_counts, planned
-from nucleate.families.wyckoffdiff.reverse_diffusion import walk_by_time
+from nucleate.families.wyckoffdiff.reverse_diffusion import reverse_diffusion
 from nucleate.families.wyckoffdiff.substitutions import replaced
 from nucleate.guidance.adapters import Adapters, ConditionEmbedding, Mix
 from nucleate.guidance.classifier_free import Guided
@@ -305,7 +305,9 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
                 else:
                     guided = self._guided(labels, strengths, counts[part])
                     stays = self.config.prior == "empty"
-                    state = walk_by_time((of_fixed, of_counts), settings, limits, group[part], guided, noise, stays)
+                    state = reverse_diffusion(
+                        (of_fixed, of_counts), settings, limits, group[part], guided, noise, stays
+                    )
                 found = [_given(one) for one in state.protostructures()]
                 merit = merits_of(state, found, where, n_atoms[part] if told else None, settings.balanced)
                 best.update({i: found[k] for k, i in enumerate(part.tolist()) if merit[k] > merits[i]})

@@ -1,4 +1,8 @@
-"""All positions walked back together, step by step in time (WyckoffDiff's own sampler)."""
+"""Reverse diffusion of all positions together, step by step in time: WyckoffDiff's own sampler.
+
+From t to s < t each variable is drawn from p(x_s | x_t) ∝ Σ_x0 q(x_s, x_t | x_0) p(x_0 | x_t) (Austin et al.,
+Structured denoising diffusion models in discrete state-spaces, 2021, Eq. 4), with p(x_0 | x_t) the network's softmax.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from nucleate.representations.wyckoff import Occupations, Orbits
 
 
 @torch.inference_mode()
-def walk_by_time(
+def reverse_diffusion(
     processes: tuple[CategoricalProcess, CategoricalProcess],
     settings: SamplerConfig,
     limits: Limits,
@@ -24,14 +28,14 @@ def walk_by_time(
     noise: KeyedNoise,
     stays: bool,
 ) -> Occupations:
-    """Occupations of space groups ``group`` (B,), walked back from t = 1 in equal steps.
+    """Occupations of B crystals of space groups ``group``, drawn backwards from t = 1 in equal steps.
 
     Arguments:
         processes: Of fixed positions and of counts on free ones.
         settings: Steps and temperature.
         limits: What may be drawn.
         group: Space groups, shape (B,).
-        denoiser: Answers for a state and times (B,).
+        denoiser: Predicts for a state and times (B,).
         noise: Of these crystals.
         stays: What is placed stays, so that it has to fit at once.
     """
@@ -50,7 +54,7 @@ def walk_by_time(
         logits = limits.masked(denoiser(state, t), state)
         fixed, counts = (torch.softmax(part / settings.temperature, -1) for part in logits)
         drawn = noise.at(i)
-        new = Occupations(
+        new = Occupations(  # Eq. 4
             group,
             torch.where(tied, of_fixed.step(state.fixed, fixed, t, s, drawn), 0),
             torch.where(free, of_counts.step(state.counts, counts, t, s, drawn), 0),

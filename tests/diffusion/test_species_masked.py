@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from nucleate.diffusion.masked import MASK, MaskedProcess
 from nucleate.diffusion.noise import KeyedNoise
+from nucleate.diffusion.schedule import Step
+from nucleate.diffusion.species import MASK, MaskedProcess
 
 PROCESS = MaskedProcess(5)
 
@@ -41,7 +42,7 @@ def test_steps_follow_the_posterior_of_the_simulated_chain():
     noisy = torch.full((size, 1), MASK)
     logits = torch.zeros(size, 1, 5, dtype=torch.float64)
     stepped = PROCESS.step(
-        noisy, logits, torch.full((size,), t), torch.full((size,), s), all_real(size, 1), keyed(size)
+        noisy, logits, Step(torch.full((size,), t), torch.full((size,), s), keyed(size)), all_real(size, 1)
     )
     still = float((stepped == MASK).double().mean())
     assert still == pytest.approx(s / t, abs=0.02)
@@ -53,8 +54,8 @@ def test_revealed_species_come_from_the_softmax(temperature):
     size = 20_000
     logits = torch.tensor([0.3, -1.0, 2.0, 0.0, -4.0], dtype=torch.float64)
     noisy = torch.full((size, 1), MASK)
-    end = PROCESS.step(noisy, logits.expand(size, 1, 5), torch.ones(size), torch.zeros(size), all_real(size, 1),
-                       keyed(size), temperature)  # fmt: skip
+    step = Step(torch.ones(size), torch.zeros(size), keyed(size), temperature=temperature)
+    end = PROCESS.step(noisy, logits.expand(size, 1, 5), step, all_real(size, 1))
     share = torch.bincount(end.flatten(), minlength=6)[1:] / size
     torch.testing.assert_close(share.double(), torch.softmax(logits / temperature, -1), atol=0.015, rtol=0)
 
@@ -63,7 +64,7 @@ def test_all_is_revealed_at_the_end_and_nothing_real_is_touched():
     noisy = torch.tensor([[MASK, 2, MASK], [4, MASK, MASK]])
     mask = torch.tensor([[True, True, True], [True, True, False]])
     logits = torch.randn(2, 3, 5, dtype=torch.float64)
-    end = PROCESS.step(noisy, logits, torch.full((2,), 0.01), torch.zeros(2), mask, keyed(2))
+    end = PROCESS.step(noisy, logits, Step(torch.full((2,), 0.01), torch.zeros(2), keyed(2)), mask)
     assert bool((end[mask] > 0).all())
     assert end[0, 1] == 2
     assert end[1, 0] == 4
@@ -159,5 +160,5 @@ def test_further_columns_are_never_drawn():
     logits = torch.zeros(400, 1, 6, dtype=torch.float64)
     logits[..., 5] = 50.0
     noisy = torch.full((400, 1), MASK)
-    end = PROCESS.step(noisy, logits, torch.ones(400), torch.zeros(400), all_real(400, 1), keyed(400))
+    end = PROCESS.step(noisy, logits, Step(torch.ones(400), torch.zeros(400), keyed(400)), all_real(400, 1))
     assert set(end.unique().tolist()) == {1, 2, 3, 4, 5}

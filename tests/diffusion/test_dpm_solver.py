@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from nucleate.diffusion.joint import Answer, JointProcess, Sampler, State
-from nucleate.diffusion.masked import MaskedProcess
+from nucleate.diffusion.joint import JointProcess, Prediction, State
 from nucleate.diffusion.noise import KeyedNoise
+from nucleate.diffusion.predictor_corrector import PredictorCorrector
 from nucleate.diffusion.schedule import GeometricSchedule
-from nucleate.diffusion.species import MaskedSpecies
+from nucleate.diffusion.species import MaskedProcess, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess, rms_score
 
@@ -24,7 +24,7 @@ PROCESS = JointProcess(
 
 
 def exact(state, t):
-    """Answers of one who knows the distributions."""
+    """Predictions of one who knows the distributions."""
     sigma = PROCESS.frac.schedule.sigma(t)[:, None, None]
     off = state.frac - PLACES
     score = -(off - off.round()) / (sigma**2 + WIDTH**2)
@@ -32,7 +32,7 @@ def exact(state, t):
     gain = signal * 0.25 / (0.25 * signal**2 + spread**2)
     clean = 1 + gain * (state.cell - signal)
     drawn = (state.cell - signal * clean) / spread
-    return Answer(torch.zeros(SIZE, 2, 3), score / rms_score(sigma), signal * drawn - spread * clean)
+    return Prediction(torch.zeros(SIZE, 2, 3), score / rms_score(sigma), signal * drawn - spread * clean)
 
 
 def shares(t):
@@ -40,7 +40,7 @@ def shares(t):
     return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
 
-def walk(steps, order):
+def sampled(steps, order):
     noise = KeyedNoise(0, torch.arange(SIZE), dtype=torch.float64)
     drawn = math.sqrt(0.1**2 + WIDTH**2) * noise.normal("start", (SIZE, 2, 3))
     drawn = drawn - drawn.mean(1, keepdim=True)  # the walk leaves the common shift alone
@@ -51,8 +51,8 @@ def walk(steps, order):
         noise.normal("cell", (SIZE, 6)),
         mask,
     )
-    sampler = Sampler(steps, corrector_steps=0, churn=0.0, order=order)
-    end = sampler.walk(PROCESS, exact, start, mask, torch.ones(SIZE, 3, dtype=torch.bool), noise)
+    sampler = PredictorCorrector(steps, corrector_steps=0, churn=0.0, order=order)
+    end = sampler.sample(PROCESS, exact, start, mask, torch.ones(SIZE, 3, dtype=torch.bool), noise)
     return start, drawn, end
 
 
@@ -71,7 +71,7 @@ def flow(start, drawn, last):
 
 
 def errors(steps, order):
-    start, drawn, end = walk(steps, order)
+    start, drawn, end = sampled(steps, order)
     coordinates, cell = flow(start, drawn, 1 / steps)
     off = end.frac - PLACES
     off = off - off.round()
@@ -98,7 +98,7 @@ def test_times_can_crowd_towards_the_crystal():
     start = State(
         torch.ones(SIZE, 2, dtype=torch.int64), PLACES.expand(SIZE, 2, 3), noise.normal("cell", (SIZE, 6)), mask
     )
-    Sampler(4, corrector_steps=0, spacing=2.0).walk(
+    PredictorCorrector(4, corrector_steps=0, spacing=2.0).sample(
         PROCESS, noting, start, mask, torch.ones(SIZE, 3, dtype=torch.bool), noise
     )
     assert seen == pytest.approx([1.0, 0.5625, 0.25, 0.0625])

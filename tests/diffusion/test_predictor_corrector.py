@@ -1,12 +1,12 @@
-"""The walk back with a denoiser that knows the answer."""
+"""Predictor and corrector with a denoiser that knows the crystal."""
 
 import pytest
 import torch
 
-from nucleate.diffusion.joint import Answer, JointProcess, Sampler, State
-from nucleate.diffusion.masked import MaskedProcess
+from nucleate.diffusion.joint import JointProcess, Prediction, State
 from nucleate.diffusion.noise import KeyedNoise
-from nucleate.diffusion.species import GaussianSpecies, MaskedSpecies
+from nucleate.diffusion.predictor_corrector import PredictorCorrector
+from nucleate.diffusion.species import GaussianSpecies, MaskedProcess, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess, centred, rms_score, wrapped_score
 
@@ -18,8 +18,8 @@ ALLOWED = torch.ones(2, 6, dtype=torch.bool)
 class Crystal:
     """Two known crystals, and the denoiser that points at them from any state."""
 
-    def __init__(self, species, answer):
-        self.process = JointProcess(species, WrappedNormalProcess(), VariancePreservingProcess("cell", answer))
+    def __init__(self, species, predicts):
+        self.process = JointProcess(species, WrappedNormalProcess(), VariancePreservingProcess("cell", predicts))
         generator = torch.Generator().manual_seed(0)
         self.frac = torch.rand(2, 4, 3, generator=generator, dtype=torch.float64) * MASK[..., None]
         self.cell = torch.randn(2, 6, generator=generator, dtype=torch.float64)
@@ -29,26 +29,26 @@ class Crystal:
         self.times.append(float(t[0]))
         sigma = self.process.frac.schedule.sigma(t)[:, None, None]
         away = state.frac - self.frac
-        away = away - away[:, :1]  # the answer knows no origin: it wants the first site where it is
+        away = away - away[:, :1]  # the prediction knows no origin: it wants the first site where it is
         score = centred(wrapped_score(away, sigma) / rms_score(sigma), state.mask)
         cell = self.process.cell
         share = cell.schedule.alpha_bar(t)[:, None]
         drawn = (state.cell - share.sqrt() * self.cell) / (1 - share).sqrt()
         velocity = share.sqrt() * drawn - (1 - share).sqrt() * self.cell
-        return Answer(self.species_answer(state, t), score, drawn if cell.answer == "noise" else velocity)
+        return Prediction(self.species_prediction(state, t), score, drawn if cell.predicts == "noise" else velocity)
 
-    def species_answer(self, state, t):
+    def species_prediction(self, state, t):
         clean = torch.nn.functional.one_hot((NUMBERS - 1).clamp_min(0), 6).double()
         if isinstance(self.process.species, MaskedSpecies):
             return 100.0 * clean
         share = self.process.species.process.schedule.alpha_bar(t)[:, None, None]
         return (state.species - share.sqrt() * clean) / (1 - share).sqrt()
 
-    def walk(self, sampler, seed=0, pinned=None):
+    def sampled(self, sampler, seed=0, fixed=None):
         noise = KeyedNoise(seed, torch.arange(2), dtype=torch.float64)
         species = self.process.species.prior(noise, (2, 4))
-        pinned = torch.zeros(2, 4, dtype=torch.bool) if pinned is None else pinned
-        keep = pinned.reshape(2, 4, *([1] * (species.dim() - 2)))
+        fixed = torch.zeros(2, 4, dtype=torch.bool) if fixed is None else fixed
+        keep = fixed.reshape(2, 4, *([1] * (species.dim() - 2)))
         given = self.process.species.known(torch.full((2, 4), 5))
         begin = State(
             torch.where(keep, given, species),
@@ -56,7 +56,7 @@ class Crystal:
             self.process.cell.prior(noise, (2, 6)),
             MASK,
         )
-        return sampler.walk(self.process, self, begin, pinned, ALLOWED, noise)
+        return sampler.sample(self.process, self, begin, fixed, ALLOWED, noise)
 
 
 @pytest.fixture(params=["default", "paper"])
@@ -70,7 +70,7 @@ def crystal(request):
 
 @pytest.mark.parametrize("churn", [1.0, 0.0])
 def test_a_denoiser_that_knows_the_crystal_gets_it_back(crystal, churn):
-    end = crystal.walk(Sampler(steps=25, corrector_steps=1, churn=churn))
+    end = crystal.sampled(PredictorCorrector(steps=25, corrector_steps=1, churn=churn))
     assert torch.equal(crystal.process.species.decode(end.species, MASK, ALLOWED), NUMBERS)
     torch.testing.assert_close(end.cell, crystal.cell)
     away = end.frac - crystal.frac
@@ -79,22 +79,22 @@ def test_a_denoiser_that_knows_the_crystal_gets_it_back(crystal, churn):
     assert float(away.abs().max()) < 1e-3
 
 
-def test_pinned_sites_keep_their_species(crystal):
-    pinned = torch.tensor([[True, False, False, True], [False, True, False, False]])
-    end = crystal.walk(Sampler(steps=5), pinned=pinned)
+def test_fixed_sites_keep_their_species(crystal):
+    fixed = torch.tensor([[True, False, False, True], [False, True, False, False]])
+    end = crystal.sampled(PredictorCorrector(steps=5), fixed=fixed)
     numbers = crystal.process.species.decode(end.species, MASK, ALLOWED)
-    assert bool((numbers[pinned] == 5).all())
-    assert torch.equal(numbers[~pinned & MASK], NUMBERS[~pinned & MASK])
+    assert bool((numbers[fixed] == 5).all())
+    assert torch.equal(numbers[~fixed & MASK], NUMBERS[~fixed & MASK])
 
 
-def test_a_walk_is_its_seeds(crystal):
-    first, again, other = (crystal.walk(Sampler(steps=4), seed) for seed in (1, 1, 2))
+def test_samples_are_those_of_their_seed(crystal):
+    first, again, other = (crystal.sampled(PredictorCorrector(steps=4), seed) for seed in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first.frac[0], other.frac[0])
 
 
 def test_corrections_come_first_and_only_below_their_time(crystal):
-    crystal.walk(Sampler(steps=4, corrector_steps=2, corrector_below=0.5))
+    crystal.sampled(PredictorCorrector(steps=4, corrector_steps=2, corrector_below=0.5))
     assert crystal.times == [1.0, 0.75, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
 
 
@@ -104,7 +104,7 @@ def test_progress_counts_steps(crystal):
     begin = State(
         crystal.process.species.prior(noise, (2, 4)), crystal.frac, crystal.cell, MASK
     )  # fmt: skip
-    Sampler(steps=3).walk(
+    PredictorCorrector(steps=3).sample(
         crystal.process, crystal, begin, torch.zeros(2, 4, dtype=torch.bool), ALLOWED, noise, seen.append
     )
     assert seen == [1, 2, 3]
@@ -116,6 +116,6 @@ def test_species_may_run_on_a_clock_of_their_own(crystal):
     state, target = crystal.process.corrupt(NUMBERS, crystal.frac, crystal.cell, MASK, t, zero, noise)
     assert torch.equal(crystal.process.species.decode(state.species, MASK, ALLOWED), NUMBERS)
     assert not torch.equal(state.frac, crystal.frac)
-    losses = crystal.process.losses(target._replace(species=crystal.species_answer(state, t)), target, state, t)
+    losses = crystal.process.losses(target._replace(species=crystal.species_prediction(state, t)), target, state, t)
     assert float(losses.frac.abs().max()) < 1e-12
     assert float(losses.cell.abs().max()) < 1e-12
