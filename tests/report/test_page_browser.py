@@ -187,7 +187,7 @@ def test_hidden_columns_are_shown_and_saved(make_run, rows, browser):
     time.sleep(0.2)
     (text,) = browser.run("return saved")
     lines = [line.split(",") for line in text.strip().splitlines()]
-    assert lines[0][-1] == "density g/cm³"
+    assert lines[0][-1] == "Density g/cm³"
     assert [line[-1] for line in lines[1:]] == ["-0.01234", "12346", ""]
     assert lines[1][:3] == ["c000000", "1", "MgO"]
 
