@@ -8,9 +8,12 @@ import pytest
 
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.parsed_structure import ParsedStructure
+from nucleate.errors import UserError
 from nucleate.io.bounds import as_text
 from nucleate.io.cif_blocks import split_blocks
 from nucleate.io.cif_reader import parse_cifs
+from nucleate.io.files import read_structures
+from nucleate.io.poscar import parse_poscar
 from nucleate.io.validation import admit
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
@@ -59,6 +62,62 @@ def test_a_cif_is_read_right_or_refused(name):
         assert _group(found[0]) == expected["sg"]
     if "V" in expected:
         assert abs(np.linalg.det(found[0].lattice)) == pytest.approx(expected["V"], rel=1e-3)
+
+
+@pytest.mark.parametrize("name", _names("p[0-9]*.vasp"))
+def test_a_poscar_is_read_right_or_refused(name):
+    said = json.loads((CASES / f"{name}.expected").read_text(encoding="utf-8").split("  # ")[0])
+    entry = parse_poscar(as_text((CASES / name).read_bytes()))
+    admitted = admit([entry])
+    if "refuse" in said:
+        assert admitted.reasons
+        return
+    assert not admitted.reasons
+    symbols = [SYMBOLS[z] for z in entry.numbers]
+    assert {symbol: symbols.count(symbol) for symbol in symbols} == _counts(said["formula"])
+    if "V" in said:
+        assert abs(np.linalg.det(entry.lattice)) == pytest.approx(said["V"])
+    if "frac" in said:
+        assert entry.frac[-1] == pytest.approx([float(value) for value in said["frac"].split()])
+
+
+@pytest.mark.parametrize("name", _names("x[0-9]*.extxyz*"))
+def test_frames_are_read_right_or_refused(name):
+    said = json.loads((CASES / f"{name}.expected").read_text(encoding="utf-8").split("  # ")[0])
+    found = read_structures(CASES / name)
+    if "refuse" in said:
+        assert not found.ids
+        assert found.failures
+        return
+    assert len(found.ids) == said.get("n", 1)
+    assert not found.failures
+
+
+@pytest.mark.parametrize(
+    "name", ["f01_atomate_gz", "f03_caps", "f04_names", "z01_generated_crystals_cif.zip", "z04_gen.tar.gz"]
+)
+def test_folders_and_archives_take_every_structure(name):
+    found = read_structures(CASES / name)
+    said = json.loads((CASES / f"{name}.expected").read_text(encoding="utf-8").split("  # ")[0])
+    assert found.ids
+    assert not found.failures
+    if isinstance(said["n"], int):
+        assert len(found.ids) == said["n"]
+
+
+@pytest.mark.parametrize(
+    ("name", "named"), [("f06_mattergen_out", "generated_crystals.extxyz"), ("z03_extxyz.zip", "XYZ")]
+)
+def test_what_is_not_taken_is_named(name, named):
+    with pytest.raises(UserError, match=named):
+        read_structures(CASES / name)
+
+
+@pytest.mark.parametrize("name", ["POSCAR_star", "xyz_hugewidth.extxyz", "xyz_superscript.extxyz"])
+def test_hostile_texts_cost_nothing(name):
+    found = read_structures(CASES / "abuse" / name)
+    assert not found.ids
+    assert found.failures
 
 
 def _group(structure):

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import tarfile
 import zipfile
 
 import numpy as np
@@ -130,6 +131,51 @@ def test_one_bad_row_is_a_row_with_a_reason(tmp_path):
     table = pd.DataFrame({"id": ["a", "b", "c"], "cif": [good, None, good]})
     table.to_parquet(tmp_path / "t.parquet")
     assert read_structures(tmp_path / "t.parquet").rows == [0, 2]
+
+
+def test_compressed_members_and_names_of_the_wild(tmp_path):
+    folder = tmp_path / "wild"
+    (folder / "mp-1").mkdir(parents=True)
+    text = SALT.to(fmt="poscar")
+    (folder / "mp-1" / "CONTCAR.gz").write_bytes(gzip.compress(text.encode()))
+    for name in ("LiFePO4_POSCAR", "POSCAR_mp-149", "mp-149.POSCAR", "1-POSCAR.txt", "a.vasp"):
+        (folder / name).write_text(text)
+    (folder / "b.CIF.gz").write_bytes(gzip.compress(str(CifWriter(SALT)).encode()))
+    (folder / "c.mcif").write_text(str(CifWriter(SALT)))
+    found = read_structures(folder)
+    assert not found.failures
+    assert set(found.ids) == {"mp-1", "LiFePO4_POSCAR", "POSCAR_mp-149", "mp-149", "1-POSCAR", "a", "b", "c"}
+    with tarfile.open(tmp_path / "wild.tar.gz", "w:gz") as archive:
+        archive.add(folder, "wild")
+    assert read_structures(tmp_path / "wild.tar.gz").ids == found.ids
+    (tmp_path / "cut.tar.gz").write_bytes((tmp_path / "wild.tar.gz").read_bytes()[:200])
+    with pytest.raises(UserError, match="damaged"):
+        read_structures(tmp_path / "cut.tar.gz")
+
+
+def test_a_folder_without_structure_files_names_what_it_has(tmp_path):
+    write_structures(from_pymatgen([SALT]), tmp_path / "made" / "crystals.extxyz", ["salt"])
+    with pytest.raises(UserError, match=r"no structure files but crystals\.extxyz"):
+        read_structures(tmp_path / "made")
+
+
+def test_repairs_and_losses_are_a_property(tmp_path):
+    frame = '2\nlattice="5 0 0 0 5 0 0 0 5" properties=species:S:1:pos:R:3:forces:R:3 energy=-7.1 tag=x pbc="T T T"\n'
+    (tmp_path / "a.xyz").write_text(frame + "Na 0 0 0 0 0 1\nCl 2.5 2.5 2.5 0 0 -1\n")
+    found = read_structures(tmp_path / "a.xyz").properties
+    assert found["energy"].tolist() == [-7.1]
+    assert found["tag"].tolist() == ["x"]
+    assert found["read_as"].tolist() == ["not read: forces"]
+    (tmp_path / "b.cif").write_text(str(CifWriter(SALT)).replace("_cell_angle_alpha   90.00000000\n", ""))
+    assert "90° by the dictionary" in read_structures(tmp_path / "b.cif").properties["read_as"][0]
+
+
+@pytest.mark.parametrize(
+    "start", ["²\n", "99999999999\n", "1" * 5000 + "\n", "1\nProperties=species:S:1:pos:R:999999999\nH 0 0 0\n"]
+)
+def test_frames_of_impossible_sizes_cost_nothing(tmp_path, start):
+    (tmp_path / "a.extxyz").write_text(start)
+    assert read_structures(tmp_path / "a.extxyz").failures
 
 
 def test_frames_that_are_no_crystals(tmp_path):

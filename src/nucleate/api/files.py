@@ -47,7 +47,7 @@ def convert(source: str | Path, target: str | Path) -> int:
     if not found.ids:
         why = f"; {found.failures[0].reason}" if found.failures else ""
         raise UserError(str(source), f"no crystal{why}", "at least one")
-    write_structures(found.crystals, Path(target), ids=found.ids)
+    write_structures(found.crystals, Path(target), ids=found.ids, properties=found.properties)
     return len(found.ids)
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import re
+import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -15,15 +18,8 @@ from nucleate.io.bounds import MAX_BYTES, MAX_STRUCTURE_BYTES, as_text, read_byt
 from nucleate.io.cif_blocks import split_blocks
 from nucleate.io.cif_reader import parse_cifs
 from nucleate.io.cif_writer import METHOD, SYMPREC, block_names, cif_texts
-from nucleate.io.formats import (
-    parse_poscar,
-    poscar_id,
-    poscar_texts,
-    read_ase_db,
-    read_extxyz,
-    write_ase_db,
-    write_extxyz,
-)
+from nucleate.io.formats import read_ase_db, read_extxyz, write_ase_db, write_extxyz
+from nucleate.io.poscar import parse_poscar, poscar_id, poscar_texts
 from nucleate.io.tables import read_csv, read_parquet, write_csv, write_parquet
 from nucleate.io.validation import StructureFile, default_ids, gather
 from nucleate.io.writing import whole_file, whole_folder
@@ -32,8 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = (
-    ".cif (one file), a folder or .zip of CIFs, .extxyz, .parquet, .csv or .csv.gz with a column 'cif', "
-    ".db (ASE), .vasp or POSCAR (a file, or a folder of them)"
+    ".cif (one file), a folder, .zip or .tar.gz of CIFs, .extxyz or .xyz, .parquet, .csv or .csv.gz with a "
+    "column 'cif', .db (ASE), .vasp or POSCAR (a file, or a folder of them)"
 )
 """What can be read and written, for messages."""
 
@@ -55,6 +51,8 @@ def read_structures(path: str | Path) -> StructureFile:
             return read_parquet(path)
         case "zip":
             return _read_members(zip_members(path, _is_structure), path)
+        case "tar":
+            return _read_members(tar_members(path, _is_structure), path)
         case "extxyz":
             return read_extxyz(path)
         case "db":
@@ -150,19 +148,30 @@ def _read_members(members: Iterable[tuple[PurePosixPath, str | None]], path: Pat
     for name, text in members:
         if text is None or _kind(Path(name.name)) == "poscar":
             other[len(ids)] = text
-            ids.append(poscar_id(text or "", _poscar_name(name)))
+            ids.append(poscar_id(text or "", _file_id(name)))
             texts.append("")
             continue
         blocks = split_blocks(text)
-        ids += [_cif_id(block, block_name if len(blocks) > 1 else name.stem) for block_name, block in blocks]
+        ids += [_cif_id(block, block_name if len(blocks) > 1 else _file_id(name)) for block_name, block in blocks]
         texts += [block for _, block in blocks]
     if not ids:
-        raise UserError(str(path), "no structure files", "files named .cif, .vasp or POSCAR")
+        raise UserError(str(path), *_nothing_in(path))
     entries = parse_cifs([text for row, text in enumerate(texts) if row not in other])
     for row, text in other.items():
         reason = f"a file of more than {MAX_STRUCTURE_BYTES / 1e6:.0f} MB"
         entries.insert(row, reason if text is None else parse_poscar(text))
     return gather(entries, ids)
+
+
+def _nothing_in(path: Path) -> tuple[str, str]:
+    """What was found in a folder or archive without structure files, and what is expected."""
+    expected = "files named .cif, .vasp or POSCAR"
+    if not path.is_dir():
+        return "no structure files", f"{expected} (extended XYZ and tables are read by themselves, unpacked)"
+    tables = sorted(file.name for file in path.iterdir() if _kind(file) not in {"", "folder", "poscar", "cif"})
+    if not tables:
+        return "no structure files", expected
+    return f"no structure files but {', '.join(tables[:5])}", f"{expected}, or one of those by its own name"
 
 
 def _cif_id(block: str, fallback: str) -> str:
@@ -173,30 +182,34 @@ def _cif_id(block: str, fallback: str) -> str:
     return fallback if ours is None else ours[1] or ours[2] or ""
 
 
-def _poscar_name(name: PurePosixPath) -> str:
+def _file_id(name: PurePosixPath) -> str:
     """File name without its suffix; a plain POSCAR is named by its folder."""
-    if name.suffix:
-        return name.stem
-    return name.parent.name if name.name in {"POSCAR", "CONTCAR"} and name.parent.name else name.name
+    plain = name.with_suffix("") if name.suffix.lower() == ".gz" else name
+    if plain.suffix:
+        return plain.stem
+    return plain.parent.name if plain.name in {"POSCAR", "CONTCAR"} and plain.parent.name else plain.name
 
 
 def _kind(path: Path) -> str:
     name = path.name.lower()
-    if name.endswith((".csv", ".csv.gz")):
-        return "csv"
-    if name.endswith((".cif", ".cif.gz")):
+    if name.endswith((".tar.gz", ".tgz", ".tar")):
+        return "tar"
+    name = name.removesuffix(".gz")
+    if name.endswith((".csv", ".parquet", ".zip", ".db")):
+        return name.rpartition(".")[2]
+    if name.endswith((".cif", ".mcif")):
         return "cif"
-    if name.endswith((".vasp", ".poscar")) or re.fullmatch(r"(poscar|contcar)([._-].*)?", name):
+    if name.endswith((".extxyz", ".xyz")):
+        return "extxyz"
+    if name.endswith(".vasp") or re.search(r"(?:^|[._-])(?:poscar|contcar)(?:[._-]|$)", name):
         return "poscar"
-    if name.endswith((".extxyz", ".parquet", ".zip", ".db")):
-        return path.suffix.lower()[1:]
     return "folder" if not path.suffix else ""
 
 
 def _is_structure(name: PurePosixPath) -> bool:
     if name.name.startswith(".") or "__MACOSX" in name.parts:
         return False
-    return name.suffix.lower() == ".cif" or _kind(Path(name.name)) == "poscar"
+    return _kind(Path(name.name)) in {"cif", "poscar"}
 
 
 MAX_MEMBERS = 500_000
@@ -215,10 +228,10 @@ def folder_members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Itera
         file = path / name
         try:
             with file.open("rb") as stream:
-                content = stream.read(MAX_STRUCTURE_BYTES + 1)
+                content = _unpacked(stream.read(MAX_STRUCTURE_BYTES + 1), name)
         except OSError as error:
             raise UserError(str(file), str(error.strerror or error), "a file that can be read") from None
-        yield name, as_text(content) if len(content) <= MAX_STRUCTURE_BYTES else None
+        yield name, content
 
 
 def zip_members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator[tuple[PurePosixPath, str | None]]:
@@ -244,11 +257,48 @@ def zip_members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator
                     yield name, None
                     continue
                 with archive.open(entry) as stream:
-                    yield name, as_text(read_within(stream, entry.file_size, f"{path}, {name}"))
+                    yield name, _unpacked(read_within(stream, entry.file_size, f"{path}, {name}"), name)
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
         raise UserError(str(path), f"a damaged or unknown zip ({error})", "a zip of CIFs") from None
     except RuntimeError:
         raise UserError(str(path), "an encrypted zip", "a zip without a password") from None
+
+
+def tar_members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator[tuple[PurePosixPath, str | None]]:
+    """Name and text of each wanted file in a tar, compressed or not, in the natural order of names.
+
+    Raises:
+        UserError: It is no tar, is damaged, or unfolds to more than may be read.
+    """
+    regular_file(path)
+    found: list[tuple[PurePosixPath, str | None]] = []
+    total = 0
+    try:
+        with tarfile.open(path) as archive:
+            for entry in archive:  # one pass: a compressed stream cannot go back
+                total += 512 + entry.size
+                if total > MAX_BYTES:
+                    raise UserError(str(path), "too much content", f"at most {MAX_BYTES / 1e6:,.0f} MB")
+                name = PurePosixPath(entry.name)
+                if not (entry.isfile() and wanted(name)):
+                    continue
+                stream = archive.extractfile(entry) if entry.size <= MAX_STRUCTURE_BYTES else None
+                found.append((name, None if stream is None else _unpacked(stream.read(), name)))
+                _check_count(path, len(found))
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise UserError(str(path), f"a damaged or unknown tar ({error})", "a tar of CIFs") from None
+    yield from sorted(found, key=lambda member: natural(member[0]))
+
+
+def _unpacked(content: bytes, name: PurePosixPath) -> str | None:
+    """Text of one structure's file, decompressed where its name ends in ``.gz``; None where it is too large."""
+    if name.suffix.lower() == ".gz":
+        try:
+            with gzip.open(io.BytesIO(content)) as stream:
+                content = stream.read(MAX_STRUCTURE_BYTES + 1)
+        except (EOFError, OSError, zlib.error):
+            content = b""  # no text, which is a reason of its own
+    return as_text(content) if len(content) <= MAX_STRUCTURE_BYTES else None
 
 
 def natural(name: PurePosixPath) -> tuple[tuple[int, int, str], ...]:

@@ -1,28 +1,28 @@
-"""Formats of other programs: extended XYZ and the ASE database through ASE, POSCAR through pymatgen."""
+"""Extended XYZ and the ASE database, through ASE."""
 
 from __future__ import annotations
 
 import io
 import re
-import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure, unknown_species
+from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure
 from nucleate.errors import UserError
 from nucleate.io.bounds import as_text, read_bytes, regular_file
-from nucleate.io.interop import to_ase, to_pymatgen
+from nucleate.io.interop import to_ase
 from nucleate.io.validation import StructureFile, default_ids, gather
 
 if TYPE_CHECKING:
     import pandas as pd
     from ase import Atoms
 
-_COMMENT = "Nucleate "
+_MAX_COLUMNS = 1000  # of a frame; the library takes the width it is told
 
 
 def read_extxyz(path: Path) -> StructureFile:
@@ -41,9 +41,10 @@ def read_extxyz(path: Path) -> StructureFile:
             entries.append(frame[1:])
         else:
             try:
-                atoms = next(iter(read_xyz(io.StringIO(frame), index=slice(0, 1))))
-                info = {**atoms.info, "id": _written_id(frame)}
-                entries.append(_raw(atoms))
+                atoms = next(iter(read_xyz(io.StringIO(_bounded(frame)), index=slice(0, 1))))
+                results = atoms.calc.results if atoms.calc is not None else {}
+                info = {**atoms.info, **results, "id": _written_id(frame)}
+                entries.append(_with_losses(_raw(atoms), {**info, **atoms.arrays}))
             except Exception as error:  # noqa: BLE001 - whatever a malformed frame made the library trip over
                 entries.append(_reason("the frame", error))
         found.append(info)
@@ -92,46 +93,6 @@ def write_ase_db(crystals: Crystals, ids: Sequence[str], properties: pd.DataFram
             database.write(atoms, data={"id": identifier}, **_pairs(row))
 
 
-def parse_poscar(text: str) -> ParsedStructure | str:
-    """Sites of one POSCAR, or the reason why there are none."""
-    from pymatgen.io.vasp import Poscar
-
-    counts = [
-        sum(map(int, line.split()))
-        for line in text.splitlines()[5:7]
-        if re.fullmatch(r"[\d \t]+", line) and line.strip()
-    ]
-    if counts and max(counts) > MAX_SITES:
-        return f"{max(counts):,} sites; at most {MAX_SITES:,} are read"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            structure = Poscar.from_str(text, read_velocities=False).structure
-        except Exception as error:  # noqa: BLE001 - whatever the malformed text made the parser trip over
-            return _reason("the POSCAR", error)
-    unknown = unknown_species(structure)
-    if unknown:
-        return f"unknown element {unknown}"
-    numbers = np.array([site.specie.Z for site in structure], dtype=np.int64)
-    return ParsedStructure(numbers, np.array(structure.frac_coords), np.array(structure.lattice.matrix))
-
-
-def poscar_id(text: str, fallback: str) -> str:
-    """The id that we wrote on the comment line; that of other programs' files is the fallback."""
-    comment = text.split("\n", 1)[0].strip()
-    return comment.removeprefix(_COMMENT) if comment.startswith(_COMMENT) else fallback
-
-
-def poscar_texts(crystals: Crystals, ids: Sequence[str]) -> list[str]:
-    """One POSCAR per crystal, its id as the comment; sites keep their order."""
-    from pymatgen.io.vasp import Poscar
-
-    return [
-        Poscar(structure, comment=_COMMENT + " ".join(identifier.split())).get_str(significant_figures=12)
-        for structure, identifier in zip(to_pymatgen(crystals), ids, strict=True)
-    ]
-
-
 def _frames(text: str) -> Iterator[str]:
     """Text of each frame, or ``!`` and the reason why there is none."""
     lines = text.splitlines(keepends=True)
@@ -141,7 +102,7 @@ def _frames(text: str) -> Iterator[str]:
             start += 1
             continue
         count = lines[start].strip()
-        if not count.isdigit():
+        if not re.fullmatch(r"[0-9]{1,9}", count):
             yield f"!{count[:40]!r} where a count of atoms is expected; nothing after it was read"
             return
         stop = start + 2 + int(count)
@@ -153,6 +114,32 @@ def _frames(text: str) -> Iterator[str]:
         else:
             yield "".join(lines[start:stop])
         start = stop
+
+
+def _bounded(frame: str) -> str:
+    """The frame with the keys of its comment line as the library knows them.
+
+    Raises:
+        ValueError: It announces more columns than may be read.
+    """
+    count, comment, sites = frame.split("\n", 2) if frame.count("\n") > 1 else (*frame.split("\n", 1), "")
+    widths = re.findall(r":[A-Za-z]:(\d+)", comment)
+    if any(len(width) > 4 for width in widths) or sum(map(int, widths)) > _MAX_COLUMNS:
+        raise ValueError(f"more than {_MAX_COLUMNS:,} columns")
+    comment = re.sub(r"(?i)(?<!\S)(lattice|properties)=", lambda found: f"{found[1].capitalize()}=", comment)
+    return "\n".join((count, comment, sites))
+
+
+def _with_losses(entry: ParsedStructure | str, found: dict[str, Any]) -> ParsedStructure | str:
+    """The structure with a note that names what has a value an atom or a direction: only single values are kept."""
+    lost = [
+        name
+        for name, value in found.items()
+        if name not in {"numbers", "positions", "occupancy", "spacegroup_kinds"} and np.ndim(value) > 0
+    ]
+    if isinstance(entry, str) or not lost:
+        return entry
+    return replace(entry, notes=(*entry.notes, f"not read: {', '.join(lost)}"))
 
 
 def _written_id(frame: str) -> str | None:
