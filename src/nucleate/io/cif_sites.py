@@ -11,6 +11,7 @@ import gemmi
 import numpy as np
 
 from nucleate.crystal.elements import NUMBERS
+from nucleate.io.validation import FARTHEST
 
 SITE_COLUMNS = (
     *("label", "type_symbol", "fract_x", "fract_y", "fract_z", "occupancy", "disorder_group", "calc_flag"),
@@ -87,6 +88,9 @@ def read_sites(columns: Mapping[str, Sequence[str]], elements: frozenset[int]) -
         for kind, label in zip(types, labels, strict=True)
     ]
     frac = np.array([_coordinates(columns[f"fract_{axis}"], labels) for axis in "xyz"]).T
+    if n and np.abs(frac).max() > FARTHEST:
+        far = int(np.abs(frac).max(axis=1).argmax())
+        raise SiteError(f"site {labels[far]}: a fractional coordinate of {np.abs(frac[far]).max():.3g}")
     for third in (1 / 3, 2 / 3):
         close = np.abs(frac / third - 1.0) <= 1e-4  # printed digits, not physics
         if close.any():
