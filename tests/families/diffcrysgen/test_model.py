@@ -12,6 +12,7 @@ from nucleate.errors import RequestWarning, UserError
 from nucleate.families.base import sampler_from
 from nucleate.families.diffcrysgen import SPEC
 from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, DiffCrysGenConfig, SamplerConfig
+from nucleate.guidance.classifier_free import Guided
 from nucleate.symmetry.space_group import space_groups
 from nucleate.training.export import ModelFacts, halved, write_model
 
@@ -91,9 +92,8 @@ def test_conditions_matter_with_strength_and_one_is_the_conditional_model(steere
     labels = request.plan(0, 0, 3).labels(torch.arange(3), torch.device("cpu"), torch.float32)
     x = KeyedNoise(0, torch.arange(3)).normal("x", (3, model.ircr.length, 3))
     sigma = torch.tensor([0.1, 1.0, 10.0])
-    assert torch.allclose(
-        model._guided(labels, request.strengths)(x, sigma), model.denoise(x, sigma, labels), atol=1e-6
-    )
+    guided = Guided(model.denoise, labels, request.strengths)
+    assert torch.allclose(guided(x, sigma), model.denoise(x, sigma, labels), atol=1e-6)
 
 
 def test_what_cannot_be_asked(steered_model):
