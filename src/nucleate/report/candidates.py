@@ -54,7 +54,7 @@ def carried(run: RunData) -> list[dict[str, Any]]:
 
 
 def viewer_payload(rows: list[dict[str, Any]], cifs: dict[str, str]) -> dict[str, Any]:
-    """What the page's script needs: structures in rank order, element looks, CIF texts.
+    """The data of the page's script: structures in rank order, element looks, CIF texts.
 
     A structure has ``id``, ``formula`` (markup), ``numbers`` and up to two cells, ``relaxed`` and ``generated``, each
     with flat ``frac`` and ``lattice`` (Å, rows).
@@ -199,7 +199,7 @@ def _heading(name: str, cell: Callable[..., Cell], label: str = "", small: str =
 
 
 def _extra(run: RunData) -> list[Heading]:
-    """What a funnel brought; hidden at first."""
+    """Columns that a funnel brought; hidden at first."""
     found = []
     if run.record.funnel:
         found.append(_heading(STOPPED_BY, _stopped_by, css="extra"))

@@ -156,7 +156,7 @@ def position(z: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What ``comparison.json`` says of a run beside its reference.
+    """The content of ``comparison.json``: a run beside its reference.
 
     Attributes:
         curves: Rates of the first crystals, by their number; None where there are too few.

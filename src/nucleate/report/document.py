@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 _STYLES = ("palette.css", "plot.css", "page.css")
 MISSING = "\N{EM DASH}"
-"""What stands where a value is unknown; never 0."""
+"""Stands where a value is unknown; never 0."""
 _LOWERED = str.maketrans("0123456789.", "₀₁₂₃₄₅₆₇₈₉.")
 
 

@@ -53,14 +53,14 @@ class Plot:
 
 
 class Tip(NamedTuple):
-    """What is said of a mark on hover, and the candidate that a click on it shows."""
+    """The words that a mark shows on hover, and the candidate that a click on it opens."""
 
     words: str
     opens: str = ""
 
 
 class Name(NamedTuple):
-    """The name of a point at a place of the data; what is new stands out."""
+    """The name of a point, which lies at (x, y) in units of the axes; what is new stands out."""
 
     x: float
     y: float
@@ -87,7 +87,7 @@ _STYLE = {
 
 
 class Drawing:
-    """A figure of fixed size whose marks have tips.
+    """A figure of fixed size in px whose marks have tips.
 
     Attributes:
         axes: Where to draw; nothing is clipped, so its limits must hold all that is drawn.
@@ -104,9 +104,7 @@ class Drawing:
         self._marks: dict[str, tuple[Tip, ...]] = {}
 
     def tip(self, artist: Any, said: str | Sequence[str], opens: Sequence[str] = ()) -> None:
-        """What is said of an artist, or of each of its points, on hover; ``opens`` are the candidates that a click
-        shows.
-        """
+        """Give an artist its tip, or each of its points one; ``opens`` are the candidates that a click shows."""
         each = (said,) if isinstance(said, str) else tuple(said)
         name = f"mark{len(self._marks)}"
         artist.set_gid(name)
@@ -162,7 +160,7 @@ class Drawing:
                 self.words(name.x, name.y, name.text, size=11.5, halo=True, ha="center", shift=shift, **look)
 
     def threshold(self, at: float, *, vertical: bool = True) -> None:
-        """A dashed line through the whole axes."""
+        """Draw a dashed line through the whole axes at a value in their units."""
         draw = self.axes.axvline if vertical else self.axes.axhline
         draw(at, color=colour("warn"), linewidth=1.3, linestyle=(0, (3, 2.4)))
 

@@ -1,4 +1,4 @@
-"""The page of a magnet hunt: what each step leaves beside the papers' counts, and what remains for DFT."""
+"""The page of a search for magnets: what each step leaves beside the papers' counts, and what remains for DFT."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _STAGES = {"generate": "generated or read", "sieve": "sieved", "magnetisation": 
 
 
 def build_magnets(folder: Path) -> Path:
-    """Write ``magnets.html`` into the folder of a hunt.
+    """Write ``magnets.html`` into the folder of a search; returns the page.
 
     Raises:
-        UserError: The folder holds no hunt that came to its end.
+        UserError: The folder holds no search that came to its end.
     """
     try:
         record = json.loads((folder / "magnets.json").read_text(encoding="utf-8"))
@@ -87,7 +87,7 @@ def render(record: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class StepRow:
-    """A step of the hunt: what it keeps, what came and passed, the share with its interval, and what else is known.
+    """A step of the search: what it keeps, what came and passed, the share with its interval, and what else is known.
 
     Attributes:
         label: Name of the step.

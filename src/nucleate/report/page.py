@@ -37,7 +37,7 @@ _SECTIONS = {
     "setup": "Setup",
 }
 _FOLLOWED = ("follows", "source", "deviations")
-"""What the record says of a published protocol, which the comparison shows."""
+"""Entries of the record on a published protocol, which the comparison shows."""
 _STATUS_MEANING = {
     Status.OK: "relaxed and placed on the hull",
     Status.INVALID_INPUT: "the structure could not be read",
@@ -150,7 +150,7 @@ def render(run: RunData) -> str:
 
 
 def _title(run: RunData) -> tuple[str, list[str]]:
-    """What the page is called, and what was asked for."""
+    """Title of the page, and the parts of the line below it."""
     record = run.record
     conditions = dict(item.partition("=")[::2] for item in record.where)
     target = conditions.get("composition") or conditions.get("chemical_system", "").replace("-", "\N{EN DASH}")

@@ -113,7 +113,7 @@ def _distances(summary: Summary) -> list[Card]:
 
 
 def doubts(run: RunData) -> list[str]:
-    """What the rates leave open because nothing measured it."""
+    """Sentences on what the rates leave open because nothing measured it."""
     table = run.candidates
     found = []
     if len(table) and table["is_novel"].isna().all():
@@ -133,7 +133,7 @@ def _relaxed(table: pd.DataFrame) -> pd.Series:
 
 
 def nothing_survived(steps: list[Step]) -> tuple[str, str] | None:
-    """What was lost where, and what to loosen; None where some crystals survive."""
+    """The step where the last crystal was lost, and what to loosen; None where some survive."""
     for step in steps:
         if step.count == 0:
             where = "Nothing was generated" if step is steps[0] else f"Nothing survived the step “{step.name}”"

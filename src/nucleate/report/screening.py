@@ -85,7 +85,7 @@ def filter_rows(result: FunnelResult) -> list[FilterRow]:
 
 
 def condition(rule: Filter) -> str:
-    """What a filter keeps, in words."""
+    """The condition of a filter in words."""
     name = rule.column.replace("_", " ")
     match rule.threshold:
         case None:

@@ -1,4 +1,4 @@
-"""What a comparison says, as tables of plain text, for the page and for Markdown alike."""
+"""Tables of a comparison as plain text, for the page and for Markdown alike."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Compared:
 
 
 def headline(found: Compared, subset: str = ALL) -> Table:
-    """What decides which model to use."""
+    """The figures that decide which model to use."""
     heads = ["source", *[f"S.U.N., {name}" for name in found.references]]
     heads += ["on or below the hull", "valid", "P1 relaxed", "S.U.N. a core-hour, generation", "with relaxation"]
     rows = []
@@ -156,7 +156,7 @@ def symmetry(found: Compared, subset: str) -> list[Table]:
 
 
 def funnel(found: Compared, subset: str) -> list[Table]:
-    """What passes each filter and all before it."""
+    """Share of crystals that passes each filter and all before it."""
     mask = found.table["metric"].eq("funnel, in sequence") & found.table["subset"].eq(subset)
     steps = list(dict.fromkeys(found.table.loc[mask, "group"]))
     if not steps:
