@@ -120,6 +120,16 @@ def test_hostile_texts_cost_nothing(name):
     assert found.failures
 
 
+@pytest.mark.parametrize("name", ["pq_dupcols.parquet", "zip_badoffset.zip"])
+def test_damaged_containers_have_their_line(name):
+    with pytest.raises(UserError):
+        read_structures(CASES / "abuse" / name)
+
+
+def test_any_name_of_a_column_is_a_column():
+    assert "self" in read_structures(CASES / "abuse" / "csv_self.csv").properties
+
+
 def _group(structure):
     import moyopy
 

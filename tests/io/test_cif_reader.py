@@ -510,6 +510,23 @@ def test_many_sites_under_many_operations_are_refused_at_once():
     assert "1,152 rows" in read(cif(head="", operations=many))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * 3_000_000 + "_atom_site",
+        "data_x\n" + " " * 3_000_000 + cif().removeprefix("data_x"),
+        cif("Na1 " + "+-" * 500_000 + " 0 0 0"),
+        cif("+-" * 500_000 + " ? 0 0 0"),
+        cif("Na1 Na " + "1" * 1_000_000 + "x 0 0"),
+        cif(head="_chemical_formula_sum '" + "A" * 1_000_000 + "'"),
+        cif(head="_space_group_name_H-M_alt '" + "P " * 500_000 + "'"),
+        cif(head="", operations="x,y," + "z+" * 500_000),
+    ],
+)
+def test_long_texts_cost_no_more_than_their_length(text):
+    assert len(read(text)) < 400  # a pattern that went back and forth over them would not end
+
+
 def test_blocks_are_told_apart():
     texts = [str(CifWriter(RUTILE)).replace("data_TiO2", "data_a b"), str(CifWriter(SPINEL)), cif()]
     note = "data_header\n_publ_text\n;\ndata_inside_a_text_field\n_atom_site_\n;\n"

@@ -101,6 +101,7 @@ def test_what_is_taken_from_elsewhere_is_said(text, expected, word):
         (poscar(mode="0 0 0"), "where 'Direct' or 'Cartesian'"),
         (poscar(sites="0 0 0\n.5 .5 here"), "where a coordinate"),
         (poscar(sites="0 0 0 Na\n.5 .5 .5 O"), "site 2 is labelled O"),
+        (poscar(sites="0 0 0\n.5 .5 " + "1" * 1_000_000 + "x"), "where a coordinate"),
         ("Na\n1.0", "at least 8"),
         ("", "at least 8"),
     ],

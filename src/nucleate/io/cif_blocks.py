@@ -37,7 +37,7 @@ _LOOPED = frozenset((*_OPERATION_LOOPS, _CENTRING_LOOP, *(_SITE + name for name 
 _TIME_REVERSAL = re.compile(r",\s*[-+]1\s*$")
 _NULL = frozenset(("", "?", "."))
 _QUOTES = frozenset("'\";")
-_DATA = re.compile(r"^\s*data_", re.MULTILINE | re.IGNORECASE)
+_DATA = re.compile(r"^[ \t]*data_", re.MULTILINE | re.IGNORECASE)
 
 _Value = TypeVar("_Value", str, list[str])
 

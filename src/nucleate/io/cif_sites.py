@@ -28,6 +28,7 @@ _DUMMIES = "DU DUM DUMMY X XX Q LP BQ CNT CEN".split()
 _MOLECULES = "CO NO CN HO".split()  # capitals that are an element only where the formula has it
 _HYDROGEN_ISOTOPES = {"D", "T"}
 _NULL = frozenset("?.")
+_MAX_NAME = 60  # characters of a type symbol or a label that stands in for one
 _DIATOMIC = "H N O F Cl Br I".split()
 
 # A symbol, and how an oxidation state or a spin may follow it: Fe3+, Fe+3, O2-, Fe(III), Fe3+,spin=5, Cval.
@@ -121,6 +122,8 @@ def element_of_type(kind: str, label: str, elements: frozenset[int]) -> int:
         SiteError: It stands for something else than one element.
     """
     text = kind.strip()
+    if len(text) > _MAX_NAME:
+        raise SiteError(f"site {label[:_MAX_NAME]}: a type symbol of {len(text):,} characters")
     found = _TYPE.fullmatch(text)
     number = _symbol(found[1], elements) if found else 0
     if number:
@@ -141,6 +144,8 @@ def element_of_label(label: str, elements: frozenset[int]) -> int:
     Raises:
         SiteError: None does, or it could be another.
     """
+    if len(label) > _MAX_NAME:
+        raise SiteError(f"a site label of {len(label):,} characters")
     letters = re.sub(r"[^A-Za-z].*", "", label, flags=re.DOTALL)
     reason = _no_atom(_WATER.match(label)[0]) if _WATER.match(label) else ""  # type: ignore[index]
     reason = reason or ("" if letters in NUMBERS else _no_atom(letters))

@@ -258,7 +258,7 @@ def zip_members(path: Path, wanted: Callable[[PurePosixPath], bool]) -> Iterator
                     continue
                 with archive.open(entry) as stream:
                     yield name, _unpacked(read_within(stream, entry.file_size, f"{path}, {name}"), name)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error) as error:
         raise UserError(str(path), f"a damaged or unknown zip ({error})", "a zip of CIFs") from None
     except RuntimeError:
         raise UserError(str(path), "an encrypted zip", "a zip without a password") from None

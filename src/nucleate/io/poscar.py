@@ -115,7 +115,7 @@ def _numbers(line: str, what: str, least: int = 3) -> list[float]:
         words = _NUMBER.findall(line)
     found: list[float] = []
     for word in words[:3]:
-        if not _NUMBER.fullmatch(word) or len(word) > _MAX_DIGITS:
+        if len(word) > _MAX_DIGITS or not _NUMBER.fullmatch(word):
             break
         found.append(float(word.lower().replace("d", "e")))
     if len(found) < least or not np.isfinite(found).all():
@@ -184,4 +184,4 @@ def _label(row: str) -> str:
 def _velocities(lines: Sequence[str]) -> list[str]:
     """Numbers of the block after the coordinates: velocities, or the lattice's."""
     words = [word for line in lines[:100] for word in line.split() if not line[:1].isalpha()]
-    return [word for word in words if _NUMBER.fullmatch(word) and "." in word]
+    return [word for word in words if "." in word and len(word) <= _MAX_DIGITS and _NUMBER.fullmatch(word)]

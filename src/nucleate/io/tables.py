@@ -45,7 +45,9 @@ def read_csv(path: Path) -> StructureFile:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise UserError(str(path), f"no table ({' '.join(str(error).split())})", "a CSV table") from None
     typed = [name for name in table.columns if name != "cif" and name not in ID_COLUMNS]
-    return from_table(table.assign(**{name: _typed(table[name]) for name in typed}), str(path))
+    for name in typed:
+        table[name] = _typed(table[name])
+    return from_table(table, str(path))
 
 
 def read_parquet(path: Path) -> StructureFile:
@@ -63,6 +65,9 @@ def read_parquet(path: Path) -> StructureFile:
         size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
         if size > MAX_BYTES:
             raise UserError(str(path), f"{size / 1e6:,.0f} MB of content", f"at most {MAX_BYTES / 1e6:,.0f} MB")
+        names = file.schema_arrow.names
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise UserError(str(path), f"more than one column {repeated[0]!r}", "columns of different names")
         table = file.read().to_pandas()
     except (pa.ArrowException, OSError) as error:
         raise UserError(str(path), f"no Parquet table ({' '.join(str(error).split())[:120]})", "one") from None
