@@ -33,7 +33,7 @@ from nucleate.matching.prototypes import unmatched_curve
 from nucleate.runs.candidates import table_crystals
 from nucleate.screening.filters import PASSES
 from nucleate.screening.funnels import pigen
-from nucleate.screening.protocols import screen_settings
+from nucleate.settings import ScreenSettings
 
 FUNNEL = pigen()
 AS_GENERATED = ("spp", "new_formula", "compactness", "m_led")
@@ -53,8 +53,8 @@ def make(row: dict[str, Any], count: int, seed: int, reference: str, folder: Pat
     began = time.process_time()
     crystals = model.sample(count, Conditions.parse(row.get("where", ())), seed)
     seconds = (time.process_time() - began) / count
-    given = {"reference": reference, "descriptors": "all", "funnel": "pigen"}
-    generated = screen(crystals, screen_settings(given, relax=False), folder / "generated", workers=workers)
+    settings = ScreenSettings(reference=reference, descriptors="all", funnel="pigen")
+    generated = screen(crystals, settings.without_relaxation(), folder / "generated", workers=workers)
     table = generated.candidates().sort_values("id").reset_index(drop=True)
     if row.get("relax") == "all":
         chosen = np.ones(len(table), bool)
@@ -63,7 +63,7 @@ def make(row: dict[str, Any], count: int, seed: int, reference: str, folder: Pat
     table["energy_above_hull"] = np.nan
     if chosen.any():
         rows = np.flatnonzero(chosen)
-        relaxed = screen(crystals[torch.as_tensor(rows)], screen_settings(given), folder / "relaxed", workers=workers)
+        relaxed = screen(crystals[torch.as_tensor(rows)], settings, folder / "relaxed", workers=workers)
         found = relaxed.candidates().sort_values("id").reset_index(drop=True)
         for name in FROM_RELAXED:
             table.loc[rows, name] = found[name].to_numpy()

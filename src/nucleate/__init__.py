@@ -18,7 +18,6 @@ _PUBLIC = {
     "self_check": "nucleate.api",
     "train": "nucleate.api",
     "finetune": "nucleate.api",
-    "train_predictor": "nucleate.api",
     "predict": "nucleate.api",
     "orderings": "nucleate.api",
     "magnets": "nucleate.api",

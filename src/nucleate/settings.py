@@ -1,99 +1,112 @@
-"""The resolved configuration of a command: frozen, checked once, stored in the run as it was used."""
+"""What each command can be told: one class a command.
+
+The command line, the signatures of ``nucleate.design(...)`` and its like, and their help are made from these classes.
+A run keeps them as they were used.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import inf
-from typing import Any, Literal, Self, TypeVar
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field
 
-from nucleate.errors import UserError
-
-Device = Literal["auto", "cpu", "cuda", "mps"]
-
-
-class Settings(BaseModel):
-    """Base of all configurations: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
-
-    @classmethod
-    def checked(cls, values: Mapping[str, Any], where: str = "option") -> Self:
-        """Build from plain values.
-
-        Raises:
-            UserError: A value does not fit; the message names the first option at fault.
-        """
-        try:
-            return cls(**values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise UserError(
-                f"{where} {name}", repr(first.get("input")), first["msg"].removeprefix("Input should be ")
-            ) from None
+from nucleate.options import (
+    SCREENING,
+    Cells,
+    CommandSettings,
+    DeviceOption,
+    DrawBelow,
+    Model,
+    Names,
+    Option,
+    Overrides,
+    Potential,
+    Python,
+    Sampler,
+    Seed,
+    Where,
+    Without,
+    files_by_name,
+    no_conditions,
+    symbols,
+)
 
 
-AnySettings = TypeVar("AnySettings", bound=Settings)
-
-
-def from_preset(
-    config: type[AnySettings],
-    presets: Mapping[str, Callable[[], AnySettings]],
-    default: str,
-    overrides: Mapping[str, object] | None,
-) -> AnySettings:
-    """A configuration from settings.
-
-    Arguments:
-        config: The class.
-        presets: Complete configurations by name.
-        default: Name of the one that is changed where ``overrides`` has no ``preset``.
-        overrides: Values for fields of ``config``; ``sampler.steps`` and the like reach inside a setting.
-
-    Raises:
-        UserError: A setting is unknown or its value does not fit.
-    """
-    values = dict(overrides or {})
-    preset = str(values.pop("preset", default))
-    if preset not in presets:
-        raise UserError("--set preset", repr(preset), "one of " + ", ".join(presets))
-    settings: dict[str, Any] = presets[preset]().model_dump()
-    for key, value in values.items():
-        outer, _, inner = key.partition(".")
-        if outer not in settings or (
-            inner and inner not in (settings[outer] if isinstance(settings[outer], dict) else ())
-        ):
-            raise UserError("--set", repr(key), "one of " + ", ".join(("preset", *config.model_fields)))
-        if inner:
-            settings[outer][inner] = value
-        else:
-            settings[outer] = value
-    return config.checked(settings, where="--set")
-
-
-class ScreenSettings(Settings):
+class ScreenSettings(CommandSettings):
     """How structures are relaxed, placed on the hull and compared."""
 
-    potential: str = Field(default="chgnet", min_length=1)
-    python: str | None = Field(default=None, min_length=1, description="interpreter that runs the potential")
-    reference: str = Field(default="bundled", min_length=1)
-    fmax: float = Field(default=0.05, gt=0, description="largest force at convergence, eV/Å")
-    max_steps: int = Field(default=500, ge=1)
-    max_seconds: float = Field(default=60.0, gt=0, description="per crystal")
-    rattle: bool = Field(default=True, description="displace by 0.03 Å and strain by 1 % first")
-    settle: bool = Field(default=True, description="move onto symmetry that costs at most 1 meV/atom afterwards")
-    stable_within: float = Field(default=0.1, ge=0, description="eV/atom above the hull")
-    symprec: float = Field(default=0.1, gt=0, description="Å")
-    descriptors: str = Field(default="cheap", description="all, cheap, none, or names joined by commas")
-    funnel: str = Field(default="none", min_length=1, description="none, pigen, sun, or a TOML or JSON file of filters")
-    thresholds: tuple[str, ...] = Field(default=(), description="name=value for filters of the funnel")
-    matcher: Literal["ordered", "disordered"] | None = Field(default=None, description="the protocol's, or ordered")
-    protocol: str = Field(default="none", description="none, or the published protocol whose settings these are")
-    labels: Literal["all", "distinct", "new"] = Field(default="all", description="protostructures that are relaxed")
-    chunk_size: int = Field(default=32, ge=1, le=10_000)
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: Seed = 0
+    potential: Potential = "chgnet"
+    python: Python = None
+    reference: Annotated[
+        str,
+        Option(panel=SCREENING),
+        Field(min_length=1, description="bundled, or a reference built by `nucleate data reference`."),
+    ] = "bundled"
+    protocol: Annotated[
+        str,
+        Option(metavar="NAME", panel=SCREENING),
+        Field(
+            description="Count as a published work does, and say where that is not possible: mattergen, pigen, lemat, "
+            "wyformer."
+        ),
+    ] = "none"
+    matcher: Annotated[
+        Literal["ordered", "disordered"] | None,
+        Option(metavar="ordered|disordered", default="ordered, or the protocol's", panel=SCREENING),
+        Field(description="When two crystals are the same: ordered, or disordered, where orderings of one alloy are."),
+    ] = None
+    stable_within: Annotated[
+        float,
+        Option(default="0.1, or the protocol's", panel=SCREENING),
+        Field(ge=0, description="Stable up to this energy above the hull, eV/atom."),
+    ] = 0.1
+    descriptors: Annotated[
+        str,
+        Option(metavar="all|cheap|none|NAME,...", default="cheap, and what the protocol needs", panel=SCREENING),
+        Field(description="Columns that describe each structure as it came: all, cheap, none, or NAME,..."),
+    ] = "cheap"
+    funnel: Annotated[
+        str,
+        Option(metavar="none|pigen|sun|FILE", panel=SCREENING),
+        Field(
+            min_length=1,
+            description="Filters to count in sequence and alone: none, pigen, sun, or a TOML or JSON file of filters.",
+        ),
+    ] = "none"
+    thresholds: Annotated[
+        Names,
+        Option("--threshold", metavar="NAME=VALUE", panel=SCREENING),
+        Field(
+            description="Another threshold for a filter of the funnel; repeat for more: m_led=8, compactness=0.5..0.9."
+        ),
+    ] = ()
+    fmax: Annotated[
+        float, Option(default="0.05", panel=SCREENING), Field(gt=0, description="Largest force at convergence, eV/Å.")
+    ] = 0.05
+    max_steps: Annotated[
+        int, Option(default="500", panel=SCREENING), Field(ge=1, description="Steps of a relaxation.")
+    ] = 500
+    max_seconds: Annotated[float, Option(panel=SCREENING), Field(gt=0, description="Seconds for a relaxation.")] = 60.0
+    labels: Annotated[
+        Literal["all", "distinct", "new"],
+        Option(metavar="all|distinct|new", panel=SCREENING),
+        Field(
+            description="Candidates to relax: all, those of distinct protostructures, or of those that are also new to "
+            "the reference."
+        ),
+    ] = "all"
+    chunk_size: Annotated[
+        int,
+        Option(panel=SCREENING),
+        Field(ge=1, le=10_000, description="Candidates in one shard; part of what makes equal bytes."),
+    ] = 32
+    rattle: bool = Field(default=True, description="Displace by 0.03 Å and strain by 1 % first.")
+    settle: bool = Field(default=True, description="Move onto symmetry that costs at most 1 meV/atom afterwards.")
+    symprec: float = Field(default=0.1, gt=0, description="Tolerance of symmetry, Å.")
 
     def without_relaxation(self) -> Self:
         """The same for structures that are relaxed already: one evaluation each, any force will do."""
@@ -109,69 +122,278 @@ class ScreenSettings(Settings):
         return text + (", then moved onto symmetry that costs at most 1 meV/atom" if self.settle else "")
 
 
-class DesignSettings(Settings):
+class EvaluateSettings(CommandSettings):
+    """How a set of structures is measured."""
+
+    relax: Annotated[
+        bool | None,
+        Option("--relax/--no-relax", default="relax, or as the protocol has it"),
+        Field(description="Without: take the structures as relaxed already."),
+    ] = None
+    screen: ScreenSettings = ScreenSettings()
+
+
+class RequestSettings(CommandSettings):
+    """What is asked of generators."""
+
+    n: Annotated[int, Option("-n"), Field(ge=1, le=10_000_000, description="How many crystals.")] = 16
+    allow_subsystems: Annotated[
+        bool, Option(), Field(description="Elements of the chemical system may be missing.")
+    ] = False
+    where: Annotated[
+        Where,
+        Option(metavar="NAME=VALUE"),
+        Field(
+            description="A condition; repeat for more: chemical_system=Li-O, composition=LiFePO4, n_atoms=4..12, "
+            "space_group=225 or Fm-3m, or a property that the model knows, such as band_gap=0.5..3."
+        ),
+    ] = Field(default_factory=no_conditions)
+    guidance: Annotated[
+        Names,
+        Option(metavar="NUMBER|NAME=NUMBER"),
+        Field(
+            description="How strongly conditions steer: 1 is the plain conditional model, 0 none. One number for all, "
+            "or NAME=NUMBER; repeat for more."
+        ),
+    ] = ()
+    sampler: Sampler = "default"
+    device: DeviceOption = "auto"
+
+
+class GenerateSettings(RequestSettings):
+    """What is asked of a generator."""
+
+    model: Model
+    seed: Seed = 0
+
+
+class DesignSettings(RequestSettings):
     """What is asked of a generator, and how the answers are screened."""
 
-    model: str = Field(min_length=1)
-    n: int = Field(default=16, ge=1, le=10_000_000)
-    where: tuple[str, ...] = ()
-    allow_subsystems: bool = False
-    guidance: tuple[str, ...] = ()
-    sampler: str = Field(default="default", description="default, paper, or settings of the model's family")
-    draw_below: float | None = Field(default=None, ge=-1, le=100, description="eV/atom above the hull as generated")
-    device: Device = "auto"
+    model: Model
+    draw_below: DrawBelow = None
     screen: ScreenSettings = ScreenSettings()
 
 
-class MagnetSettings(Settings):
-    """What is hunted where, and how it is judged.
+class ExploreSettings(RequestSettings):
+    """The chemical system that is explored, and with what."""
 
-    Attributes:
-        models: Generators by name or folder; ``n`` crystals of each. Empty where ``structures`` is given.
-        structures: A file of structures, or a run whose crystals are taken.
-        n, where, allow_subsystems, guidance, sampler, device: As in a design.
-        elements: Symbols that a crystal may hold; hydrogen to xenon without any.
-        predictor: Property network by name or folder; "none" for none.
-        data: Table of known crystals with labels: its compositions are not new, and the base rate is its.
-        magnetization: What counts after relaxation: the network's answer or the sum of CHGNet's moments;
-            "auto" is the network where there is one.
-        thresholds: ``NAME=VALUE`` for filters of the funnel.
-        symmetrize: Å within which crystals that nothing but low symmetry stops are moved onto higher symmetry. They
-            count only where the structure matcher calls them the same and they relax to no higher energy; 0: none are.
-        cells: Primitive cells in the largest supercell of the orderings.
-        screen: How survivors are relaxed and placed on the hull.
-    """
-
-    models: tuple[str, ...] = ()
-    structures: str | None = None
-    n: int = Field(default=1000, ge=1, le=10_000_000)
-    where: tuple[str, ...] = ()
-    allow_subsystems: bool = False
-    guidance: tuple[str, ...] = ()
-    sampler: str = "default"
-    device: Device = "auto"
-    elements: tuple[str, ...] = ()
-    predictor: str = Field(default="none", min_length=1)
-    data: str | None = None
-    magnetization: Literal["auto", "network", "moments"] = "auto"
-    thresholds: tuple[str, ...] = ()
-    symmetrize: float = Field(default=0.0, ge=0, le=0.3)
-    cells: int = Field(default=2, ge=1, le=8)
+    system: Annotated[str, Option(positional=True), Field(description="The chemical system, such as V-Sr-O.")]
+    models: Annotated[
+        Names,
+        Option("--model", default="pigen-mp, random and substitution"),
+        Field(description="A model or searcher; repeat for more."),
+    ] = ("pigen-mp", "random", "substitution")
+    n: Annotated[int, Option("-n"), Field(ge=1, le=10_000_000, description="How many crystals of each.")] = 64
+    draw_below: DrawBelow = None
     screen: ScreenSettings = ScreenSettings()
 
 
-def resolve_device(device: str) -> str:
-    """The device to compute on; ``auto`` takes an accelerator where there is one.
+class MagnetSettings(RequestSettings):
+    """Which magnets are looked for where, and how they are evaluated."""
 
-    Raises:
-        UserError: The device is unknown or this machine lacks it.
-    """
-    import torch
+    models: Annotated[
+        Names,
+        Option("--model", default="the shipped models of the magnet papers"),
+        Field(description="A model, its folder, or a searcher; repeat for more."),
+    ] = ()
+    structures: Annotated[
+        Path | None,
+        Option(),
+        Field(description="Structures of any origin in place of models: a file, or the folder of a run."),
+    ] = None
+    n: Annotated[int, Option("-n"), Field(ge=1, le=10_000_000, description="How many crystals of each model.")] = 1000
+    elements: Annotated[
+        tuple[str, ...],
+        BeforeValidator(symbols),
+        Option(metavar="Fe,Co,...", default="H to Xe, Z ≤ 54", text=True),
+        Field(description="Elements that are allowed, by commas."),
+    ] = ()
+    predictor: Annotated[
+        str,
+        Option(default="the shipped one"),
+        Field(
+            min_length=1,
+            description="Network of formation energy and magnetisation that sieves before relaxation; none for none.",
+        ),
+    ] = "none"
+    data: Annotated[
+        Path | None,
+        Option(),
+        Field(description="Known crystals with labels: their compositions are not new, the base rate is theirs."),
+    ] = None
+    magnetization: Annotated[
+        Literal["auto", "network", "moments"],
+        Option(metavar="network|moments", default="network where there is one"),
+        Field(description="What counts after relaxation: the network's answer, or the sum of CHGNet's moments."),
+    ] = "auto"
+    thresholds: Annotated[
+        Names,
+        Option("--threshold", metavar="NAME=VALUE"),
+        Field(description="Another threshold for a step: predicted_magnetization=0.8, hull=0.1, uniaxial=16..194."),
+    ] = ()
+    symmetrize: Annotated[
+        float,
+        Option(),
+        Field(
+            ge=0,
+            le=0.3,
+            description="Move crystals that only low symmetry stops onto the one they have within so many Å. They "
+            "count where the matcher calls them the same and they relax no higher.",
+        ),
+    ] = 0.0
+    cells: Cells = 2
+    screen: ScreenSettings = ScreenSettings()
 
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return next((name for name in ("cuda", "mps") if available[name]), "cpu")
-    if not available.get(device, False):
-        usable = ", ".join(name for name, there in available.items() if there)
-        raise UserError("--device", repr(device), f"auto, or one that this machine has: {usable}")
-    return device
+
+class CompareSettings(CommandSettings):
+    """What is set side by side, and how it is measured."""
+
+    models: Annotated[
+        Names,
+        Option(positional=True),
+        Field(description="Models, model folders and searchers; all that ship, random and substitution by default."),
+    ] = ()
+    files: Annotated[
+        Mapping[str, Path],
+        BeforeValidator(files_by_name),
+        Option("--file", metavar="NAME=PATH"),
+        Field(default_factory=dict, description="Structures from elsewhere, under a name; repeat for more."),
+    ]
+    n: Annotated[int, Option("-n"), Field(ge=1, le=10_000_000, description="How many crystals of each.")] = 256
+    references: Annotated[
+        Names,
+        Option("--reference", default="bundled", panel=SCREENING),
+        Field(
+            min_length=1,
+            description="bundled, or a reference built by `nucleate data reference`. Repeat for more: they judge the "
+            "same relaxations.",
+        ),
+    ] = ("bundled",)
+    per_request: Annotated[
+        int | None,
+        Option(default="50, or -n if that is fewer"),
+        Field(ge=0, description="Crystals of each of a fixed set of up to twelve requests; 0 leaves them out."),
+    ] = None
+    data: Annotated[
+        Path | None,
+        Option(default="those of the reference"),
+        Field(description="Structures whose space groups count as the data's."),
+    ] = None
+    sampler: Sampler = "default"
+    draw_below: DrawBelow = None
+    device: DeviceOption = "auto"
+    screen: Annotated[ScreenSettings, Without(("reference",))] = ScreenSettings(funnel="pigen")
+
+
+class WyckoffSettings(CommandSettings):
+    """The protostructure that is filled, and how hard that is tried."""
+
+    label: Annotated[
+        str,
+        Option(positional=True),
+        Field(description="A protostructure: formula, Pearson symbol, space group, Wyckoff letters, elements."),
+    ]
+    n: Annotated[int, Option("-n"), Field(ge=1, le=1000, description="How many different crystals at most.")] = 4
+    draws: Annotated[
+        int, Option(), Field(ge=1, description="Cells and free coordinates drawn at once; at least 8 for each of -n.")
+    ] = 32
+    keep: Annotated[
+        int, Option(), Field(ge=1, description="Of those, how many the potential looks at; at least 2 for each of -n.")
+    ] = 8
+    calls: Annotated[
+        int, Option(), Field(ge=1, description="Calls of the potential inside the space group, for each 3 crystals.")
+    ] = 120
+    method: Annotated[
+        str,
+        Option(metavar="NAME"),
+        Field(description="proxy: drawn and improved in batch; pyxtal: PyXtal's random filling."),
+    ] = "proxy"
+    steps: int = Field(default=30, ge=1, description="Steps of each on the cheap energy.")
+    rounds: int = Field(default=3, ge=1, description="Rounds of draws, while no crystal carries the label.")
+    relaxed: int = Field(default=3, ge=1, description="How many are relaxed inside the space group.")
+    seed: Seed = 0
+    potential: Potential = "chgnet"
+    python: Python = None
+
+
+class OrderingsSettings(CommandSettings):
+    """Which magnetic orderings are written."""
+
+    cells: Cells = 2
+    smallest: Annotated[
+        float, Option(), Field(ge=0, description="Sites with a smaller moment are not magnetic, µB.")
+    ] = 0.1
+    potential: Potential = "chgnet"
+
+
+class PredictSettings(CommandSettings):
+    """What is predicted."""
+
+    model: Annotated[str, Option(positional=True), Field(description="A predictor, by name or folder.")]
+    properties: Annotated[
+        Names,
+        Option("--property", metavar="COLUMN", default="all of the model"),
+        Field(description="A column; repeat for more."),
+    ] = ()
+    device: DeviceOption = "auto"
+
+
+class TrainSettings(CommandSettings):
+    """What is trained on what."""
+
+    family: Annotated[
+        str,
+        Option(positional=True),
+        Field(description="The family to train, such as pigen or mattergen; or predictor."),
+    ]
+    data: Annotated[
+        Path,
+        Option(positional=True),
+        Field(description="CSV or Parquet with a cif column, folder or zip of CIFs, extxyz."),
+    ]
+    overrides: Overrides
+    properties: Annotated[
+        Names,
+        Option("--property", metavar="COLUMN"),
+        Field(description="A column that a predictor learns; repeat for more."),
+    ] = ()
+    hold_out: Annotated[
+        Names,
+        Option("--hold-out-system", metavar="SYSTEM"),
+        Field(
+            description="Learn nothing of a chemical system and its subsystems, to explore it later; repeat for more."
+        ),
+    ] = ()
+    log10: Annotated[bool, Option(), Field(description="A predictor learns logarithms.")] = False
+    seed: Seed = 0
+    device: DeviceOption = "auto"
+
+
+class FinetuneSettings(CommandSettings):
+    """Which model is taught what, and from which labels."""
+
+    model: Annotated[str, Option(positional=True), Field(description="The model to start from, by name or folder.")]
+    data: Annotated[Path, Option("--data"), Field(description="CSV or Parquet with a cif column and the property's.")]
+    properties: Annotated[Names, Option("--property"), Field(description="A column; repeat for several at once.")]
+    freeze: Annotated[
+        bool, Option("--freeze/--full"), Field(description="Train the new adapters alone, or all weights.")
+    ] = True
+    overrides: Overrides
+    seed: Seed = 0
+    device: DeviceOption = "auto"
+
+
+class ReferenceSettings(CommandSettings):
+    """What a reference is built of."""
+
+    table: Annotated[
+        Path,
+        Option(positional=True),
+        Field(description="CSV or Parquet with formula and formation_energy_per_atom (eV/atom), or structures."),
+    ]
+    structures: Annotated[
+        tuple[Path, ...], Option(), Field(description="Known structures, for novelty alone; repeat for more files.")
+    ] = ()
+    potential: Potential = "chgnet"
+    python: Python = None

@@ -10,18 +10,19 @@ from nucleate.campaign.explore import phase_diagram
 from nucleate.errors import UserError
 from nucleate.evaluation.phase_diagram import REFERENCE
 from nucleate.report.phase_diagram import build_phase_diagram
+from nucleate.settings import ExploreSettings, ScreenSettings
 
 EMT = "ase.calculators.emt:EMT"
 
 
 @pytest.fixture(scope="module")
 def explored(tmp_path_factory, metals):
-    from nucleate.settings import ScreenSettings
-
     screening = ScreenSettings(potential=EMT, reference=metals, chunk_size=4, max_steps=200)
+    settings = ExploreSettings(
+        system="Cu-Au", models=["random", "pseudo-random"], n=5, where=["n_atoms=2..4"], screen=screening
+    )
     folder = tmp_path_factory.mktemp("explored")
-    found = phase_diagram("Cu-Au", ["random", "pseudo-random"], 5, folder, screening, where=["n_atoms=2..4"], workers=1)
-    return found, folder, screening
+    return phase_diagram(settings, folder, workers=1), folder, settings
 
 
 def test_each_method_gets_the_same_number(explored) -> None:
@@ -53,30 +54,30 @@ def test_the_page_names_every_phase_and_needs_nothing(explored) -> None:
 
 
 def test_going_on_repeats_nothing(explored) -> None:
-    found, folder, screening = explored
+    found, folder, settings = explored
     before = (folder / "phases.csv").read_bytes()
-    again = phase_diagram(
-        "Cu-Au", ["random", "pseudo-random"], 5, folder, screening, where=["n_atoms=2..4"], resume=True, workers=1
-    )
+    again = phase_diagram(settings, folder, resume=True, workers=1)
     assert (folder / "phases.csv").read_bytes() == before
     assert again.phases.equals(found.phases)
     asked = json.loads((folder / "phase_diagram.json").read_text())
-    assert asked["methods"]["random"]["where"] == ["chemical_system=Cu-Au", "n_atoms=2..4"]
+    assert asked["methods"]["random"]["where"] == ["chemical_system=Au-Cu", "n_atoms=2..4"]
 
 
 @pytest.mark.parametrize(
-    ("system", "models", "expected"),
+    ("system", "models", "where", "expected"),
     [
-        ("Cu", ["random"], "two elements"),
-        ("Cu-Xx", ["random"], "Xx"),
-        ("Cu-Au", ["pign"], "pign"),
-        ("Cu-Au", [], "model"),
-        ("Cu-Au", ["random", "elsewhere/random"], "a name for each"),
+        ("Cu", ["random"], (), "two elements"),
+        ("Cu-Xx", ["random"], (), "Xx"),
+        ("Cu-Au", ["pign"], (), "pign"),
+        ("Cu-Au", [], (), "model"),
+        ("Cu-Au", ["random", "elsewhere/random"], (), "a name for each"),
+        ("Cu-Au", ["random"], {"chemical_system": "Cu-Au"}, "it twice"),
     ],
 )
-def test_what_cannot_be_explored(system, models, expected, screening, tmp_path) -> None:
+def test_what_cannot_be_explored(system, models, where, expected, screening, tmp_path) -> None:
+    settings = ExploreSettings(system=system, models=models, n=2, where=where, screen=screening)
     with pytest.raises(UserError, match=expected):
-        phase_diagram(system, models, 2, tmp_path / "out", screening)
+        phase_diagram(settings, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

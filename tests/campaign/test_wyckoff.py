@@ -7,16 +7,16 @@ import torch
 from nucleate.campaign.wyckoff import COLUMNS, realise, write_realised
 from nucleate.errors import UserError
 from nucleate.io.files import read_structures
-from nucleate.search.protostructure_filling import FillSettings
+from nucleate.settings import WyckoffSettings
 
 LABEL = "AB_tP2_123_a_d:Ag-Cu"
 EMT = "ase:emt"
-FAST = FillSettings(draws=4, steps=8, keep=2, relaxed=1, calls=12)
+FAST = WyckoffSettings(label=LABEL, n=2, seed=3, draws=4, steps=8, keep=2, relaxed=1, calls=12, potential=EMT)
 
 
 @pytest.fixture(scope="module")
 def found():
-    return realise(LABEL, 2, seed=3, settings=FAST, potential=EMT, workers=1)
+    return realise(FAST, workers=1)
 
 
 def test_the_table_ranks_what_was_found(found) -> None:
@@ -32,7 +32,7 @@ def test_the_table_ranks_what_was_found(found) -> None:
 
 def test_same_seed_same_bytes(found) -> None:
     crystals, table, _ = found
-    again, same, _ = realise(LABEL, 2, seed=3, settings=FAST, potential=EMT, workers=1)
+    again, same, _ = realise(FAST, workers=1)
     assert torch.equal(crystals.frac, again.frac)
     assert torch.equal(crystals.lattice, again.lattice)
     pd.testing.assert_frame_equal(table, same)
@@ -62,4 +62,4 @@ def test_files_hold_the_crystals(found, tmp_path) -> None:
 )
 def test_bad_labels_are_one_clear_line(label: str, word: str) -> None:
     with pytest.raises(UserError, match=word):
-        realise(label, 1, potential=EMT)
+        realise(WyckoffSettings(label=label, n=1, potential=EMT))

@@ -55,6 +55,15 @@ def test_sizes_leave_room_for_every_element():
     assert Conditions.parse(system, allow_subsystems=True).allows_size(3)
 
 
+def test_texts_say_the_same_again():
+    items = ["chemical_system=Fe-Li-P-O", "n_atoms=4..12", "space_group=Fm-3m", "band_gap=0.5..3", "hardness=1e-07"]
+    conditions = Conditions.parse(items)
+    assert Conditions.parse(conditions.texts) == conditions
+    assert conditions.texts[0] == "chemical_system=Fe-Li-O-P"
+    assert Conditions.parse(["composition=MgAl2O4"]).texts == ("composition=MgAl2O4",)
+    assert Conditions().texts == ()
+
+
 def test_the_formula_keeps_the_order_given():
     assert Conditions.parse(["composition=MgAl2O4"]).formula == "MgAl2O4"
     assert Conditions().formula == ""

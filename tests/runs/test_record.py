@@ -47,7 +47,7 @@ def test_the_kind_says_what_the_settings_are(tmp_path, record):
 
 
 def test_what_is_asked_of_any_kind(record):
-    assert record.where == ("chemical_system=Cu-Au",)
+    assert record.where == ("chemical_system=Au-Cu",)
     assert record.source == "random"
     screened = record.model_copy(update={"kind": "screen", "settings": ScreenSettings(), "structures": "x/y.cif"})
     assert (screened.where, screened.source, screened.draw_below) == ((), "x/y.cif", None)

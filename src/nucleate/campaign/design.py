@@ -15,6 +15,7 @@ from nucleate.errors import RequestWarning, UserError
 from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, load_generator
 from nucleate.matching.library import StructureLibrary
+from nucleate.options import resolve_device
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import INPUT_COLUMNS
 from nucleate.runs.record import RunRecord
@@ -22,7 +23,7 @@ from nucleate.runs.run import Run, locked
 from nucleate.screening.prefilter import MOST_DRAWS, Drawn, EnergyPrefilter, energies_above_hull
 from nucleate.screening.protocols import asked_matcher
 from nucleate.screening.stages import new_record, processor_seconds, screen_run
-from nucleate.settings import DesignSettings, resolve_device
+from nucleate.settings import DesignSettings
 
 if TYPE_CHECKING:
     from nucleate.data.reference import Reference
@@ -53,7 +54,7 @@ def design(
     """
     from nucleate.data.reference import Reference
 
-    request = Conditions.parse(settings.where, settings.allow_subsystems)
+    request = settings.where
     entry = find_model(settings.model)
     device = resolve_device(settings.device)
     reference = Reference.load(settings.screen.reference)
@@ -68,7 +69,7 @@ def design(
             except UserError:
                 run.discard_if_empty()
                 raise
-        screen_run(run, settings.screen, reference, request if settings.where else None, workers, progress)
+        screen_run(run, settings.screen, reference, request if request.texts else None, workers, progress)
         hand_over(run, reference, settings.screen, request.chemical_system or tuple(request.composition or ()) or None)
     return run
 

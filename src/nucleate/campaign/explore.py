@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,14 @@ import pandas as pd
 
 from nucleate.campaign.design import design
 from nucleate.conditions.request import Conditions
-from nucleate.crystal.elements import SYMBOLS, parse_formula
+from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
 from nucleate.errors import Status, UserError
 from nucleate.execution.progress import Progress, silent
 from nucleate.families.registry import find_model
 from nucleate.io.writing import write_json, write_whole
 from nucleate.runs.run import Run
 from nucleate.screening.ranking import is_sun
-from nucleate.settings import DesignSettings, ScreenSettings
+from nucleate.settings import DesignSettings, ExploreSettings
 
 if TYPE_CHECKING:
     from nucleate.evaluation.phase_diagram import PhaseDiagram
@@ -28,18 +29,8 @@ RECORD, PHASES, METHODS = "phase_diagram.json", "phases.csv", "methods.csv"
 
 
 def phase_diagram(
-    system: str,
-    models: Sequence[str],
-    n: int,
+    settings: ExploreSettings,
     folder: Path,
-    screening: ScreenSettings,
-    *,
-    where: Sequence[str] = (),
-    allow_subsystems: bool = False,
-    guidance: Sequence[str] = (),
-    sampler: str = "default",
-    draw_below: float | None = None,
-    device: str = "auto",
     resume: bool = False,
     workers: int | None = None,
     progress: Progress = silent,
@@ -49,17 +40,8 @@ def phase_diagram(
     A model that can be asked for a distance from the hull is asked for 0 eV/atom, unless ``where`` says otherwise.
 
     Arguments:
-        system: Such as "V-Sr-O".
-        models: Models or searchers; each gets the same number of relaxations.
-        n: Crystals of each.
+        settings: The system, the models, each of which gets the same number of relaxations, and how all are screened.
         folder: Holds a run for each model, ``phases.csv``, ``methods.csv`` and ``phase_diagram.json``.
-        screening: How all are judged.
-        where: Further conditions.
-        allow_subsystems: Elements of the system may be missing.
-        guidance: γ for the models that take conditions.
-        sampler: For the models that walk.
-        draw_below: Draw crystals of models until they lie so low as generated, in eV/atom above the hull.
-        device: Where to generate.
         resume: Go on with what lies in the folder.
         workers: Worker processes for relaxation.
         progress: Told how far each stage of each run is.
@@ -70,35 +52,19 @@ def phase_diagram(
     from nucleate.data.reference import Reference
     from nucleate.evaluation.phase_diagram import combined_hull
 
-    elements = _elements(system)
-    names = list(dict.fromkeys(models))
+    elements = _elements(settings.system)
+    names = list(dict.fromkeys(settings.models))
     if not names:
         raise UserError("--model", "none", "at least one model or searcher")
     labels = [Path(name).name for name in names]
     if len(set(labels)) < len(labels):
         raise UserError("--model", "two of one name: " + ", ".join(labels), "a name for each")
+    if settings.where.chemical_system is not None:
+        raise UserError("condition chemical_system", "it twice", "each condition once")
     runs: dict[str, Run] = {}
     for name, label in zip(names, labels, strict=True):
-        entry = find_model(name)
-        learned = entry.folder is not None
-        asked = [f"chemical_system={'-'.join(elements)}", *where]
-        if NEAR_HULL in entry.conditions and not any(item.startswith(NEAR_HULL) for item in where):
-            asked.append(f"{NEAR_HULL}=0")
-        settings = DesignSettings.checked(
-            {
-                "model": name,
-                "n": n,
-                "where": tuple(asked),
-                "allow_subsystems": allow_subsystems,
-                "guidance": tuple(guidance) if learned else (),
-                "sampler": sampler if learned else "default",
-                "draw_below": draw_below if learned else None,
-                "device": device,
-                "screen": screening,
-            }
-        )
-        runs[label] = design(settings, folder / label, resume, workers, progress)
-    reference = Reference.load(screening.reference)
+        runs[label] = design(_of_model(settings, name, elements), folder / label, resume, workers, progress)
+    reference = Reference.load(settings.screen.reference)
     inside = [{SYMBOLS[z] for z in formula} <= set(elements) for formula in reference.compositions]
     phases = reference.phases[inside]
     tables = {name: run.candidates() for name, run in runs.items()}
@@ -110,16 +76,39 @@ def phase_diagram(
     record = {
         "command": "phase-diagram",
         "chemical_system": "-".join(elements),
-        "n": n,
-        "seed": screening.seed,
+        "n": settings.n,
+        "seed": settings.screen.seed,
         "methods": {name: {"run": name, "where": list(run.record.where)} for name, run in runs.items()},
         "protocol": next(iter(runs.values())).record.protocol.stated(),
-        "draw_below": draw_below,
+        "draw_below": settings.draw_below,
         "reference_phases": phases[["formula", "formation_energy", "source"]].to_dict("records"),
         "warnings": _warnings(diagram, phases["formula"].tolist()),
     }
     write_json(folder / RECORD, record)
     return diagram
+
+
+def _of_model(settings: ExploreSettings, name: str, elements: Sequence[str]) -> DesignSettings:
+    """What one of the models is asked for."""
+    entry = find_model(name)
+    learned = entry.folder is not None
+    targets = dict(settings.where.targets)
+    if NEAR_HULL in entry.conditions:
+        targets.setdefault(NEAR_HULL, (0.0, 0.0))
+    system = tuple(sorted(atomic_number(symbol) for symbol in elements))
+    return DesignSettings.checked(
+        {
+            "model": name,
+            "n": settings.n,
+            "where": replace(settings.where, chemical_system=system, targets=targets),
+            "allow_subsystems": settings.allow_subsystems,
+            "guidance": settings.guidance if learned else (),
+            "sampler": settings.sampler if learned else "default",
+            "draw_below": settings.draw_below if learned else None,
+            "device": settings.device,
+            "screen": settings.screen,
+        }
+    )
 
 
 def methods_table(

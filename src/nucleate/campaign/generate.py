@@ -6,23 +6,22 @@ import tempfile
 from pathlib import Path
 
 from nucleate.campaign.design import SAMPLED_TOGETHER, candidate_id, chunk_plan
-from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
 from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import load_generator
 from nucleate.io.files import write_structures
 from nucleate.io.writing import writing
-from nucleate.settings import DesignSettings, resolve_device
+from nucleate.options import resolve_device
+from nucleate.settings import GenerateSettings
 
 
-def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent) -> dict[str, object]:
+def generate_to(settings: GenerateSettings, out: Path, progress: Progress = silent) -> dict[str, object]:
     """Generate and write; says what was written, for machines.
 
     Raises:
         UserError: The request cannot be met, or the output cannot be written.
     """
-    request = Conditions.parse(settings.where, settings.allow_subsystems)
     rehearse(out)
     generator = load_generator(settings.model, resolve_device(settings.device), settings.sampler, settings.guidance)
     progress("generate", 0, settings.n)
@@ -31,15 +30,15 @@ def generate_to(settings: DesignSettings, out: Path, progress: Progress = silent
         parts.append(
             generator.sample(
                 stop - start,
-                request,
-                settings.screen.seed,
+                settings.where,
+                settings.seed,
                 start,
                 counted(progress, "generate", start, settings.n),
             )
         )
         progress("generate", stop, settings.n)
     write_structures(Crystals.concatenate(parts), out, ids=[candidate_id(i) for i in range(settings.n)])
-    return {"n": settings.n, "out": str(out), "model": generator.name, "seed": settings.screen.seed}
+    return {"n": settings.n, "out": str(out), "model": generator.name, "seed": settings.seed}
 
 
 def rehearse(out: Path) -> None:

@@ -12,18 +12,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nucleate.io.validation import StructureFile
+    from nucleate.settings import OrderingsSettings
 
 TABLE = "orderings.csv"
 
 
 def orderings_to(
-    structures: StructureFile,
-    out: Path,
-    *,
-    cells: int = 2,
-    smallest: float | None = None,
-    potential: str = "chgnet",
-    progress: Progress = silent,
+    structures: StructureFile, settings: OrderingsSettings, out: Path, progress: Progress = silent
 ) -> pd.DataFrame:
     """Write each structure's orderings to a folder of its name; returns what the table in ``out`` holds.
 
@@ -31,10 +26,8 @@ def orderings_to(
 
     Arguments:
         structures: Crystals, and rows that are none.
+        settings: Which orderings, by moments of which potential.
         out: Folder, new or empty.
-        cells: Primitive cells in the largest supercell.
-        smallest: µB; sites with less are not magnetic. 0.1 by default.
-        potential: That knows moments.
         progress: Called with "orderings", the number of structures done and of all.
 
     Returns:
@@ -50,11 +43,11 @@ def orderings_to(
     from nucleate.io.writing import write_whole
     from nucleate.potentials.fallback import FAULTS
     from nucleate.potentials.potential import load_potential
-    from nucleate.thermo.magnetism import SMALLEST, magnetic_orderings, write_orderings
+    from nucleate.thermo.magnetism import magnetic_orderings, write_orderings
 
     if out.is_dir() and any(out.iterdir()):
         raise UserError(str(out), "something already there", "a new or empty folder")
-    source = load_potential(potential)
+    source = load_potential(settings.potential)
     rows: list[dict[str, Any]] = []
     for i, (crystal, folder) in enumerate(zip(structures.crystals, file_names(structures.ids), strict=True)):
         row: dict[str, Any] = {"row": structures.rows[i], "id": structures.ids[i], "status": Status.OK, "reason": ""}
@@ -64,8 +57,10 @@ def orderings_to(
             if moments.isnan().any():
                 if not answer.energy.isfinite().all():
                     raise UserError("structure", "no energy from the potential", "sites that stand apart")
-                raise UserError("--potential", f"{potential}, which knows no moments", "one that does, such as chgnet")
-            found = magnetic_orderings(crystal, moments, cells, SMALLEST if smallest is None else smallest)
+                raise UserError(
+                    "--potential", f"{settings.potential}, which knows no moments", "one that does, such as chgnet"
+                )
+            found = magnetic_orderings(crystal, moments, settings.cells, settings.smallest)
         except UserError as error:
             if error.where == "--potential":
                 raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,8 @@ from nucleate.symmetry.space_group import space_groups, symmetrized
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nucleate.settings import WyckoffSettings
+
 GAIN = 2e-3
 """eV an atom by which a free relaxation must lie lower for its crystal to replace the one relaxed in the group."""
 
@@ -36,15 +37,7 @@ COLUMNS = (
 
 
 def realise(
-    label: str,
-    n: int = 4,
-    *,
-    seed: int = 0,
-    settings: FillSettings | None = None,
-    potential: str = "chgnet",
-    python: str | None = None,
-    workers: int | None = None,
-    progress: Progress = silent,
+    settings: WyckoffSettings, workers: int | None = None, progress: Progress = silent
 ) -> tuple[Crystals, pd.DataFrame, dict[str, Any]]:
     """Different crystals of a protostructure, lowest energy first.
 
@@ -53,12 +46,7 @@ def realise(
     group gains less than ``GAIN``, that is the symmetric one, since a relaxation does not undo a rattle to the end.
 
     Arguments:
-        label: Such as ``A2BC4_cF56_227_c_b_e:Al-Mg-O``.
-        n: Most crystals wanted.
-        seed: Seed of all draws.
-        settings: How hard to try.
-        potential: Choice of the potential, see `load_potential`.
-        python: Interpreter that runs it.
+        settings: The protostructure and how hard to try.
         workers: Processes of the free relaxation.
         progress: Called with a stage, the number through it, and the number of all.
 
@@ -71,11 +59,11 @@ def realise(
     """
     import pandas as pd
 
-    protostructure = Protostructure.parse(label)
-    settings = _widened(settings or FillSettings(), n)
-    loaded = load_potential(potential, python)
+    protostructure = Protostructure.parse(settings.label)
+    n, seed = settings.n, settings.seed
+    loaded = load_potential(settings.potential, settings.python)
     progress("fill", 0, 1)
-    found = candidates(protostructure, crystal_stream(seed, 0), settings, loaded)
+    found = candidates(protostructure, crystal_stream(seed, 0), _effort(settings), loaded)
     progress("fill", 1, 1)
     crystals = found.crystals[:n]
     count = len(crystals)
@@ -83,7 +71,7 @@ def realise(
     parts: list[Crystals] = [crystals[i] for i in range(count)]
     done, steps, seconds = 0, 0, 0.0
     progress("relax", 0, count)
-    relaxer = PotentialRelaxer(potential, python, RELAX_V1, load_executor(workers=workers))
+    relaxer = PotentialRelaxer(settings.potential, settings.python, RELAX_V1, load_executor(workers=workers))
     for i, relaxed in relaxer.relax(crystals, rattle_seed=seed):
         energy, inside = relaxed.energy_per_atom, float(found.energy[i])
         if found.converged[i] and relaxed.status == Status.OK and energy > inside - GAIN:
@@ -137,11 +125,14 @@ def write_realised(crystals: Crystals, table: pd.DataFrame, out: Path) -> None:
         write_structures(crystals, made / "cifs", ids=table["id"].tolist(), symprec=SYMPREC)
 
 
-def _widened(settings: FillSettings, n: int) -> FillSettings:
-    """Enough draws and relaxations for ``n`` different crystals."""
+def _effort(settings: WyckoffSettings) -> FillSettings:
+    """Draws and relaxations as asked for, but enough for as many different crystals."""
+    n = settings.n
     relaxed = max(settings.relaxed, n)
-    return replace(
-        settings,
+    return FillSettings(
+        method=settings.method,
+        steps=settings.steps,
+        rounds=settings.rounds,
         draws=max(settings.draws, 8 * n),
         keep=max(settings.keep, 2 * n),
         relaxed=relaxed,

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nucleate.cli import options
+from nucleate.cli.options import Json, Structures, Workers, command
+
+if TYPE_CHECKING:
+    from nucleate.settings import ReferenceSettings
 
 app = typer.Typer(no_args_is_help=True, help="Look into data sets and build references.")
 
 
 @app.command("inspect", epilog="Example: nucleate data inspect structures.csv.gz")
-def inspect(path: options.Structures, as_json: options.Json = False) -> None:
+def inspect(path: Structures, as_json: Json = False) -> None:
     """Say what a data set holds: crystals, rows that failed and why, elements, sizes, property columns."""
     from nucleate.cli.outcome import print_in_full, print_json
     from nucleate.data.dataset import load_dataset
@@ -27,20 +30,12 @@ def inspect(path: options.Structures, as_json: options.Json = False) -> None:
         print_in_full(rendered(found))
 
 
-@app.command("reference", epilog="Example: nucleate data reference formation_energies.csv -o references/mp")
+@command(app, "reference", "nucleate data reference formation_energies.csv -o references/mp")
 def reference(
-    table: Annotated[
-        Path,
-        typer.Argument(help="CSV or Parquet with formula and formation_energy_per_atom (eV/atom), or structures."),
-    ],
+    settings: ReferenceSettings,
     out: Annotated[Path, typer.Option("-o", "--out", help="The reference's folder; its name becomes the reference's.")],
-    structures: Annotated[
-        list[Path] | None, typer.Option(help="Known structures, for novelty alone; repeat for more files.")
-    ] = None,
-    potential: options.Potential = "chgnet",
-    python: options.Python = None,
-    workers: options.Workers = None,
-    as_json: options.Json = False,
+    workers: Workers = None,
+    as_json: Json = False,
 ) -> None:
     """Build a reference from a table of formation energies, or of structures, and the bundled one.
 
@@ -52,10 +47,10 @@ def reference(
     from nucleate.data.reference_tables import build_union
     from nucleate.potentials.potential import CHGNET
 
-    if potential != CHGNET or python is not None:
-        _relaxed_reference(table, out, structures or [], potential, python, workers, as_json)
+    if settings.potential != CHGNET or settings.python is not None:
+        _relaxed_reference(settings, out, workers, as_json)
         return
-    built, error = build_union(table, out, structures or (), workers)
+    built, error = build_union(settings.table, out, settings.structures, workers)
     if as_json:
         scale = asdict(error)
         print_json({"reference": str(out), "name": built.name, "phases": len(built.phases), "scale_error": scale})
@@ -67,9 +62,7 @@ def reference(
     )
 
 
-def _relaxed_reference(
-    table: Path, out: Path, known: list[Path], potential: str, python: str | None, workers: int | None, as_json: bool
-) -> None:
+def _relaxed_reference(settings: ReferenceSettings, out: Path, workers: int | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from nucleate.cli.outcome import note, print_json
@@ -77,11 +70,15 @@ def _relaxed_reference(
     from nucleate.data.relaxed_reference import build_relaxed
 
     with shown_progress() as progress:
-
-        def relaxed(done: int, total: int) -> None:
-            progress("relax", done, total)
-
-        built, coverage = build_relaxed(table, out, potential, python, known, workers, relaxed)
+        built, coverage = build_relaxed(
+            settings.table,
+            out,
+            settings.potential,
+            settings.python,
+            settings.structures,
+            workers,
+            lambda done, total: progress("relax", done, total),
+        )
     if as_json:
         found = {"phases": len(built.phases), "scale": built.scale, "coverage": asdict(coverage)}
         print_json({"reference": str(out), "name": built.name, **found})
@@ -92,16 +89,16 @@ def _relaxed_reference(
         f"{len(built.phases):,} phases on the scale of {built.scale} in {out}\n"
         f"{coverage.relaxed:,} structures relaxed{failed}\n"
         + (f"no elemental phase of {missing}: nothing with them has a hull distance\n" if missing else "")
-        + f"use it with --potential {potential} --reference {out}"
+        + f"use it with --potential {settings.potential} --reference {out}"
     )
 
 
 @app.command("potentials", epilog="Example: nucleate data potentials structures.csv.gz -o potentials.safetensors")
 def potentials(
-    path: options.Structures,
+    path: Structures,
     out: Annotated[Path, typer.Option("-o", "--out", help="The table's file, for example potentials.safetensors.")],
     origin: Annotated[str, typer.Option(help="Where the data come from and their licence, kept in the table.")] = "",
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """Derive statistical proxy potentials (SPP) and their thresholds from the distances in a data set."""
     from nucleate.cli.outcome import note, print_json
@@ -129,9 +126,9 @@ def potentials(
 
 @app.command("bulk-moduli", epilog="Example: nucleate data bulk-moduli structures.csv.gz -o with_moduli.csv.gz")
 def bulk_moduli(
-    path: options.Structures,
+    path: Structures,
     out: Annotated[Path, typer.Option("-o", "--out", help="The structures' table with one column more.")],
-    as_json: options.Json = False,
+    as_json: Json = False,
 ) -> None:
     """Add bulk moduli (GPa): shipped ones of Materials Project structures, CHGNet's equation of state of others."""
     from nucleate.cli.outcome import note, print_json

@@ -1,4 +1,4 @@
-"""The command line: verbs, and the one place where failures become exit codes."""
+"""The command line as a whole, and the one place where failures become exit codes."""
 
 from __future__ import annotations
 
@@ -9,45 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from nucleate.cli import (
-    compare,
-    convert,
-    data,
-    design,
-    evaluate,
-    finetune,
-    generate,
-    magnets,
-    models,
-    orderings,
-    phase_diagram,
-    predict,
-    report,
-    screen,
-    train,
-    wyckoff,
-)
+from nucleate.cli import data, models
+from nucleate.cli.commands import app
 from nucleate.cli.outcome import INTERRUPTED, note
 from nucleate.errors import RequestWarning, UserError
 
 USER_ERROR, INTERNAL_FAILURE = 2, 1
 _shown_by_python = warnings.showwarning
 
-app = typer.Typer(
-    name="nucleate",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: nucleate design pigen-mp -n 16 --where chemical_system=Li-Mn-O -o runs/li-mn-o",
-)
-for verb in (design, generate, wyckoff, screen, evaluate, compare, phase_diagram, magnets, train, finetune):
-    app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
-for verb in (predict, orderings, convert, report):
-    app.command(verb.NAME, epilog=verb.EXAMPLE)(verb.command)
 
 
 def _print_version(wanted: bool) -> None:

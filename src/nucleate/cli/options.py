@@ -1,159 +1,122 @@
-"""Options that several verbs share, each written once."""
+"""Commands whose options are those of a settings class, and the options that say only how a command is carried out."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import typer
+from typer.core import TyperCommand
+from typer.main import get_command
 
-from nucleate.errors import UserError
+if TYPE_CHECKING:
+    from nucleate.options import Keyword, Option
 
-Seed = Annotated[int, typer.Option(help="Equal seeds give equal crystals.", min=0)]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", metavar="DEVICE")]
-Guidance = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="How strongly conditions steer: 1 is the plain conditional model, 0 none. One number for all, or "
-        "NAME=NUMBER; repeat for more.",
-        metavar="NUMBER|NAME=NUMBER",
-    ),
-]
-Sampler = Annotated[
-    str,
-    typer.Option(
-        help="default, paper (the published one), or settings to change, such as steps=50,temperature=1.",
-        metavar="default|paper|NAME=VALUE,...",
-    ),
-]
+Structures = Annotated[Path, typer.Argument(help="CIF, folder or zip of CIFs, extxyz, Parquet, CSV with a cif column.")]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable result on standard output.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in the output folder.")]
 Workers = Annotated[int | None, typer.Option(help="Worker processes for relaxation; all cores by default.", min=1)]
-Where = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="A condition; repeat for more: chemical_system=Li-O, composition=LiFePO4, n_atoms=4..12, "
-        "space_group=225 or Fm-3m, or a property that the model knows, such as band_gap=0.5..3.",
-        metavar="NAME=VALUE",
-    ),
-]
-AllowSubsystems = Annotated[
-    bool, typer.Option("--allow-subsystems", help="Elements of the chemical system may be missing.")
-]
-Structures = Annotated[Path, typer.Argument(help="CIF, folder or zip of CIFs, extxyz, Parquet, CSV with a cif column.")]
+Unused = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.", metavar="DEVICE")]
 
-Potential = Annotated[
-    str,
-    typer.Option(
-        help="chgnet, mace, mattersim, orb, sevenn, ase:emt, or an ASE calculator as module:Class; keyword arguments "
-        "behind commas: mace,model=medium.",
-        metavar="NAME[,KEY=VALUE...]",
-        rich_help_panel="Screening",
-    ),
-]
-Python = Annotated[
-    str | None,
-    typer.Option(
-        "--python",
-        help="Interpreter of another environment, which runs the potential there.",
-        metavar="PATH",
-        rich_help_panel="Screening",
-    ),
-]
-Reference = Annotated[
-    str, typer.Option(help="bundled, or a reference built by `nucleate data reference`.", rich_help_panel="Screening")
-]
-Protocol = Annotated[
-    str,
-    typer.Option(
-        help="Count as a published work does, and say where that is not possible: mattergen, pigen, lemat, wyformer.",
-        metavar="NAME",
-        rich_help_panel="Screening",
-    ),
-]
-Matcher = Annotated[
-    str | None,
-    typer.Option(
-        help="When two crystals are the same: ordered, or disordered, where orderings of one alloy are.",
-        metavar="ordered|disordered",
-        show_default="ordered, or the protocol's",
-        rich_help_panel="Screening",
-    ),
-]
-StableWithin = Annotated[
-    float | None,
-    typer.Option(
-        help="Stable up to this energy above the hull, eV/atom.",
-        show_default="0.1, or the protocol's",
-        rich_help_panel="Screening",
-    ),
-]
-Descriptors = Annotated[
-    str | None,
-    typer.Option(
-        help="Columns that describe each structure as it came: all, cheap, none, or NAME,...",
-        show_default="cheap, and what the protocol needs",
-        metavar="all|cheap|none|NAME,...",
-        rich_help_panel="Screening",
-    ),
-]
-Funnel = Annotated[
-    str,
-    typer.Option(
-        help="Filters to count in sequence and alone: none, pigen, sun, or a TOML or JSON file of filters.",
-        metavar="none|pigen|sun|FILE",
-        rich_help_panel="Screening",
-    ),
-]
-Threshold = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Another threshold for a filter of the funnel; repeat for more: m_led=8, compactness=0.5..0.9.",
-        metavar="NAME=VALUE",
-        rich_help_panel="Screening",
-    ),
-]
-Fmax = Annotated[
-    float | None,
-    typer.Option(help="Largest force at convergence, eV/Å.", show_default="0.05", rich_help_panel="Screening"),
-]
-MaxSteps = Annotated[
-    int | None, typer.Option(help="Steps of a relaxation.", show_default="500", rich_help_panel="Screening")
-]
-MaxSeconds = Annotated[float, typer.Option(help="Seconds for a relaxation.", rich_help_panel="Screening")]
-DrawBelow = Annotated[
-    float | None,
-    typer.Option(
-        help="Before relaxing, draw each crystal until it lies, as it comes, at most so many eV/atom above the hull "
-        "and is no repeat; up to ten times, then the lowest. 0.1 is a good choice for models that come near their "
-        "relaxed structures; a comparison leaves searchers as they are.",
-        metavar="ENERGY",
-    ),
-]
-Labels = Annotated[
-    str,
-    typer.Option(
-        help="Candidates to relax: all, those of distinct protostructures, or of those that are also new to the "
-        "reference.",
-        metavar="all|distinct|new",
-        rich_help_panel="Screening",
-    ),
-]
-ChunkSize = Annotated[
-    int, typer.Option(help="Candidates in one shard; part of what makes equal bytes.", rich_help_panel="Screening")
-]
+Function = Callable[..., None]
 
 
-def assignments(items: list[str] | None) -> dict[str, str]:
-    """Settings from ``NAME=VALUE`` texts.
+def command(app: typer.Typer, name: str, example: str) -> Callable[[Function], Function]:
+    """Make a function a command of an app.
 
-    Raises:
-        UserError: A text is none.
+    The function takes settings first, and then what is said of the command alone; its options are those of the class of
+    the settings. The class is read when the command is called or explained, so that ``nucleate --help`` need not
+    wait for it.
+
+    Arguments:
+        app: The app.
+        name: What the command is called.
+        example: A line that works.
     """
-    settings = {}
-    for item in items or ():
-        name, separator, value = item.partition("=")
-        if not separator:
-            raise UserError("--set", repr(item), "NAME=VALUE")
-        settings[name] = value
-    return settings
+
+    def decorated(function: Function) -> Function:
+        made = cache(lambda: _made(function))
+
+        class FromSettings(TyperCommand):
+            def get_params(self, ctx: Any) -> Any:
+                self.params, self.callback = made().params, made().callback
+                return super().get_params(ctx)
+
+        app.command(name, cls=FromSettings, help=function.__doc__, epilog=f"Example: {example}")(lambda: None)
+        return function
+
+    return decorated
+
+
+def _made(function: Function) -> Any:
+    """The function as a command with all its options."""
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command()(with_keywords(function))
+    return get_command(alone)
+
+
+def with_keywords(function: Function) -> Function:
+    """A function of settings as one of their keywords, each with the option that it has on the command line."""
+    from nucleate import settings as known
+
+    hints = get_type_hints(function, localns=vars(known), include_extras=True)
+    first, *own = inspect.signature(function).parameters.values()
+    settings = hints[first.name]
+    options = {name: (keyword, keyword.option) for name, keyword in settings.keywords().items() if keyword.option}
+
+    def call(**values: Any) -> None:
+        told = {name: values.pop(name) for name in options}
+        function(settings.told({name: value for name, value in told.items() if value not in (None, [])}), **values)
+
+    shown = [_parameter(name, *spelled) for name, spelled in options.items()]
+    shown += [
+        parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own
+    ]
+    arguments = [one for one in shown if isinstance(get_args(one.annotation)[1], typer.models.ArgumentInfo)]
+    required = [one for one in shown if one.default is one.empty and one not in arguments]
+    rest = [one for one in shown if one not in arguments and one not in required]
+    call.__signature__ = inspect.Signature([*arguments, *required, *rest])  # type: ignore[attr-defined]
+    call.__doc__ = function.__doc__
+    return call
+
+
+def _parameter(name: str, keyword: Keyword, option: Option) -> inspect.Parameter:
+    """A parameter from which Typer makes the option of a keyword."""
+    kind: Any = str if option.text else _typed_as(keyword.info.annotation)
+    several = get_origin(kind) is list
+    default: Any = keyword.default
+    if option.default or several or option.text:
+        default = inspect.Parameter.empty if default is ... else None
+    elif default is ...:
+        default = inspect.Parameter.empty
+    bounds = {edge: _bound(keyword, limit) for edge, limit in (("min", "ge"), ("max", "le"))}
+    shared: dict[str, Any] = {"help": keyword.help, "metavar": option.metavar, "rich_help_panel": option.panel}
+    if kind in (int, float):
+        shared |= {edge: value for edge, value in bounds.items() if value is not None}
+    if option.default:
+        shared["show_default"] = option.default
+    if option.positional:
+        info: Any = typer.Argument(**shared)
+    else:
+        info = typer.Option(option.flag or f"--{name.replace('_', '-')}", **shared)
+    wanted = kind if default is not None else kind | None
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[wanted, info])
+
+
+def _typed_as(annotation: Any) -> Any:
+    """What a value is read as: a number, a path, a truth value, a text, or several texts, which the field parses."""
+    if get_origin(annotation) in (Union, UnionType):
+        annotation = next(kind for kind in get_args(annotation) if kind is not NoneType)
+    if annotation in (bool, int, float, str, Path):
+        return annotation
+    if get_origin(annotation) is Literal:
+        return str
+    return list[str]
+
+
+def _bound(keyword: Keyword, name: str) -> float | None:
+    return next((getattr(mark, name) for mark in keyword.info.metadata if hasattr(mark, name)), None)

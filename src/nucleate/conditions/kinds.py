@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nucleate.settings import Settings
+from nucleate.configuration import Settings
 
 WAVES = 8
 """Sines and cosines of a scalar label."""

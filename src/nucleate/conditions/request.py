@@ -57,11 +57,10 @@ class Conditions:
                     known[name] = space_group_number(value, f"condition {name}")
                 case "number":
                     targets[name] = _range(name, value)
-        conditions = cls(**known, targets=targets)  # type: ignore[arg-type]
-        conditions._check_consistent()
-        return conditions
+        return cls(**known, targets=targets)  # type: ignore[arg-type]
 
-    def _check_consistent(self) -> None:
+    def __post_init__(self) -> None:
+        """Refuse what no crystal can meet."""
         if self.composition is None:
             if self.chemical_system and self.n_atoms and not self.allow_subsystems:
                 needed = len(self.chemical_system)
@@ -90,6 +89,19 @@ class Conditions:
         """The composition as text, elements in the order given; empty without one."""
         counts = self.composition or {}
         return "".join(SYMBOLS[z] + (str(n) if n > 1 else "") for z, n in counts.items())
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The conditions as ``name=value``, as :meth:`parse` reads them; elements by the alphabet."""
+        fixed = {
+            "chemical_system": "-".join(sorted(SYMBOLS[z] for z in self.chemical_system or ())),
+            "composition": self.formula,
+            "n_atoms": "" if self.n_atoms is None else _ends(*self.n_atoms),
+            "space_group": "" if self.space_group is None else str(self.space_group),
+        }
+        asked = {name: text for name, text in fixed.items() if text}
+        asked |= {name: _ends(low, high) for name, (low, high) in self.targets.items()}
+        return tuple(f"{name}={text}" for name, text in asked.items())
 
     @property
     def of_the_crystal(self) -> bool:
@@ -129,6 +141,11 @@ def _range(name: str, text: str) -> tuple[float, float]:
     if last < first:
         raise UserError(f"condition {name}", repr(text), "a range from low to high")
     return first, last
+
+
+def _ends(low: float, high: float) -> str:
+    ends = [repr(end).removesuffix(".0") for end in (low, high)]
+    return ends[0] if low == high else "..".join(ends)
 
 
 def _count_range(asked: Quantity, text: str) -> tuple[int, int]:

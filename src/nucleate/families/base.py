@@ -16,13 +16,13 @@ from nucleate.conditions.kinds import Condition, Scalar
 from nucleate.conditions.labels import Labels, fitted_conditions, labels_of, refitted
 from nucleate.conditions.quantities import NamedConditions
 from nucleate.conditions.request import Conditions
+from nucleate.configuration import Settings
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import Noise
 from nucleate.errors import UserError
 from nucleate.guidance.adapters import Adapters, ConditionEmbedding
 from nucleate.sampling.request_plan import Request
 from nucleate.sampling.source_structures import KnownCrystals, parent_weights
-from nucleate.settings import Settings
 from nucleate.symmetry.templates import OrbitTemplates
 from nucleate.training.model import LabelledConfig, ModelSpec, TrainableModel
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from nucleate.configuration import Settings
 from nucleate.families.base import ConditionalConfig
-from nucleate.settings import Settings
 from nucleate.symmetry.detection import MAX_SYMPREC
 
 

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nucleate.configuration import Settings
 from nucleate.networks.features import SinusoidalEmbedding, image_basis
-from nucleate.settings import Settings
 
 
 class CSPNetConfig(Settings):

@@ -26,6 +26,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from nucleate.configuration import Settings
 from nucleate.networks.gemnet_blocks import (
     Bases,
     Depth,
@@ -37,7 +38,6 @@ from nucleate.networks.gemnet_blocks import (
 )
 from nucleate.networks.gemnet_graph import Graph, periodic_graph
 from nucleate.networks.gemnet_layers import Scale, dense
-from nucleate.settings import Settings
 
 Mix = Callable[[int, Tensor], Tensor]
 """From the number of a block and its sites (B, N, hidden) to what is added to them."""

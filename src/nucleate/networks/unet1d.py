@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nucleate.settings import Settings
+from nucleate.configuration import Settings
 
 
 class UNet1dConfig(Settings):

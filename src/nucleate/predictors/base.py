@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pydantic import Field
 from torch import Tensor
 
+from nucleate.configuration import Settings
 from nucleate.crystal.crystals import Crystals
 from nucleate.plugins import Registry, modules_in
-from nucleate.settings import Settings
 from nucleate.training.model import AnyConfig, ModelConfig, ModelSpec, TrainableModel
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import NUMBERS
-from nucleate.errors import UserError
 from nucleate.runs.columns import CANDIDATE_COLUMNS, PROTOTYPE_COLUMNS, STOPPED_BY, WHY_UNDEFINED, described
 from nucleate.runs.record import RunRecord, StatedProtocol
 from nucleate.runs.run import Run
@@ -85,7 +84,7 @@ def read_run(folder: Path) -> RunData:
     return RunData(
         folder=folder,
         record=record,
-        conditions=_conditions(record, warnings),
+        conditions=record.request or Conditions(),
         candidates=candidates,
         extra_columns=extra,
         phases=phases,
@@ -129,14 +128,6 @@ def _array(value: Sequence[object] | None, kind: type) -> np.ndarray | None:
         return None
     found = np.array([np.asarray(row, kind) for row in value])
     return found if np.isfinite(found).all() else None
-
-
-def _conditions(record: RunRecord, warnings: list[str]) -> Conditions:
-    try:
-        return Conditions.parse(record.where, record.allow_subsystems)
-    except UserError as error:
-        warnings.append(f"The request in run.json is not understood: {error}")
-        return Conditions()
 
 
 def _hull(path: Path, warnings: list[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:

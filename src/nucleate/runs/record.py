@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from nucleate.conditions.request import Conditions
 from nucleate.errors import UserError
 from nucleate.potentials.potential import Provenance
 from nucleate.settings import DesignSettings, MagnetSettings, ScreenSettings
@@ -209,12 +210,12 @@ class RunRecord(_Part):
     @property
     def where(self) -> tuple[str, ...]:
         """The conditions asked for; empty where structures came from elsewhere."""
-        return () if isinstance(self.settings, ScreenSettings) else self.settings.where
+        return () if self.request is None else self.request.texts
 
     @property
-    def allow_subsystems(self) -> bool:
-        """Whether elements of the chemical system asked for may be missing."""
-        return not isinstance(self.settings, ScreenSettings) and self.settings.allow_subsystems
+    def request(self) -> Conditions | None:
+        """What was asked for; None where structures came from elsewhere."""
+        return None if isinstance(self.settings, ScreenSettings) else self.settings.where
 
     @property
     def source(self) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any
 
 import pandas as pd
 
@@ -64,22 +62,23 @@ def _same(found: str, names: tuple[str, ...]) -> bool:
     return any(name in found.lower() for name in names)
 
 
-def screen_settings(given: Mapping[str, Any], relax: bool | None = None) -> ScreenSettings:
-    """Settings from what the user gave; what he left open is the protocol's, or else the default.
+def under_protocol(settings: ScreenSettings, relax: bool | None = None) -> ScreenSettings:
+    """Settings in which what the user left open is the protocol's, where one is followed.
 
     Arguments:
-        given: Fields of ``ScreenSettings``; None is left open.
+        settings: What the user gave.
         relax: Whether structures are relaxed; by default as the protocol has it, and without one they are.
 
     Raises:
-        UserError: There is no such protocol, or a value does not fit.
+        UserError: There is no such protocol.
     """
-    said = {name: value for name, value in given.items() if value is not None}
-    name = said.get("protocol", "none")
-    definition = None if name == "none" else find_protocol(name)
-    settings = ScreenSettings.checked({**(definition.settings if definition else {}), **said})
+    said = settings.model_fields_set
+    definition = asked_protocol(settings)
+    if definition is not None:
+        fixed = {name: value for name, value in definition.settings.items() if name not in said}
+        settings = settings.model_copy(update=fixed)
     if relax is None:
-        relax = definition is None or definition.relaxed or bool(said.keys() & {"fmax", "max_steps"})
+        relax = definition is None or definition.relaxed or bool(said & {"fmax", "max_steps"})
     return settings if relax else settings.without_relaxation()
 
 

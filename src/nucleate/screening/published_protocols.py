@@ -88,7 +88,7 @@ class Definition:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Fields of ``config.ScreenSettings`` that this protocol fixes unless the user says otherwise."""
+        """Fields of ``ScreenSettings`` that this protocol fixes unless the user says otherwise."""
         names = [name for name in DESCRIPTORS if name in {*CHEAP, *self.descriptors}]
         return {"stable_within": self.stable_within, "symprec": self.symprec, "descriptors": ",".join(names)}
 

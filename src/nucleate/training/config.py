@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nucleate.settings import Settings
+from nucleate.configuration import Settings
 
 
 class TrainConfig(Settings):

@@ -12,10 +12,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nucleate.conditions.quantities import NamedConditions
+from nucleate.configuration import Settings, from_preset
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import Noise
 from nucleate.errors import UserError
-from nucleate.settings import Settings, from_preset
 from nucleate.training.config import TrainConfig
 from nucleate.training.export import CONFIG, StoredModel, load_weights
 

@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 
 from nucleate.campaign.comparison.compare import ALL_STAGES, GENERATION, side_by_side
-from nucleate.campaign.comparison.sources import asked_sources, parse_files
+from nucleate.campaign.comparison.sources import asked_sources
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
 from nucleate.evaluation.benchmark import OF_THE_REFERENCE, ON_TARGET
 from nucleate.intervals import wilson
 from nucleate.runs.run import Run
 from nucleate.screening.reevaluation import judged_by
-from nucleate.settings import ScreenSettings
+from nucleate.settings import CompareSettings, ScreenSettings
 
 EMT = "ase.calculators.emt:EMT"
 
@@ -48,9 +48,15 @@ def theirs(tmp_path_factory):
 def compared(tmp_path_factory, metals, deeper, theirs):
     folder = tmp_path_factory.mktemp("compared") / "out"
     screening = ScreenSettings(potential=EMT, reference=metals, chunk_size=4, max_steps=100, funnel="sun")
-    arguments = {"files": {"theirs": theirs}, "references": [deeper], "workers": 1}
-    found = side_by_side(["pseudo-random"], N, folder, screening, **arguments)
-    return found, folder, screening, arguments
+    settings = CompareSettings(
+        models="pseudo-random",
+        n=N,
+        files={"theirs": theirs},
+        references=[metals, deeper],
+        per_request=0,
+        screen=screening,
+    )
+    return side_by_side(settings, folder, workers=1), folder, settings
 
 
 def _value(found, source, metric, **more):
@@ -62,7 +68,7 @@ def _value(found, source, metric, **more):
 
 
 def test_each_source_is_a_run_of_its_own(compared):
-    found, folder, _, _ = compared
+    found, folder, _ = compared
     for source in ("pseudo-random", "theirs"):
         assert len(Run.open(folder / source).candidates()) == N
         assert _value(found, source, "valid", reference="metals")["total"] == N
@@ -72,7 +78,7 @@ def test_each_source_is_a_run_of_its_own(compared):
 
 
 def test_shares_are_those_of_the_runs_with_wilson_intervals(compared):
-    found, folder, _, _ = compared
+    found, folder, _ = compared
     table = Run.open(folder / "theirs").candidates()
     sun = int((table["is_stable"] & table["is_unique"] & table["is_novel"]).sum())
     row = _value(found, "theirs", "S.U.N.", reference="metals")
@@ -86,7 +92,7 @@ def test_shares_are_those_of_the_runs_with_wilson_intervals(compared):
 
 
 def test_another_reference_judges_the_same_relaxations(compared, deeper):
-    found, folder, _, _ = compared
+    found, folder, _ = compared
     run = Run.open(folder / "theirs")
     first, second = run.candidates(), judged_by(run, deeper)
     assert second["energy_per_atom"].equals(first["energy_per_atom"])
@@ -98,7 +104,7 @@ def test_another_reference_judges_the_same_relaxations(compared, deeper):
 
 
 def test_core_seconds_are_those_of_the_record(compared):
-    found, folder, _, _ = compared
+    found, folder, _ = compared
     timings = Run.open(folder / "pseudo-random").record.timings
     assert {timings[stage].crystals for stage in ("generate", "relax", "judge")} == {N}
     spent = {stage: timings[stage].core_seconds / N for stage in ("generate", "relax", "judge")}
@@ -111,17 +117,17 @@ def test_core_seconds_are_those_of_the_record(compared):
 
 
 def test_going_on_repeats_nothing(compared):
-    found, folder, screening, arguments = compared
+    found, folder, settings = compared
     before = (folder / "comparison.csv").read_bytes()
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("*/candidates/*.parquet")}
-    side_by_side(["pseudo-random"], N, folder, screening, resume=True, **arguments)
+    side_by_side(settings, folder, resume=True, workers=1)
     assert (folder / "comparison.csv").read_bytes() == before
     assert stamps == {path: path.stat().st_mtime_ns for path in folder.glob("*/candidates/*.parquet")}
     assert pd.read_csv(folder / "comparison.csv")["source"].nunique() == found["source"].nunique() == 2
     with pytest.raises(UserError, match="--resume"):
-        side_by_side(["pseudo-random"], N, folder, screening, **arguments)
+        side_by_side(settings, folder, workers=1)
     with pytest.raises(UserError, match="n = 5.*not n = 6"):
-        side_by_side(["pseudo-random"], 6, folder, screening, resume=True, **arguments)
+        side_by_side(settings.model_copy(update={"n": 6}), folder, resume=True, workers=1)
 
 
 def test_all_that_ships_and_the_baselines_are_compared_by_default():
@@ -149,20 +155,24 @@ def test_all_that_ships_and_the_baselines_are_compared_by_default():
 )
 def test_what_cannot_be_compared(models, files, expected, theirs, tmp_path, screening):
     paths = {name: theirs if kind == "theirs" else tmp_path / "nowhere.cif" for name, kind in files.items()}
+    settings = CompareSettings(
+        models=models, n=2, files=paths, references=screening.reference, per_request=0, screen=screening
+    )
     with pytest.raises(UserError, match=expected):
-        side_by_side(models, 2, tmp_path / "out", screening, files=paths)
+        side_by_side(settings, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("items", [["theirs"], ["=a.cif"], ["a="], ["a=1.cif", "a=2.cif"]])
 def test_files_have_names(items):
     with pytest.raises(UserError, match="--file"):
-        parse_files(items)
+        CompareSettings.told({"files": items})
 
 
 def test_a_request_that_a_source_cannot_meet_is_only_named(metals, tmp_path):
     screening = ScreenSettings(potential=EMT, reference=metals, descriptors="none").without_relaxation()
-    found = side_by_side(["pseudo-random"], 2, tmp_path / "out", screening, per_request=2, workers=1)
+    settings = CompareSettings(models="pseudo-random", n=2, references=metals, per_request=2, screen=screening)
+    found = side_by_side(settings, tmp_path / "out", workers=1)
     record = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert "'random', which draws with symmetry" in record["sources"][0]["not_offered"]["space_group=225"]
     assert found["metric"].eq(ON_TARGET).sum() >= 2  # the others were asked

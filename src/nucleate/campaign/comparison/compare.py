@@ -10,7 +10,7 @@ OUT/comparison.csv, comparison.json
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,46 +47,29 @@ from nucleate.runs.run import Run, locked
 from nucleate.screening.funnels import asked_funnel
 from nucleate.screening.ranking import is_sun
 from nucleate.screening.reevaluation import judged_by, magnetization
-from nucleate.settings import DesignSettings, ScreenSettings
+from nucleate.settings import CompareSettings, DesignSettings, ScreenSettings
 
 if TYPE_CHECKING:
     from nucleate.data.reference import Reference
 
 RECORD, TABLE = "comparison.json", "comparison.csv"
+MOST_PER_REQUEST = 50
+"""Crystals of each of the fixed requests, unless the settings say how many."""
 _JUDGING = ("relax", "judge")
 
 
 def side_by_side(
-    models: Sequence[str],
-    n: int,
+    settings: CompareSettings,
     folder: Path,
-    screening: ScreenSettings,
-    *,
-    files: Mapping[str, Path] | None = None,
-    references: Sequence[str] = (),
-    per_request: int = 0,
-    data: Path | None = None,
-    sampler: str = "default",
-    draw_below: float | None = None,
-    device: str = "auto",
     resume: bool = False,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> pd.DataFrame:
-    """Draw ``n`` crystals from each source, screen all alike, and measure.
+    """Draw crystals from each source, screen all alike, and measure.
 
     Arguments:
-        models: Names or folders of models, and searchers; without any, all that ship and the baselines.
-        n: Crystals of each source; a larger file is sampled.
+        settings: The sources, and how they are screened.
         folder: Holds a run for each source, ``comparison.csv`` and ``comparison.json``.
-        screening: How all are screened; its reference is the first.
-        files: Structures from elsewhere by the name they go by.
-        references: Further references, which judge the same relaxations.
-        per_request: Crystals of each of the fixed requests; 0 leaves them out.
-        data: Structures whose space groups are compared with; the known structures of the first reference if None.
-        sampler: For models that walk.
-        draw_below: Draw crystals of models until they lie so low as generated, in eV/atom above the hull.
-        device: Where to generate.
         resume: Go on with what lies in the folder.
         workers: Worker processes for relaxation.
         progress: Told how far each stage of each run is.
@@ -99,15 +82,18 @@ def side_by_side(
     """
     from nucleate.data.reference import Reference
 
-    sources, warnings = asked_sources(models, files or {})
+    n = settings.n
+    per_request = min(MOST_PER_REQUEST, n) if settings.per_request is None else settings.per_request
+    screening = settings.screen.model_copy(update={"reference": settings.references[0]})
+    sources, warnings = asked_sources(settings.models, settings.files)
     funnel = asked_funnel(screening)
-    others = [name for name in dict.fromkeys(references) if name != screening.reference]
+    others = [name for name in dict.fromkeys(settings.references) if name != screening.reference]
     loaded = {name: Reference.load(name) for name in (screening.reference, *others)}
     labels = _reference_labels(loaded)
-    groups, data_name = _data_groups(loaded[screening.reference], data)
+    groups, data_name = _data_groups(loaded[screening.reference], settings.data)
     if (folder / RECORD).exists() and not resume:
         raise UserError(str(folder), "a comparison that is already there", "a new folder, or --resume to go on with it")
-    job = _Job(folder, screening, sampler, draw_below, device, workers, progress)
+    job = _Job(folder, settings, screening, workers, progress)
     parts: list[pd.DataFrame] = []
     about: list[dict[str, Any]] = []
     protocol: dict[str, Any] = {}
@@ -140,8 +126,8 @@ def side_by_side(
         "command": "compare",
         "n": n,
         "seed": screening.seed,
-        "sampler": sampler,
-        "draw_below": draw_below,
+        "sampler": settings.sampler,
+        "draw_below": settings.draw_below,
         "sources": about,
         "references": [labels[name] for name in loaded],
         "protocol": protocol,
@@ -163,10 +149,8 @@ class _Job:
     """What all runs of a comparison share."""
 
     folder: Path
+    settings: CompareSettings
     screening: ScreenSettings
-    sampler: str
-    draw_below: float | None
-    device: str
     workers: int | None
     progress: Progress
 
@@ -211,9 +195,9 @@ class _Job:
                 "model": source.entry.name if source.entry else "",
                 "n": n,
                 "where": where,
-                "sampler": self.sampler if walks else "default",
-                "draw_below": self.draw_below if walks else None,
-                "device": self.device,
+                "sampler": self.settings.sampler if walks else "default",
+                "draw_below": self.settings.draw_below if walks else None,
+                "device": self.settings.device,
                 "screen": screening,
             }
         )

@@ -87,23 +87,6 @@ def asked_sources(models: Sequence[str], files: Mapping[str, Path]) -> tuple[lis
     return sources, left_out
 
 
-def parse_files(items: Sequence[str]) -> dict[str, Path]:
-    """Files by name from ``NAME=PATH`` texts.
-
-    Raises:
-        UserError: A text is none, or a name is given twice.
-    """
-    files: dict[str, Path] = {}
-    for item in items:
-        name, separator, path = item.partition("=")
-        if not (separator and name and path):
-            raise UserError("--file", repr(item), "NAME=PATH, such as others=crystals.zip")
-        if name in files:
-            raise UserError("--file", f"two files called {name!r}", "a name for each")
-        files[name] = Path(path)
-    return files
-
-
 def _of_model(name: str) -> Source:
     entry = find_model(name)
     label = Path(name).name

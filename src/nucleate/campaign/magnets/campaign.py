@@ -27,13 +27,14 @@ from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import load_generator
 from nucleate.io.files import write_structures
 from nucleate.io.validation import StructureFile
+from nucleate.options import resolve_device
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import INPUT_COLUMNS, SIEVE_COLUMNS
 from nucleate.runs.run import Run, holds_run, locked, read_shard
 from nucleate.screening.funnel import Funnel, stopped_by
 from nucleate.screening.magnet_funnel import before_relaxation
 from nucleate.screening.stages import processor_seconds
-from nucleate.settings import MagnetSettings, resolve_device
+from nucleate.settings import MagnetSettings, OrderingsSettings
 
 SURVIVORS, RELAXED, PLAIN = "survivors.parquet", "relaxed", "relaxed-as-generated"
 ORDERINGS, FINALISTS = "orderings", "finalists"
@@ -171,4 +172,5 @@ def _write_orderings(run: Run, finalists: Candidates, settings: MagnetSettings, 
     write_structures(finalists.final, run.folder / FINALISTS, ids=names, symprec=settings.screen.symprec)
     first = min(len(names), MAX_ORDERED)
     nearest = StructureFile(finalists.final[:first], names[:first], list(range(first)))
-    orderings_to(nearest, run.folder / ORDERINGS, cells=settings.cells, potential=MOMENTS, progress=progress)
+    asked = OrderingsSettings(cells=settings.cells, potential=MOMENTS)
+    orderings_to(nearest, asked, run.folder / ORDERINGS, progress)

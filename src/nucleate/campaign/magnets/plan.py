@@ -15,13 +15,14 @@ from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import atomic_number
 from nucleate.errors import UserError
 from nucleate.families.registry import WEIGHTS, check_weights, find_model, shipped_models
+from nucleate.options import resolve_device
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.provenance import path_hash
 from nucleate.runs.record import RunRecord
 from nucleate.runs.run import Run, holds_run
 from nucleate.screening.magnet_funnel import DEFAULT_ELEMENTS, PREDICTED, before_relaxation, magnet_funnel
 from nucleate.screening.stages import new_record
-from nucleate.settings import MagnetSettings, resolve_device
+from nucleate.settings import MagnetSettings
 
 if TYPE_CHECKING:
     from nucleate.data.dataset import Dataset
@@ -78,13 +79,12 @@ class Plan:
         if bool(settings.models) == (settings.structures is not None):
             found = "both" if settings.models else "neither"
             raise UserError("--model and --structures", found, "models to ask, or a file of structures")
-        if settings.where and not settings.models:
-            raise UserError("--where", repr(settings.where[0]), "a model that can be asked for it")
+        if settings.where.texts and not settings.models:
+            raise UserError("--where", repr(settings.where.texts[0]), "a model that can be asked for it")
         allowed = {atomic_number(symbol, "--elements") for symbol in settings.elements or DEFAULT_ELEMENTS}
         oracle = _oracle(settings)
         if settings.magnetization == "network" and PREDICTED[1] not in oracle.columns:
             raise UserError("--magnetization", "'network'", f"a --predictor that answers {PREDICTED[1]}, or moments")
-        request = Conditions.parse(settings.where, settings.allow_subsystems)
         resolve_device(settings.device)
         funnel = magnet_funnel(oracle.columns, settings.symmetrize > 0).with_thresholds(settings.thresholds)
         reference = Reference.load(settings.screen.reference)
@@ -97,7 +97,7 @@ class Plan:
         source = settings.magnetization
         if source == "auto":
             source = "network" if PREDICTED[1] in oracle.columns else "moments"
-        return cls(_sources(settings), request, funnel, oracle, reference, data, cheap, source)
+        return cls(_sources(settings), settings.where, funnel, oracle, reference, data, cheap, source)
 
     def record(self, settings: MagnetSettings) -> RunRecord:
         """The record of a hunt that begins."""
@@ -108,7 +108,7 @@ class Plan:
                 hashes[f"model {name}"] = check_weights(entry.folder / WEIGHTS)
                 works += entry.citations
         files = {"structures": settings.structures, "data": settings.data}
-        hashes |= {name: path_hash(Path(path)) for name, path in files.items() if path and not holds_run(Path(path))}
+        hashes |= {name: path_hash(path) for name, path in files.items() if path and not holds_run(path)}
         plan = [
             (source.start + a, source.start + b)
             for source in self.sources
@@ -139,7 +139,7 @@ def _sources(settings: MagnetSettings) -> tuple[Source, ...]:
             find_model(name)
         n = settings.n
         return tuple(Source(name, k * n, (k + 1) * n) for k, name in enumerate(settings.models))
-    path = Path(settings.structures)
+    path = settings.structures
     candidates = _read(path)
     if not len(candidates):
         raise UserError(str(path), "no structures", "at least one")

@@ -8,10 +8,10 @@ from pydantic import Field
 
 from nucleate.conditions.kinds import Condition
 from nucleate.conditions.quantities import NamedConditions, quantity
+from nucleate.configuration import Settings
 from nucleate.families.base import ConditionalConfig
 from nucleate.families.matrix_templates import Cells, Order
 from nucleate.networks.unet1d import UNet1dConfig
-from nucleate.settings import Settings
 from nucleate.symmetry.detection import MAX_SYMPREC
 
 

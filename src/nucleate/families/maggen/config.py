@@ -8,10 +8,10 @@ from pydantic import Field
 
 from nucleate.conditions.kinds import Scalar
 from nucleate.conditions.quantities import NamedScalars
+from nucleate.configuration import Settings
 from nucleate.families.base import FamilyConfig
 from nucleate.families.matrix_templates import Cells
 from nucleate.networks.cnn1d import Tower
-from nucleate.settings import Settings
 from nucleate.symmetry.detection import MAX_SYMPREC
 
 

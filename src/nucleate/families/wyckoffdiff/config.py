@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from nucleate.configuration import Settings
 from nucleate.diffusion.categorical import Schedule
 from nucleate.families.base import ConditionalConfig
 from nucleate.networks.wyckoff_gnn import WyckoffGNNConfig
-from nucleate.settings import Settings
 
 N_ELEMENTS = 100
 

@@ -1,4 +1,4 @@
-"""A journey through the verbs: what one writes, the next one reads."""
+"""A journey through the commands: what one writes, the next one reads."""
 
 import json
 import os

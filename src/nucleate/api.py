@@ -1,0 +1,398 @@
+"""The commands for Python, a function each: ``nucleate.design("pigen-mp", n=16, out="runs/mine")``.
+
+A function takes the keywords of its settings class, or the settings themselves in place of them:
+``nucleate.design(DesignSettings(model="pigen-mp"), out="runs/mine")``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from nucleate.execution.progress import Progress, silent
+from nucleate.options import resolve_device, takes
+from nucleate.settings import (
+    CompareSettings,
+    DesignSettings,
+    EvaluateSettings,
+    ExploreSettings,
+    FinetuneSettings,
+    GenerateSettings,
+    MagnetSettings,
+    OrderingsSettings,
+    PredictSettings,
+    ScreenSettings,
+    TrainSettings,
+    WyckoffSettings,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+    from nucleate.campaign.self_check import Check
+    from nucleate.campaign.train import TrainingTask
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.evaluation.phase_diagram import PhaseDiagram
+    from nucleate.evaluation.summary import Summary
+    from nucleate.families.registry import Generator
+    from nucleate.io.validation import StructureFile
+    from nucleate.runs.run import Run
+
+Structures: TypeAlias = "str | Path | Crystals | Sequence[Structure | Atoms]"
+Screened = TypeVar("Screened", DesignSettings, ExploreSettings, MagnetSettings, CompareSettings)
+
+
+def load(model: str, device: str = "auto", sampler: str = "default", guidance: Iterable[str] = ()) -> Generator:
+    """A generator by name or folder, ready for ``sample(n, where, seed)``.
+
+    Raises:
+        UserError: There is no such model, or its weights are damaged.
+    """
+    from nucleate.families.registry import load_generator
+
+    return load_generator(model, resolve_device(device), sampler, tuple(guidance))
+
+
+@takes(GenerateSettings, "model", "n", "where")
+def generate(settings: GenerateSettings) -> Crystals:
+    """Crystals that answer a request, as generated.
+
+    Raises:
+        UserError: There is no such model, or it cannot meet the request.
+    """
+    generator = load(settings.model, settings.device, settings.sampler, settings.guidance)
+    return generator.sample(settings.n, settings.where, settings.seed)
+
+
+@takes(DesignSettings, "model", "n", "where", "out")
+def design(
+    settings: DesignSettings,
+    out: str | Path = "runs/design",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Run:
+    """Generate, relax, place on the hull, compare, rank and report into a run's folder.
+
+    Raises:
+        UserError: The request or the folder is not usable.
+    """
+    from nucleate.campaign.design import design as run_design
+
+    run = run_design(_under_protocol(settings), Path(out), resume, workers, progress)
+    write_report(out)
+    return run
+
+
+@takes(ExploreSettings, "system", "models", "n", "out")
+def phase_diagram(
+    settings: ExploreSettings,
+    out: str | Path = "runs/phase-diagram",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> PhaseDiagram:
+    """Explore a chemical system with several models at equal relaxations; a run each, and their combined hull.
+
+    Models that know ``energy_above_hull`` are asked for 0 unless it is among the conditions.
+
+    Raises:
+        UserError: The system, a model or the folder is not usable.
+    """
+    from nucleate.campaign.explore import phase_diagram as explore
+
+    found = explore(_under_protocol(settings), Path(out), resume, workers, progress)
+    for folder in sorted(Path(out).glob("*/run.json")):
+        write_report(folder.parent)
+    write_report(out)
+    return found
+
+
+@takes(WyckoffSettings, "label", "n")
+def wyckoff(
+    settings: WyckoffSettings, workers: int | None = None, progress: Progress = silent
+) -> tuple[Crystals, pd.DataFrame]:
+    """Crystals of a protostructure such as ``A2BC4_cF56_227_c_b_e:Al-Mg-O``, lowest energy first, and their table.
+
+    Raises:
+        UserError: The label is none, or there is no such potential.
+    """
+    from nucleate.campaign.wyckoff import realise
+
+    crystals, table, _ = realise(settings, workers, progress)
+    return crystals, table
+
+
+@takes(ScreenSettings, "structures", "out")
+def screen(
+    settings: ScreenSettings,
+    structures: Structures,
+    out: str | Path = "runs/screen",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> Run:
+    """Relax, place on the hull, compare, rank and report any structures.
+
+    Raises:
+        UserError: The structures cannot be read, or the folder is not usable.
+    """
+    from nucleate.campaign.screen import screen as run_screen
+    from nucleate.screening.protocols import under_protocol
+
+    run = run_screen(_source(structures), under_protocol(settings), Path(out), resume, workers, progress)
+    write_report(out)
+    return run
+
+
+@takes(EvaluateSettings, "structures")
+def evaluate(
+    settings: EvaluateSettings, structures: Structures, workers: int | None = None, progress: Progress = silent
+) -> Summary:
+    """The metrics of a set of structures, with protocol and intervals.
+
+    Raises:
+        UserError: The structures cannot be read.
+    """
+    from nucleate.campaign.screen import evaluate as run_evaluate
+    from nucleate.screening.protocols import under_protocol
+
+    return run_evaluate(_source(structures), under_protocol(settings.screen, settings.relax), workers, progress)
+
+
+@takes(ScreenSettings)
+def self_check(settings: ScreenSettings, workers: int | None = None, progress: Progress = silent) -> tuple[Check, ...]:
+    """Whether potential, reference and matcher tell what is known from what is nonsense.
+
+    Raises:
+        UserError: The reference holds no structures on its hull.
+    """
+    from nucleate.campaign.self_check import self_check as run_checks
+    from nucleate.screening.protocols import under_protocol
+
+    return run_checks(under_protocol(settings, relax=True), workers=workers, progress=progress)
+
+
+@takes(CompareSettings, "models", "n", "out")
+def compare(
+    settings: CompareSettings,
+    out: str | Path = "runs/compare",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> pd.DataFrame:
+    """Sample models, searchers and files of structures, screen all alike, and set them side by side.
+
+    Returns:
+        One row a number: ``source``, ``subset``, ``reference``, ``metric``, ``group``, ``value``, its 95 % interval
+        ``low`` to ``high``, ``count``, ``total`` and ``median``.
+
+    Raises:
+        UserError: A source, a reference or the folder is not usable.
+    """
+    from nucleate.campaign.comparison.compare import side_by_side
+
+    found = side_by_side(_under_protocol(settings), Path(out), resume, workers, progress)
+    for label in found["source"].unique():
+        write_report(Path(out) / label)
+    write_report(out)
+    return found
+
+
+@takes(MagnetSettings, "models", "n", "out")
+def magnets(
+    settings: MagnetSettings,
+    out: str | Path = "runs/magnets",
+    resume: bool = False,
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Search for magnets without rare earths, as both magnet papers do; ``magnets.html`` in ``out`` shows the result.
+
+    Returns:
+        The content of ``magnets.json``: counts of each step, base rate, classes, finalists.
+
+    Raises:
+        UserError: Something asked for does not exist or cannot be met, or the folder is not usable.
+    """
+    from nucleate.campaign.magnets.campaign import RELAXED, hunt
+    from nucleate.campaign.magnets.plan import default_models, default_predictor
+
+    shipped: dict[str, object] = {}
+    if not settings.models and settings.structures is None:
+        shipped["models"] = default_models()
+    if "predictor" not in settings.model_fields_set:
+        shipped["predictor"] = default_predictor()
+    asked = _under_protocol(settings.model_copy(update=shipped))
+    content = hunt(asked, Path(out), resume, workers, progress)
+    if (Path(out) / RELAXED / "run.json").exists():
+        write_report(Path(out) / RELAXED)
+    write_report(out)
+    return content
+
+
+@takes(OrderingsSettings, "structures", "out")
+def orderings(
+    settings: OrderingsSettings, structures: Structures, out: str | Path, progress: Progress = silent
+) -> pd.DataFrame:
+    """Write the collinear magnetic orderings of structures for DFT; returns a row for each structure.
+
+    Raises:
+        UserError: The structures cannot be read, the potential knows no moments, or ``out`` cannot be written.
+    """
+    from nucleate.campaign.orderings import orderings_to
+
+    return orderings_to(as_file(structures), settings, Path(out), progress)
+
+
+@takes(TrainSettings, "family", "data", "out", "overrides")
+def train(settings: TrainSettings, out: str | Path, resume: bool = False, progress: Progress = silent) -> Path:
+    """Train a model of a family, or a predictor of columns of a table; returns the model's folder.
+
+    Raises:
+        UserError: The family, a column, a setting or the data are not usable.
+    """
+    from nucleate.campaign.predict import train_predictor
+    from nucleate.campaign.train import train_family
+    from nucleate.errors import UserError
+
+    family, predicts = settings.family, settings.family == "predictor"
+    if not predicts and (settings.properties or settings.log10):
+        raise UserError("--property", f"the family {family!r}", "predictor, which alone learns columns this way")
+    if predicts and settings.hold_out:
+        raise UserError("--hold-out-system", "the family 'predictor'", "a family that generates")
+    task = _task(settings, out, resume, progress)
+    if predicts:
+        return train_predictor(settings.properties, task, settings.log10)
+    return train_family(family, task, settings.hold_out)
+
+
+@takes(FinetuneSettings, "model", "data", "properties", "out", "overrides")
+def finetune(settings: FinetuneSettings, out: str | Path, resume: bool = False, progress: Progress = silent) -> Path:
+    """Teach a model further conditions; returns the folder of the new model.
+
+    Raises:
+        UserError: The model, a property, a setting or the data are not usable.
+    """
+    from nucleate.campaign.finetune import finetune as tune
+
+    return tune(settings.model, settings.properties, _task(settings, out, resume, progress), settings.freeze)
+
+
+@takes(PredictSettings, "model", "structures", "properties")
+def predict(settings: PredictSettings, structures: Structures) -> pd.DataFrame:
+    """Property columns of structures, one row for each: ``id``, ``status``, ``reason`` and the columns.
+
+    Raises:
+        UserError: There is no such predictor or column, or the structures cannot be read.
+    """
+    from nucleate.campaign.predict import load_predictor, predictions
+
+    predictor = load_predictor(settings.model, resolve_device(settings.device))
+    return predictions(predictor, as_file(structures), settings.properties)
+
+
+def write_report(run: str | Path) -> Path:
+    """Build the page of a run, a search for magnets, a comparison or a phase diagram again; returns where it lies."""
+    folder = Path(run)
+    if (folder / "magnets.json").exists():
+        from nucleate.report.magnets import build_magnets
+
+        return build_magnets(folder)
+    if (folder / "comparison.json").exists() and not (folder / "run.json").exists():
+        from nucleate.report.side_by_side import build_comparison
+
+        return build_comparison(folder)
+    if (folder / "phase_diagram.json").exists():
+        from nucleate.report.phase_diagram import build_phase_diagram
+
+        return build_phase_diagram(folder)
+    from nucleate.report.page import build_report
+
+    return build_report(folder)
+
+
+def convert(source: str | Path, target: str | Path) -> int:
+    """Write the structures of one file to another, the formats by suffix; returns how many.
+
+    Raises:
+        UserError: A format is unknown, or the source holds no crystal.
+    """
+    from nucleate.errors import UserError
+    from nucleate.io.files import read_structures, write_structures
+
+    found = read_structures(Path(source))
+    if not found.ids:
+        why = f"; {found.failures[0].reason}" if found.failures else ""
+        raise UserError(str(source), f"no crystal{why}", "at least one")
+    write_structures(found.crystals, Path(target), ids=found.ids, properties=found.properties)
+    return len(found.ids)
+
+
+def import_model(source: str | Path, out: str | Path, name: str | None = None) -> Path:
+    """Make a model folder of a public MatterGen checkpoint; returns the folder.
+
+    Raises:
+        UserError: The file cannot be read as tensors alone, or is not a MatterGen; the folder is taken.
+    """
+    from nucleate.families.mattergen.importing import import_model as imported
+
+    return imported(Path(source), Path(out), name)
+
+
+def as_crystals(structures: Crystals | Sequence[Structure | Atoms]) -> Crystals:
+    """A batch from pymatgen structures or ASE atoms.
+
+    Raises:
+        UserError: Some of them are neither.
+    """
+    from nucleate.crystal.crystals import Crystals
+    from nucleate.errors import UserError
+    from nucleate.io.interop import from_ase, from_pymatgen
+
+    if isinstance(structures, Crystals):
+        return structures
+    items = list(structures)
+    kinds = {type(item).__name__ for item in items}
+    if kinds == {"Atoms"}:
+        return from_ase(items)
+    if kinds and kinds <= {"Structure", "IStructure"}:
+        return from_pymatgen(items)
+    raise UserError("structures", f"objects of type {', '.join(sorted(kinds)) or 'none'}", "Structure or Atoms")
+
+
+def as_file(structures: str | Path | Crystals | Sequence[Structure | Atoms]) -> StructureFile:
+    """Structures from a file, or others named by their positions."""
+    from nucleate.io.files import read_structures
+    from nucleate.io.validation import StructureFile
+
+    if isinstance(structures, str | Path):
+        return read_structures(structures)
+    crystals = as_crystals(structures)
+    rows = list(range(len(crystals)))
+    return StructureFile(crystals, [str(row) for row in rows], rows)
+
+
+def _source(structures: Structures) -> Path | Crystals:
+    return Path(structures) if isinstance(structures, str | Path) else as_crystals(structures)
+
+
+def _under_protocol(settings: Screened) -> Screened:
+    """Settings with what the published protocol fixes, where one is followed."""
+    from nucleate.screening.protocols import under_protocol
+
+    return settings.model_copy(update={"screen": under_protocol(settings.screen)})
+
+
+def _task(
+    settings: TrainSettings | FinetuneSettings, out: str | Path, resume: bool, progress: Progress
+) -> TrainingTask:
+    from nucleate.campaign.train import TrainingTask
+    from nucleate.data.dataset import load_dataset
+
+    device = resolve_device(settings.device)
+    dataset = load_dataset(settings.data)
+    return TrainingTask(dataset, Path(out), settings.overrides, settings.seed, device, resume, progress)
