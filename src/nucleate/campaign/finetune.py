@@ -47,7 +47,7 @@ class Base:
 
     @property
     def name(self) -> str:
-        """Of the model."""
+        """Name of the model."""
         return self.model.name
 
     @classmethod

@@ -23,19 +23,18 @@ from nucleate.symmetry.standard_cells import niggli_reduced
 from nucleate.training.checkpoint import read_progress
 from nucleate.training.config import TrainConfig
 from nucleate.training.export import ModelFacts, halved, write_model
-from nucleate.training.model import LabelledConfig, ModelConfig, TrainableModel
+from nucleate.training.model import LabelledConfig, ModelConfig, Overrides, TrainableModel
 from nucleate.training.trainer import Trainer
 
 FEWEST_TO_SPLIT = 20
 """Below this many crystals all of them are trained on, and nothing is validated."""
 HALF_PRECISION_LOSS = 0.01
 """Relative rise of the validation loss at which weights are not stored in half precision."""
-Overrides = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What a model is trained on, how, and where it is written.
+    """Data, settings and folder of a training.
 
     Attributes:
         dataset: Structures; those that the model cannot take are left out and counted in its card.
@@ -57,7 +56,7 @@ class TrainingTask:
 
     @property
     def name(self) -> str:
-        """Of the new model."""
+        """Name of the new model."""
         return self.out.resolve().name
 
     @property
@@ -106,7 +105,7 @@ class TrainingTask:
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training ends with.
+    """The outcome of a training.
 
     Attributes:
         weights: The model's state.

@@ -85,7 +85,7 @@ class GenerativeModel(TrainableModel, Generic[AnySampler]):
 
 
 class ConditionalConfig(FamilyConfig):
-    """Settings of a generative model whose network is told what a crystal should be.
+    """Settings of a generative model whose network is conditioned on what a crystal should be.
 
     Attributes:
         conditions: What the model can be asked for beyond what its sampler meets by construction.
@@ -102,7 +102,7 @@ class ConditionalConfig(FamilyConfig):
 
     @property
     def asked(self) -> tuple[Condition, ...]:
-        """Everything that the network is told of what a crystal should be."""
+        """Every condition of the network, those of adapters last."""
         return self.conditions + self.adapters
 
     @property

@@ -1,4 +1,4 @@
-"""What joint diffusion models have in common: training data, losses, requests, and sampling by templates.
+"""The base of joint diffusion models: training data, losses, requests, and sampling by templates.
 
 A family brings processes, a network and its own losses; everything here is the same for all of them.
 """
@@ -40,7 +40,7 @@ BESIDE_THE_STEPS = {"symmetry", "symmetrize", "draws"}
 
 
 class JointTerm(Protocol):
-    """What a family adds to the objective and the guidance of joint diffusion."""
+    """A family's addition to the objective and the guidance of joint diffusion."""
 
     def fields(self, crystals: Crystals) -> dict[str, Tensor]:
         """Crystal fields (B, ...) that its losses need."""
@@ -198,7 +198,7 @@ class JointModel(TemplateModel[SamplerConfig]):
         return {"total": bounded(total, self.config.bounded_above), **found}
 
     def _noising(self, crystals: Crystals, noise: Noise) -> tuple[JointProcess, Tensor, Tensor | None]:
-        """Processes of a training batch, its clean coordinates, and what the network is told of the sites."""
+        """Processes of a training batch, its clean coordinates, and features of its sites for the network."""
         frac = self._any_setting(crystals, noise)
         size, width = crystals.numbers.shape
         none = None if not self.config.site_features else frac.new_zeros(size, width, WIDTH)

@@ -78,7 +78,7 @@ def in_template_order(crystals: Crystals, templates: OrbitTemplates) -> Crystals
 
 @dataclass(frozen=True)
 class MatrixTemplates:
-    """What templates tie together in the matrices of B crystals.
+    """Sites that templates tie together in the matrices of B crystals.
 
     Attributes:
         ircr: The representation, of at most n sites and k elements.

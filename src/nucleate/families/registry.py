@@ -120,7 +120,7 @@ class ModelEntry:
 
     @property
     def stored(self) -> StoredModel:
-        """What its folder says of it; nothing for a searcher."""
+        """The content of its ``config.json``; empty for a searcher."""
         return StoredModel() if self.folder is None else StoredModel.read(self.folder)
 
     @property

@@ -25,7 +25,7 @@ class Predictor(TrainableModel):
     @property
     @abstractmethod
     def limit(self) -> str:
-        """What it can take, in words: "a crystal of up to 20 sites"."""
+        """Crystals that it can take, in words: "a crystal of up to 20 sites"."""
 
     @abstractmethod
     def predict(self, crystals: Crystals, column: str) -> Tensor:

@@ -82,7 +82,7 @@ class GemNetPredictor(Predictor):
 
     @property
     def limit(self) -> str:
-        """What it can take, in words."""
+        """Crystals that it can take, in words."""
         return f"a crystal of up to {self.config.max_atoms} sites and elements up to Fm with a usable cell"
 
     def fit(self, crystals: Crystals) -> Crystals:

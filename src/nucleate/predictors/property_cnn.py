@@ -120,7 +120,7 @@ class PropertyCNN(Predictor):
 
     @property
     def limit(self) -> str:
-        """What it can take, in words."""
+        """Crystals that it can take, in words."""
         return f"a crystal of up to {self.config.max_elements} elements up to Pu and {self.config.max_atoms} sites"
 
     def fit(self, crystals: Crystals) -> Crystals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
@@ -18,6 +18,7 @@ from nucleate.errors import UserError
 from nucleate.families.base import FamilySpec, GenerativeModel, sampler_from
 from nucleate.testing.laws import hold, refused
 from nucleate.training.export import ModelFacts, write_model
+from nucleate.training.model import Overrides
 
 TOLERANCE = 1e-4
 """Room for the rounding of single precision in Å and fractions of a cell; losses get ten times that, relatively."""
@@ -62,9 +63,7 @@ class FamilyCase:
     crystals: Crystals
 
     @classmethod
-    def of(
-        cls, spec: FamilySpec, crystals: Crystals | None = None, overrides: Mapping[str, object] | None = None
-    ) -> FamilyCase:
+    def of(cls, spec: FamilySpec, crystals: Crystals | None = None, overrides: Overrides | None = None) -> FamilyCase:
         """A case of a family.
 
         Arguments:
@@ -157,7 +156,7 @@ REQUESTS = ("chemical_system=Li-O", "composition=NaF", "n_atoms=2", "n_atoms=1..
 
 
 def requests_are_met_or_refused(case: FamilyCase) -> None:
-    """What the family says it meets is met by every crystal; any other request is answered or refused."""
+    """Every crystal meets what the family says it meets; any other request is answered or refused."""
     for text in REQUESTS:
         where = Conditions.parse([text])
         try:
@@ -219,9 +218,7 @@ LAWS: tuple[Callable[[FamilyCase], None], ...] = (
 """All laws of a family."""
 
 
-def check_family(
-    spec: FamilySpec, crystals: Crystals | None = None, overrides: Mapping[str, object] | None = None
-) -> None:
+def check_family(spec: FamilySpec, crystals: Crystals | None = None, overrides: Overrides | None = None) -> None:
     """Put a family through all laws; see :meth:`FamilyCase.of` for the arguments.
 
     Raises:

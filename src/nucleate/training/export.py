@@ -23,7 +23,7 @@ Value = str | int | float
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model folder says of its weights.
+    """Facts of a model, for its folder.
 
     Attributes:
         family: Name of the family or predictor that can load them.

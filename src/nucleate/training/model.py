@@ -1,4 +1,4 @@
-"""What can be trained on crystals: the base class of such models, and the specification that makes and loads them."""
+"""Models that are trained on crystals: their base class, and the specification that makes and loads them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 from torch import Tensor, nn
 
 from nucleate.conditions.quantities import NamedConditions
@@ -77,6 +77,8 @@ class TrainableModel(nn.Module, ABC):
         """Keep what only final weights can tell of the crystals from :meth:`fit`; called once, after the training."""
 
 
+Overrides = Mapping[str, JsonValue]
+"""Values for settings by name, as a command line or a file gives them."""
 AnyConfig = TypeVar("AnyConfig", bound=ModelConfig)
 AnyModel = TypeVar("AnyModel", bound=TrainableModel)
 
@@ -108,7 +110,7 @@ class ModelSpec(Generic[AnyConfig, AnyModel]):
         """Names that :meth:`configured` takes; ``outer.inner`` reaches inside a setting."""
         return ("preset", *self.config.model_fields)
 
-    def configured(self, overrides: Mapping[str, object] | None = None) -> AnyConfig:
+    def configured(self, overrides: Overrides | None = None) -> AnyConfig:
         """Settings of a preset with some changed.
 
         Raises:
@@ -116,7 +118,7 @@ class ModelSpec(Generic[AnyConfig, AnyModel]):
         """
         return from_preset(self.config, self.presets, next(iter(self.presets)), overrides)
 
-    def build(self, overrides: Mapping[str, object] | None = None, name: str | None = None) -> AnyModel:
+    def build(self, overrides: Overrides | None = None, name: str | None = None) -> AnyModel:
         """A model with fresh weights; see :meth:`configured`."""
         return self.model(self.configured(overrides), name or self.name)
 

@@ -91,7 +91,7 @@ class Trainer:
 
     @property
     def cost(self) -> dict[str, str | int | float]:
-        """What the training took so far, for the model's card."""
+        """Costs of the training so far, for the model's card."""
         return {"steps": self.step, "seconds": round(self.seconds, 1), "device": self.device}
 
     def fit(
@@ -182,7 +182,7 @@ class Trainer:
         return epoch_batches(self._sizes(train), self.config.pairs, self.config.batch, self.config.seed, epoch)
 
     def _sizes(self, crystals: Crystals) -> Tensor:
-        """What a crystal's share of a batch goes by."""
+        """Sizes by which crystals share a batch, shape (B,)."""
         return torch.ones_like(crystals.n_atoms) if self.config.mixed_sizes else crystals.n_atoms
 
     def _epoch_starts(self, train: Crystals) -> list[int]:

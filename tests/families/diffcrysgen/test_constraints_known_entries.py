@@ -27,22 +27,22 @@ def rutile():
 def test_known_entries_are_those_of_a_crystal_that_meets_the_request(text):
     matrix = ENCODED.encode(rutile())
     known = known_entries(ENCODED, Conditions.parse([text]), torch.tensor([6]))
-    assert torch.equal(known.values[known.given], matrix[known.given])
+    assert torch.equal(known.values[known.fixed], matrix[known.fixed])
     blocks = ENCODED.blocks
-    whole = {letter for letter in "ELCO" if known.given[:, blocks[letter]].all()}
+    whole = {letter for letter in "ELCO" if known.fixed[:, blocks[letter]].all()}
     assert whole == {"composition=TiO2": {"E", "O"}, "chemical_system=O-Ti": {"E"}, "n_atoms=6": set()}[text]
 
 
 def test_sites_beyond_a_size_are_empty():
     known = known_entries(ENCODED, Conditions.parse(["n_atoms=2..4"]), torch.tensor([2, 4]))
-    given = known.given[:, ENCODED.blocks["O"]].all(2)
+    given = known.fixed[:, ENCODED.blocks["O"]].all(2)
     assert given.tolist() == [[False] * 2 + [True] * 4, [False] * 4 + [True] * 2]
     assert not known.values.any()
 
 
 def test_nothing_is_known_without_a_request_or_with_subsystems():
     for where in (Conditions(), Conditions.parse(["chemical_system=O-Ti"], allow_subsystems=True)):
-        assert not known_entries(ENCODED, where, torch.tensor([3])).given.any()
+        assert not known_entries(ENCODED, where, torch.tensor([3])).fixed.any()
 
 
 def test_known_entries_are_met_exactly():
@@ -50,7 +50,7 @@ def test_known_entries_are_met_exactly():
     denoiser = known.inpainted(lambda x, s: 0.3 * torch.ones_like(x), lambda m: 2 * m - 1)
     noise = KeyedNoise(0, torch.arange(2), dtype=torch.float64)
     found = HeunSampler(steps=10).sample(denoiser, (ENCODED.length, 3), noise)
-    assert torch.equal(found[known.given], (2 * known.values - 1)[known.given])
+    assert torch.equal(found[known.fixed], (2 * known.values - 1)[known.fixed])
 
 
 def test_which_crystals_meet_a_request():

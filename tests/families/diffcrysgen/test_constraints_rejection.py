@@ -3,7 +3,7 @@
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.families.diffcrysgen.constraints import drawn, merit
+from nucleate.families.diffcrysgen.constraints import drawn, score
 
 
 def anything(crystals):
@@ -20,10 +20,10 @@ BROKEN = Crystals(GOOD.numbers, GOOD.frac, GOOD.lattice * torch.nan, GOOD.n_atom
 EMPTY = Crystals.from_lists([[]], [[]], [torch.eye(3)])
 
 
-def test_merit_has_an_order():
+def test_score_has_an_order():
     crystals = Crystals.concatenate([GOOD, DENSE, BROKEN, EMPTY])
-    assert merit(crystals, anything).tolist() == [3, 2, 0, 0]
-    assert merit(crystals, lambda c: ~anything(c)).tolist() == [1, 1, 0, 0]
+    assert score(crystals, anything).tolist() == [3, 2, 0, 0]
+    assert score(crystals, lambda c: ~anything(c)).tolist() == [1, 1, 0, 0]
 
 
 def test_poor_crystals_are_drawn_again_and_the_best_is_kept():

@@ -20,30 +20,30 @@ from nucleate.sampling.rejection import best_of
 
 
 class KnownEntries(NamedTuple):
-    """Entries of the matrices of B crystals that are given.
+    """Entries of the matrices of B crystals that a request fixes.
 
     Attributes:
         values: The matrices, in Å, degrees and fractions, shape (B, rows, columns).
-        given: Which entries count, bool, of the same shape.
+        fixed: Which entries count, bool, of the same shape.
     """
 
     values: Tensor
-    given: Tensor
+    fixed: Tensor
 
     def inpainted(self, denoiser: TensorDenoiser, scaling: Callable[[Tensor], Tensor]) -> TensorDenoiser:
         """A denoiser that knows these entries.
 
-        Where its answer is the clean value, the walk's slope (x - D) / σ leads straight to it, so a given entry
+        Where its answer is the clean value, the walk's slope (x - D) / σ leads straight to it, so a fixed entry
         carries its noise level on the way and is met exactly at the end.
         """
         clean = scaling(self.values)
-        return lambda x, sigma: torch.where(self.given, clean.to(x), denoiser(x, sigma))
+        return lambda x, sigma: torch.where(self.fixed, clean.to(x), denoiser(x, sigma))
 
 
 def known_entries(
     ircr: IRCR, where: Conditions, n_atoms: Tensor, templates: MatrixTemplates | None = None
 ) -> KnownEntries:
-    """What a request fixes.
+    """Entries that a request fixes.
 
     A chemical system fixes the columns' elements, a size the empty sites, a composition besides which column each
     site belongs to, and so do templates. With subsystems allowed nothing is fixed by the system.
@@ -59,7 +59,7 @@ def known_entries(
     """
     size = len(n_atoms)
     values = torch.zeros(size, ircr.length, ircr.width, dtype=torch.float64)
-    given = torch.zeros_like(values, dtype=torch.bool)
+    fixed = torch.zeros_like(values, dtype=torch.bool)
     blocks = ircr.blocks
     elements = element_order(list(where.composition or (() if where.allow_subsystems else where.chemical_system or ())))
     if len(elements) > ircr.k:
@@ -67,17 +67,17 @@ def known_entries(
     if elements:
         for column, number in enumerate(elements):
             values[:, blocks["E"]][:, number - 1, column] = 1.0
-        given[:, blocks["E"], : ircr.k] = True
+        fixed[:, blocks["E"], : ircr.k] = True
     site = torch.arange(ircr.n)
     if templates is not None:
         values[:, blocks["O"], : ircr.k] = templates.occupancy()
-        given[:, blocks["O"], : ircr.k] = True
-        given[:, blocks["C"], :3] |= (templates.classes < 0)[..., None]
-        return KnownEntries(values, given)
+        fixed[:, blocks["O"], : ircr.k] = True
+        fixed[:, blocks["C"], :3] |= (templates.classes < 0)[..., None]
+        return KnownEntries(values, fixed)
     if where.n_atoms is not None or where.composition is not None:
         empty = (site >= n_atoms[:, None])[..., None]
-        given[:, blocks["O"], : ircr.k] |= empty
-        given[:, blocks["C"], :3] |= empty
+        fixed[:, blocks["O"], : ircr.k] |= empty
+        fixed[:, blocks["C"], :3] |= empty
     if where.composition is not None:
         counts = torch.tensor([where.composition[number] for number in elements])
         units = n_atoms // counts.sum()
@@ -85,8 +85,8 @@ def known_entries(
         starts = ends - units[:, None] * counts
         belongs = (site[:, None] >= starts[:, None]) & (site[:, None] < ends[:, None])
         values[:, blocks["O"], : len(elements)] = belongs.to(values.dtype)
-        given[:, blocks["O"], : ircr.k] = True
-    return KnownEntries(values, given)
+        fixed[:, blocks["O"], : ircr.k] = True
+    return KnownEntries(values, fixed)
 
 
 def meets(where: Conditions, numbers: Tensor, n_atoms: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ GOOD = 3
 
 
 def drawn(draw: Callable[[Tensor, int], Crystals], n: int, draws: int, meets: Callable[[Crystals], Tensor]) -> Crystals:
-    """Draw n crystals, and again those that are not good (:func:`merit`), keeping the best of each.
+    """Draw n crystals, and again those that are not good (:func:`score`), keeping the best of each.
 
     Arguments:
         draw: Gives the crystals of rows (K,) in the draw of a number.
@@ -129,11 +129,11 @@ def drawn(draw: Callable[[Tensor, int], Crystals], n: int, draws: int, meets: Ca
     Returns:
         The crystals; the crystal field ``draws`` says how many walks each took.
     """
-    crystals, walks = best_of(draw, n, draws, lambda c: merit(c, meets), GOOD)
+    crystals, walks = best_of(draw, n, draws, lambda c: score(c, meets), GOOD)
     return replace(crystals, crystal_fields={"draws": walks})
 
 
-def merit(crystals: Crystals, meets: Callable[[Crystals], Tensor]) -> Tensor:
+def score(crystals: Crystals, meets: Callable[[Crystals], Tensor]) -> Tensor:
     """0 for no crystal at all, 1 for one of a finite cell, 2 if it is also what was asked for, 3 if valid besides."""
     from nucleate.descriptors.geometry import validity
 

@@ -193,7 +193,7 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
         noise = KeyedNoise(seed, plan.indices[rows].to(device), dtype=torch.float64, draw=number)
         tied = None if plan.templates is None else MatrixTemplates.of(self.ircr, self.templates, plan.templates[rows])
         known = known_entries(self.ircr, request.conditions, plan.n_atoms[rows], tied)
-        known = known._replace(values=known.values.to(device), given=known.given.to(device))
+        known = known._replace(values=known.values.to(device), fixed=known.fixed.to(device))
         labels = plan.labels(rows, device, self.size_weights.dtype)
         sampler = HeunSampler(settings.steps, settings.sigma, settings.rho, settings.churn)
         guided: TensorDenoiser = Guided(self.denoise, labels, request.strengths)

@@ -185,7 +185,7 @@ class MagGen(GenerativeModel[SamplerConfig]):
 
     @torch.inference_mode()
     def predicted(self, z: Tensor) -> Tensor:
-        """What the branches say of points (B, D): properties (B, C) in their own units."""
+        """Properties (B, C) of points (B, D) by the branches, in their own units."""
         self.eval()
         found = self._branch_values(z.to(self._place, torch.float32)).cpu()
         low, width = self._units()

@@ -1,4 +1,4 @@
-"""What a reconstructed matrix is worth: the paper's squared error, or a loss of its own for each block."""
+"""Losses of a reconstructed matrix: the paper's squared error, or a loss of its own for each block."""
 
 from __future__ import annotations
 

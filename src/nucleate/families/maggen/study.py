@@ -89,7 +89,7 @@ def reconstruction(model: MagGen, crystals: Crystals) -> Reconstruction:
 
 
 def property_fits(model: MagGen, crystals: Crystals) -> dict[str, PropertyFit]:
-    """What the branches say of crystals with labels in the crystal fields ``label/NAME``, by property."""
+    """Fits of the branches to crystals with labels in the crystal fields ``label/NAME``, by property."""
     kept = model.prepared(crystals)
     said = model.predicted(model.encode(kept, ready=True)).double()
     labels = model.labels(kept).double()

@@ -27,7 +27,7 @@ class MatterGenConfig(JointConfig):
         species_loss: "bound", the paper's, or the cross-entropy of the "masked" sites alone.
         sigma: Smallest and largest noise of the fractional coordinates of one atom; n atoms have n^(-1/3) of it.
         centre: Take the mean over a crystal's sites out of answer, target and noise of coordinates.
-        time_scale: Time as the network is told it is t times this.
+        time_scale: The network gets t times this as its time.
         published_labels: Adapters read labels as the public code does, which its weights need.
 
     The rest is :class:`nucleate.families.joint_config.JointConfig`'s.
@@ -78,5 +78,5 @@ class MatterGenConfig(JointConfig):
 
     @classmethod
     def conditioned(cls) -> MatterGenConfig:
-        """The small configuration, told the conditions of the paper's base models from the start."""
+        """The small configuration, conditioned on those of the paper's base models from the start."""
         return cls(conditions=tuple(quantity(name).condition for name in ("chemical_system", "energy_above_hull")))

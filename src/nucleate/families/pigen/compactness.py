@@ -41,22 +41,18 @@ def estimate_loss(probabilities: Tensor, lattice: Tensor, mask: Tensor, target: 
     return gate * ratio.log().square()
 
 
-def upstream_loss(
-    variant: Variant, species: Tensor, noise: Tensor, cell: Tensor, cell_noise: Tensor, alpha_bar: Tensor,
-    mask: Tensor, target: Tensor,
-) -> Tensor:  # fmt: skip
+def upstream_loss(variant: Variant, state: State, prediction: Prediction, alpha_bar: Tensor, target: Tensor) -> Tensor:
     """One of the published variants, shape (B,); see the module.
 
     Arguments:
         variant: Which.
-        species: Noisy one-hot vectors, shape (B, N, S).
-        noise: The network's prediction for them, of the same shape.
-        cell: Noisy cells, nine numbers in Å each, shape (B, 9).
-        cell_noise: The network's prediction for them, of the same shape.
+        state: Noisy one-hot vectors of species (B, N, S) and noisy cells, nine numbers in Å each (B, 9).
+        prediction: The noise of both.
         alpha_bar: ᾱ(t), shape (B,).
-        mask: True on real sites, shape (B, N).
         target: Compactness of the clean crystals, NaN where undefined, shape (B,).
     """
+    species, cell, mask = state.species, state.cell, state.mask
+    noise, cell_noise = prediction.species, prediction.cell
     volumes = torch.nan_to_num(sphere_volumes(species.shape[-1]).to(species))
     signal, spread = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
     if variant in ("noise", "draft"):
@@ -151,8 +147,7 @@ class CompactnessTerm:
             probabilities = self.process.species.probabilities(state.species, prediction.species, t)
             loss = estimate_loss(probabilities, lattice, state.mask, target, alpha_bar)
         else:
-            noisy = (state.species, prediction.species, state.cell, prediction.cell)
-            loss = upstream_loss(self.variant, *noisy, alpha_bar, state.mask, target)
+            loss = upstream_loss(self.variant, state, prediction, alpha_bar, target)
         return {"compactness": (self.weight, loss)}
 
     def guided(

@@ -33,7 +33,7 @@ _LEAST = 1e-30
 
 @dataclass(frozen=True)
 class Demand:
-    """What B crystals have to hold.
+    """Contents that B crystals have to end with.
 
     Attributes:
         n_atoms: Atoms in the primitive cell, shape (B,).

@@ -70,7 +70,7 @@ class WyckoffDiffConfig(ConditionalConfig):
         sampler: How it samples by default.
 
     The rest is :class:`nucleate.families.base.ConditionalConfig`'s. Where ``n_atoms`` is among the conditions, the
-    network is told of each crystal how many atoms its primitive cell should have.
+    network gets the number of atoms that the primitive cell of each crystal should have.
     """
 
     prior: Literal["empty", "marginal", "uniform"] = "empty"

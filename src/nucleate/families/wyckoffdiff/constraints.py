@@ -118,7 +118,7 @@ BEST = 8
 """Nothing is left to wish for."""
 
 
-def merits_of(
+def scores_of(
     state: Occupations, found: list[Protostructure], where: Conditions, n_atoms: Tensor | None, balanced: bool
 ) -> Tensor:
     """0 for crystals outside the request; else 1, and more the better they are.

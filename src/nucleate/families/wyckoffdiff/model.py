@@ -22,7 +22,7 @@ from nucleate.errors import UserError
 from nucleate.families.base import ConditionalModel, Strengths
 from nucleate.families.wyckoffdiff.autoregressive import Demand, place_orbits
 from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
-from nucleate.families.wyckoffdiff.constraints import BEST, Limits, merits_of
+from nucleate.families.wyckoffdiff.constraints import BEST, Limits, scores_of
 from nucleate.families.wyckoffdiff.plan import GroupSizes, Stoichiometries, element_counts, planned
 from nucleate.families.wyckoffdiff.reverse_diffusion import reverse_diffusion
 from nucleate.families.wyckoffdiff.substitutions import replaced
@@ -39,8 +39,8 @@ GROUP, PLACE, NUMBERS = "orbits/group", "orbits/place", "orbits/numbers"
 """Crystal fields of training crystals."""
 EARLIEST = 1e-3
 """Smallest training time."""
-UNTOLD = 0.1
-"""Share of training crystals whose numbers of atoms of each element are not told."""
+WITHHELD = 0.1
+"""Share of training crystals whose numbers of atoms of each element are withheld from the network."""
 BATCH = 64
 """Crystals walked together; what is drawn does not depend on it."""
 
@@ -71,7 +71,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
 
     @property
     def processes(self) -> tuple[CategoricalProcess, CategoricalProcess]:
-        """Of what sits on fixed positions, and of counts."""
+        """Noise of the elements on fixed positions, and of counts on free ones."""
         schedule = self.config.schedule
         return (
             CategoricalProcess(self.prior_fixed, schedule, "fixed"),
@@ -144,18 +144,18 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
             state: Noisy occupations.
             t: Their times, shape (B,).
             labels: What they should be.
-            counts: Atoms of each element in falling order, zeros where not told, shape (B, MOST_ELEMENTS).
+            counts: Atoms of each element in falling order, zeros where they are withheld, shape (B, MOST_ELEMENTS).
         """
-        told = self._told(labels, counts)
+        conditioning = self._conditioning(labels, counts)
         answer: Logits = self.network(
-            state.fixed, state.counts, state.group, state.multiplicity, state.n_free, t, *told
+            state.fixed, state.counts, state.group, state.multiplicity, state.n_free, t, *conditioning
         )
         return answer
 
-    def _told(self, labels: Labels, counts: Tensor | None) -> tuple[Tensor | None, Mix | None]:
+    def _conditioning(self, labels: Labels, counts: Tensor | None) -> tuple[Tensor | None, Mix | None]:
         context = self.embed(labels) if self.config.conditions else None
         if self.stoichiometries is not None and counts is not None:
-            further = self.stoichiometries.told(counts)
+            further = self.stoichiometries.conditioning(counts)
             context = further if context is None else context + further
         return context, self.adapters(labels) if self.config.adapters else None
 
@@ -177,12 +177,19 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         noisy_fixed = torch.where(n_free == 0, of_fixed.corrupt(clean.fixed, t, noise), 0)
         noisy_counts = torch.where((n_free > 0)[..., None], of_counts.corrupt(clean.counts, t, noise), 0)
         labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
-        told = element_counts(clean.composition) if self.config.stoichiometry else None
-        if told is not None:
-            told = told * (noise.uniform("stoichiometry", (len(crystals),)) >= UNTOLD)[:, None]
+        counts = element_counts(clean.composition) if self.config.stoichiometry else None
+        if counts is not None:
+            counts = counts * (noise.uniform("stoichiometry", (len(crystals),)) >= WITHHELD)[:, None]
         positions = Positions.of(n_free)
         logits = self.network.listed(
-            positions, noisy_fixed, noisy_counts, clean.group, clean.multiplicity, n_free, t, *self._told(labels, told)
+            positions,
+            noisy_fixed,
+            noisy_counts,
+            clean.group,
+            clean.multiplicity,
+            n_free,
+            t,
+            *self._conditioning(labels, counts),
         )
         with torch.autocast(t.device.type, enabled=False):
             parts = []
@@ -207,7 +214,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         return Orbits(orbits.group, orbits.place, numbers), Labels(now.values, given)
 
     def _divisor(self, clean: Occupations, noisy_fixed: Tensor, noisy_counts: Tensor) -> Tensor:
-        """What the losses of crystals are divided by, shape (B,)."""
+        """Divisor of the losses of crystals, shape (B,)."""
         match self.config.weighting:
             case "orbits":
                 return clean.n_orbits
@@ -281,15 +288,15 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         group, n_atoms, counts = planned(where, sizes, self.stoichiometries, drawn, n)
         if n == 0:
             return []
-        told = any(condition.name == "n_atoms" for condition in self.config.asked)
-        if told:
+        knows_size = any(condition.name == "n_atoms" for condition in self.config.asked)
+        if knows_size:
             asked.values["n_atoms"].copy_(n_atoms)
             asked.given["n_atoms"].fill_(True)
-        # The size is what was drawn, so it is always told in full.
-        strengths = {**({"n_atoms": 1.0} if told else {}), **request.strengths}
-        most = n_atoms if told else self._largest(where).expand(n)
+        # The size is what was drawn, so the network always gets it in full.
+        strengths = {**({"n_atoms": 1.0} if knows_size else {}), **request.strengths}
+        most = n_atoms if knows_size else self._largest(where).expand(n)
         best: dict[int, Protostructure] = {}
-        merits = torch.full((n,), -1)
+        scores = torch.full((n,), -1)
         rows = torch.arange(n)
         of_fixed, of_counts = (replace(process, prior=process.prior.cpu()) for process in self.processes)
         for draw in range(settings.draws):
@@ -308,11 +315,11 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
                     state = reverse_diffusion(
                         (of_fixed, of_counts), settings, limits, group[part], guided, noise, stays
                     )
-                found = [_given(one) for one in state.protostructures()]
-                merit = merits_of(state, found, where, n_atoms[part] if told else None, settings.balanced)
-                best.update({i: found[k] for k, i in enumerate(part.tolist()) if merit[k] > merits[i]})
-                merits[part] = torch.maximum(merits[part], merit)
-            rows = (merits < BEST).nonzero().flatten()
+                found = [_not_empty(one) for one in state.protostructures()]
+                score = scores_of(state, found, where, n_atoms[part] if knows_size else None, settings.balanced)
+                best.update({i: found[k] for k, i in enumerate(part.tolist()) if score[k] > scores[i]})
+                scores[part] = torch.maximum(scores[part], score)
+            rows = (scores < BEST).nonzero().flatten()
             if not len(rows):
                 break
         return [best[i] for i in range(n)]
@@ -344,10 +351,10 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         """
         device = next(self.network.parameters()).device
 
-        def denoiser(state: Occupations, t: Tensor, told: Labels) -> Logits:
+        def denoiser(state: Occupations, t: Tensor, conditions: Labels) -> Logits:
             there = Occupations(*(value.to(device) for value in state))
             each = counts.repeat(len(t) // len(counts), 1).to(device)
-            return Logits(*(part.cpu() for part in self.denoise(there, t.to(device), told.to(device), each)))
+            return Logits(*(part.cpu() for part in self.denoise(there, t.to(device), conditions.to(device), each)))
 
         return Guided(denoiser, labels, strengths)
 
@@ -362,13 +369,13 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         noise: KeyedNoise,
     ) -> Occupations:
         def denoiser(state: Occupations, t: Tensor, rows: Tensor) -> Logits:
-            told = Labels({k: v[rows] for k, v in labels.values.items()}, {k: v[rows] for k, v in labels.given.items()})
-            return self._guided(told, strengths, demand.counts[rows])(state, t)
+            own = Labels({k: v[rows] for k, v in labels.values.items()}, {k: v[rows] for k, v in labels.given.items()})
+            return self._guided(own, strengths, demand.counts[rows])(state, t)
 
         return place_orbits(denoiser, demand, group, noise, settings.temperature)
 
 
-def _given(found: Protostructure | None) -> Protostructure:
+def _not_empty(found: Protostructure | None) -> Protostructure:
     if found is None:
         raise RuntimeError("a walk ended without an occupied position")
     return found

@@ -16,7 +16,7 @@ from nucleate.symmetry.space_group import N_GROUPS
 from nucleate.symmetry.wyckoff import fits, most_orbits, site_multiplicities
 
 MOST_ELEMENTS = 8
-"""Elements whose numbers of atoms are told, the most numerous first."""
+"""Elements whose numbers of atoms the network gets, the most numerous first."""
 
 
 def element_counts(composition: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def element_counts(composition: Tensor) -> Tensor:
 
 
 class Stoichiometries(nn.Module):
-    """Numbers of atoms of the elements of training crystals, with their space groups; and what a network is told.
+    """Numbers of atoms of the elements of training crystals, with their space groups, and embedded for a network.
 
     Arguments:
         max_atoms: Largest primitive cell.
@@ -61,12 +61,12 @@ class Stoichiometries(nn.Module):
         self.register_buffer("elements", kinds[:, MOST_ELEMENTS + 1 :].to(torch.uint8))
         self.register_buffer("weight", weight.to(torch.int16))
 
-    def told(self, counts: Tensor) -> Tensor:
-        """What the network is told of numbers of atoms (B, MOST_ELEMENTS), zeros for nothing; shape (B, hidden)."""
+    def conditioning(self, counts: Tensor) -> Tensor:
+        """Vectors (B, hidden) for the network of numbers of atoms (B, MOST_ELEMENTS), zeros for unknown ones."""
         there = F.one_hot(counts.clamp_max(self.max_atoms), self.max_atoms + 1).to(self.embed.weight.dtype)
         there[..., 0] = 0.0
-        told: Tensor = self.embed(there.flatten(1))
-        return told
+        vectors: Tensor = self.embed(there.flatten(1))
+        return vectors
 
     def allowed(self, where: Conditions) -> Tensor:
         """Weight of each kind, zero where a request rules it out or its chemistry is another, shape (T,)."""
