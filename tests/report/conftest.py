@@ -8,10 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from nucleate.runs.columns import CANDIDATE_COLUMNS, schema
-from nucleate.runs.run import write_shard
 
 Row = dict[str, Any]
 
@@ -95,7 +96,8 @@ PHASES = [
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write a shard as the campaign does; what a row does not say is unknown."""
     more = (name for row in rows for name in row if name not in CANDIDATE_COLUMNS)
-    write_shard(path, rows, schema((*CANDIDATE_COLUMNS, *dict.fromkeys(more))))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema((*CANDIDATE_COLUMNS, *dict.fromkeys(more)))), path)
 
 
 RunMaker = Callable[..., Path]

@@ -12,7 +12,7 @@ from nucleate.runs.columns import (
     COLUMNS,
     INPUT_COLUMNS,
     NUMERIC_COLUMNS,
-    SIEVE_COLUMNS,
+    PRESCREEN_COLUMNS,
     STRUCTURE_COLUMNS,
     candidate_columns,
     described,
@@ -60,7 +60,7 @@ def test_schemas_keep_the_order_and_the_types():
     assert found.field("energy_above_hull").type == pa.float64()
     assert found.field("relaxed_frac").type == pa.list_(pa.list_(pa.float64()))
     assert found.field("is_unique").type == pa.bool_()
-    assert set(SIEVE_COLUMNS) <= set(COLUMNS)
+    assert set(PRESCREEN_COLUMNS) <= set(COLUMNS)
 
 
 def test_no_filter_reads_a_text_or_a_structure():

@@ -5,32 +5,11 @@ import subprocess
 import sys
 from datetime import timedelta
 
-import pyarrow as pa
 import pytest
 
 from nucleate.errors import UserError
 from nucleate.runs.record import Timing
-from nucleate.runs.run import Journal, Run, locked, read_shard, write_shard
-
-SCHEMA = pa.schema([("id", pa.string()), ("frac", pa.list_(pa.list_(pa.float64()))), ("flag", pa.bool_())])
-ROWS = [{"id": "a", "frac": [[0.1, 0.2, 0.3]], "flag": None}, {"id": "b", "frac": [], "flag": True}]
-
-
-def test_shards_round_trip_and_equal_rows_give_equal_bytes(tmp_path):
-    first, second = tmp_path / "x" / "0.parquet", tmp_path / "1.parquet"
-    write_shard(first, ROWS, SCHEMA)
-    write_shard(second, ROWS, SCHEMA)
-    assert first.read_bytes() == second.read_bytes()
-    assert read_shard(first).to_pylist() == ROWS
-    assert not list(tmp_path.rglob("*.part"))
-
-
-def test_a_torn_shard_is_named(tmp_path):
-    path = tmp_path / "0.parquet"
-    write_shard(path, ROWS, SCHEMA)
-    path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(UserError, match=r"0\.parquet.*not complete Parquet"):
-        read_shard(path)
+from nucleate.runs.run import Run, locked
 
 
 def test_a_run_opens_as_it_was_created(tmp_path, record):
@@ -106,21 +85,3 @@ def test_places_that_cannot_be_written_are_named(tmp_path, record):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file.*may be written"):
         Run.create(tmp_path / "file" / "run", record)
-
-
-def test_a_journal_loses_only_a_torn_last_line(tmp_path):
-    path = tmp_path / "journal" / "0.jsonl"
-    journal = Journal(path)
-    assert journal.read() == []
-    journal.append({"row": 0, "energy": -1.2345678901234567})
-    journal.append({"row": 1, "energy": float("inf")})
-    journal.close()
-    with path.open("ab") as handle:
-        handle.write(b'{"row": 2, "ene')
-    again = Journal(path)
-    assert again.read() == [{"row": 0, "energy": -1.2345678901234567}, {"row": 1, "energy": float("inf")}]
-    again.append({"row": 2, "energy": 0.0})
-    again.close()
-    assert [entry["row"] for entry in Journal(path).read()] == [0, 1, 2]
-    again.remove()
-    assert not path.exists()

@@ -33,7 +33,7 @@ MAX_SITES = 1000
 """Larger cells are not screened: every test grows with the square of the sites at least."""
 
 SOURCE = "structures"
-"""What stands in the ``model`` column of structures that were not generated here."""
+"""Entry of the ``model`` column for structures that were not generated here."""
 
 
 def screen(

@@ -18,10 +18,14 @@ import torch
 from nucleate.campaign.screen import screen
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
+from nucleate.data.reference import Reference
+from nucleate.descriptors.spp import shipped_table
 from nucleate.errors import UserError
 from nucleate.execution.progress import Progress, silent
 from nucleate.families.registry import load_generator
 from nucleate.intervals import Rate
+from nucleate.matching.library import StructureLibrary
+from nucleate.matching.novelty import novelty
 from nucleate.screening.protocols import asked_matcher
 from nucleate.settings import ScreenSettings
 
@@ -98,8 +102,6 @@ def self_check(
     Raises:
         UserError: The reference holds no structures, or none on its hull.
     """
-    from nucleate.data.reference import Reference
-
     reference = Reference.load(settings.reference)
     stable = on_hull(reference, n, settings.seed)
     randoms = load_generator("pseudo-random", "cpu").sample(n, Conditions(), settings.seed)
@@ -159,9 +161,6 @@ def shuffled(reference: Reference, n: int, seed: int = 0) -> Crystals:
 
 def _known(reference: Reference, settings: ScreenSettings) -> Check:
     """The reference against itself."""
-    from nucleate.matching.library import StructureLibrary
-    from nucleate.matching.novelty import novelty
-
     rows = _drawn(len(reference.structures), settings.seed)[:N_NOVELTY]
     library = StructureLibrary.of(reference.structures, asked_matcher(settings))
     new = novelty(reference.structures[rows], library)["is_novel"].fillna(True)
@@ -169,8 +168,6 @@ def _known(reference: Reference, settings: ScreenSettings) -> Check:
 
 
 def _expectations(stable: pd.DataFrame, mixed: pd.DataFrame, randoms: pd.DataFrame) -> tuple[Check, ...]:
-    from nucleate.descriptors.spp import shipped_table
-
     usual = shipped_table().thresholds["all"]
 
     def low(table: pd.DataFrame, name: str) -> Rate:

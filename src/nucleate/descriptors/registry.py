@@ -40,11 +40,6 @@ class Descriptor:
     flags: str = ""
 
     @property
-    def label(self) -> str:
-        """The name in words, with the unit where there is one."""
-        return self.name.replace("_", " ") + (f" ({self.unit})" if self.unit else "")
-
-    @property
     def function(self) -> Callable[[Crystals], Tensor]:
         """From B crystals to values (B,), float64; NaN where undefined."""
         return _values_of(_load(self.path))

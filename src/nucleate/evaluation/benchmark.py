@@ -1,4 +1,4 @@
-"""What is compared of sets of crystals: rates and means, of all and of what every family can represent."""
+"""Measures by which sets of crystals are compared: rates and means, of all and of what every family can represent."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ OF_THE_REFERENCE = (
     "on or below the hull",
     "energy above hull (eV/atom)",
 )
-"""What is measured again with each further reference."""
+"""Measures that are taken again with each further reference."""
 GROUP_DISTANCE = {"as generated": "space_group", "relaxed": "relaxed_space_group"}
 GENERATION, ALL_STAGES = "S.U.N. per core-hour of generation", "S.U.N. per core-hour, relaxation included"
 ON_TARGET, NOT_ASKED = "on target", "on target, not asked"
 DISTANCE, CHANCE = "space-group distance to the data", "the same of as many crystals of the data"
 """Names of metrics."""
 COLUMNS = ("subset", "reference", "metric", "group", "value", "low", "high", "count", "total", "median")
-"""Of :func:`measures`; ``low`` to ``high`` is a 95 % interval, missing where there is none."""
+"""Columns of :func:`measures`; ``low`` to ``high`` is a 95 % interval, missing where there is none."""
 
 _DRAWS = 200
 """Samples of the data whose distance to the data shows what chance alone makes."""
@@ -104,7 +104,7 @@ def group_counts(groups: Iterable[int]) -> dict[str, int]:
 
 
 def chance_distance(counts: Mapping[str, int], n: int, seed: int = 0) -> float:
-    """Mean Jensen-Shannon distance of samples of ``n`` from the data to the data: what no model can undercut."""
+    """Mean Jensen-Shannon distance (0 to 1) of samples of ``n`` from the data to the data: no model can undercut it."""
     if not n or not counts:
         return float("nan")
     names, weights = list(counts), np.array(list(counts.values()), dtype=float)

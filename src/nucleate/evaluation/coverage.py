@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import COVALENT_RADII, SYMBOLS
@@ -39,8 +40,8 @@ class Coverage:
         recall: Crystals of the reference that have one of the set near them.
         precision: Crystals of the set that have one of the reference near them.
         own: Crystals of the reference that have another one of it near them, about ``NEAR_SHARE`` by construction.
-        structure_cutoff: Largest distance of two structures that are near.
-        composition_cutoff: Largest distance of two compositions that are near.
+        structure_cutoff: Largest distance of two structures that are near, without unit.
+        composition_cutoff: Largest distance of two compositions that are near, without unit.
     """
 
     recall: Rate
@@ -52,7 +53,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What nearness is measured in.
+    """Fingerprints of crystals, in which nearness is measured.
 
     Attributes:
         structure: Shape (B, 37); NaN where a crystal has none.
@@ -137,8 +138,6 @@ def _usual(table: NDArray[np.float64]) -> float:
 
 def _distances(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
     """Euclidean distances, shape (A, B); infinite where a fingerprint is missing."""
-    from scipy.spatial.distance import cdist
-
     return np.nan_to_num(cdist(first, second), nan=np.inf)
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import wasserstein_distance
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -67,13 +69,11 @@ class Shares:
 
 
 def wasserstein(first: ArrayLike, second: ArrayLike) -> float:
-    """Wasserstein-1 distance of two samples, in their unit; values that are not finite are left out.
+    """Wasserstein-1 distance of two samples of any shape, in their unit; values that are not finite are left out.
 
     Returns:
         NaN where one sample is empty.
     """
-    from scipy.stats import wasserstein_distance
-
     a, b = finite(first), finite(second)
     return float(wasserstein_distance(a, b)) if len(a) and len(b) else float("nan")
 
@@ -84,8 +84,6 @@ def jensen_shannon(first: Mapping[str, float], second: Mapping[str, float]) -> f
     Returns:
         NaN where one has no weight.
     """
-    from scipy.spatial.distance import jensenshannon
-
     kinds = sorted(first.keys() | second.keys())
     p, q = (np.array([weights.get(kind, 0.0) for kind in kinds]) for weights in (first, second))
     return float(np.nan_to_num(jensenshannon(p, q, 2.0))) if p.sum() > 0 and q.sum() > 0 else float("nan")
@@ -125,7 +123,7 @@ def shares(
 
 
 def finite(values: ArrayLike) -> NDArray[np.float64]:
-    """The finite values as a flat array."""
+    """The finite values as a flat array, shape (n,), in their unit."""
     flat = np.asarray(values, dtype=float).ravel()
     return flat[np.isfinite(flat)]
 

@@ -32,7 +32,7 @@ SAMPLE = 1000
 
 @dataclass(frozen=True)
 class Sample:
-    """What is costly to know of a set, of at most ``SAMPLE`` of its crystals.
+    """Costly measures of a set, of at most ``SAMPLE`` of its crystals.
 
     Attributes:
         groups: Space groups by tolerance in Å, shape (S,); 0 where none was found.
@@ -67,7 +67,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Profile:
-    """What is compared of B crystals.
+    """Measures of B crystals that are compared.
 
     Attributes:
         n_atoms: Shape (B,).
@@ -218,7 +218,7 @@ def _plain(value: Any) -> Any:
 
 
 def comparison_lines(content: Mapping[str, Any]) -> list[str]:
-    """What :meth:`Comparison.to_dict` holds, in lines for a terminal."""
+    """Lines for a terminal from the content of :meth:`Comparison.to_dict`."""
     lines = [f"beside {content['reference']} ({content['n_reference']:,} structures):"]
     for one in content["numbers"]:
         unit = f" {one['unit']}" if one["unit"] else ""

@@ -20,7 +20,7 @@ from nucleate.screening.published_protocols import Outcome
 from nucleate.screening.ranking import STABLE_WITHIN
 
 CURVES = {"unique": ("is_unique",), "novel": ("is_novel",), "unique and novel": ("is_unique", "is_novel")}
-"""What is counted, and the flags that must all hold."""
+"""Curves by name, and the flags that must all hold."""
 
 
 def sample_counts(n: int) -> list[int]:

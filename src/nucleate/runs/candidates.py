@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from nucleate.runs.columns import INPUT_COLUMNS, STRUCTURE_COLUMNS, described, s
 from nucleate.runs.run import Run, read_shard
 
 Flags = NDArray[np.bool_]
+Values: TypeAlias = Sequence[object] | NDArray[Any] | pd.Series
 Index = slice | Sequence[int] | NDArray[np.integer] | Flags
 
 _PANDAS = {"string": "string", "int64": "Int64", "double": "Float64", "bool": "boolean"}
@@ -160,7 +161,7 @@ class Candidates:
             return self.table[name]
         return pd.Series(pd.NA, index=self.table.index, dtype=_PANDAS[described(name).dtype], name=name)
 
-    def with_columns(self, columns: Mapping[str, Any], where: Flags | None = None) -> Candidates:
+    def with_columns(self, columns: Mapping[str, Values], where: Flags | None = None) -> Candidates:
         """The same candidates with columns added or replaced.
 
         Arguments:
@@ -197,14 +198,14 @@ class Candidates:
         return replace(self, final=final, has_relaxed=where)
 
     def without_relaxed(self, where: Flags) -> Candidates:
-        """The same candidates, some of which lose their relaxed crystal."""
+        """The same candidates, of which those in ``where``, shape (B,), lose their relaxed crystal."""
         kept = self.has_relaxed & ~where
         rows = torch.from_numpy(kept)
         frac = self.final.frac[self.final.mask & rows[:, None]]
         return self.with_relaxed(kept, frac.numpy(), self.final.lattice[rows].numpy())
 
     def without_crystals(self, where: Flags) -> Candidates:
-        """The same candidates, some of which keep their row alone."""
+        """The same candidates, of which those in ``where``, shape (B,), keep their row alone."""
         rows = np.where(where, np.arange(len(self)) + len(self), np.arange(len(self)))
         crystals = Crystals.concatenate([self.crystals, _without_sites(len(self))])[torch.from_numpy(rows)]
         return replace(self, crystals=crystals, final=crystals, has_relaxed=np.zeros(len(self), bool))
@@ -243,11 +244,11 @@ class Candidates:
                 return pa.array(self.column(name).array, schema([name]).field(0).type)
 
 
-def _frame(columns: Mapping[str, Any]) -> pd.DataFrame:
+def _frame(columns: Mapping[str, Values]) -> pd.DataFrame:
     return pd.DataFrame({name: _typed(name, values) for name, values in columns.items()})
 
 
-def _typed(name: str, values: Any) -> Any:
+def _typed(name: str, values: Values) -> Any:
     """Values as a pandas array of the column's type; what is missing or not finite is null."""
     kind = described(name).dtype
     if kind == "string":

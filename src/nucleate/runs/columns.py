@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+import pyarrow as pa
+
 from nucleate.conditions.quantities import QUANTITIES
 from nucleate.descriptors.registry import DESCRIPTORS
 
@@ -144,7 +146,7 @@ STOPPED_BY = "stopped_by"
 """The first filter of the run's funnel that a candidate does not pass; null for one that passes all."""
 _STOPPED = (Column(STOPPED_BY, "string", "", "final", help="first filter of the funnel that it does not pass"),)
 
-_SIEVED = (
+_PRESCREENED = (
     Column("n_elements", "int64", label="elements", help="number of different elements"),
     Column("chemistry_class", "string", help="intermetallic, oxide, halide, chalcogenide, pnictide or other"),
     Column("elements_allowed", "bool", help="every element is one that the search allows"),
@@ -191,7 +193,7 @@ _SECTIONS: Mapping[str, tuple[Column, ...]] = MappingProxyType(
         "Of every candidate that was screened": _SCREENED,
         "Descriptors": (*_DESCRIBED, *_UNDEFINED),
         "Of a funnel": (*_PROTOTYPE, *_STOPPED),
-        "Of a search for magnets": (*_SIEVED, *_MAGNETIC),
+        "Of a search for magnets": (*_PRESCREENED, *_MAGNETIC),
         "Of magnetic moments": _MOMENTS,
         "Of conditions and predictions": _CONDITIONS,
         "In ranked.csv": _RANKED,
@@ -216,7 +218,7 @@ STRUCTURE_COLUMNS = tuple(name for name in CANDIDATE_COLUMNS if COLUMNS[name].dt
 """Columns that hold the structures themselves."""
 PROTOTYPE_COLUMNS = _names(_PROTOTYPE)
 """The structure type of the final crystal; its rank is its place among the types compared with, from 0."""
-SIEVE_COLUMNS = (
+PRESCREEN_COLUMNS = (
     *INPUT_COLUMNS[:7], "n_elements", "chemistry_class", "elements_allowed", "formula_known",
     "predicted_formation_energy", "predicted_saturation_magnetization", "min_distance", "space_group", "is_symmetrized",
 )  # fmt: skip
@@ -242,8 +244,6 @@ def candidate_columns(descriptors: Sequence[str] = (), more: Sequence[str] = ())
 
 def schema(names: Iterable[str]) -> pa.Schema:
     """Parquet schema of columns, in the order given."""
-    import pyarrow as pa
-
     types = {
         "string": pa.string(),
         "int64": pa.int64(),

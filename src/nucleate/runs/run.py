@@ -10,17 +10,17 @@ candidates/00000.parquet  the chunk screened; written whole or not at all
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from nucleate.errors import UserError
 from nucleate.io.writing import write_whole, writing
+from nucleate.runs.columns import candidate_columns, schema
 from nucleate.runs.record import RunRecord, Timing, difference
 
 if TYPE_CHECKING:
@@ -137,10 +137,6 @@ class Run:
         Raises:
             UserError: A shard cannot be read and ``torn`` is None.
         """
-        import pyarrow as pa
-
-        from nucleate.runs.columns import candidate_columns, schema
-
         tables = [schema(candidate_columns(self.record.descriptors)).empty_table()]
         for path in self.finished:
             try:
@@ -183,64 +179,15 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def write_shard(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
-    """Write rows as one Parquet file; equal rows give equal bytes."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), sink, compression="zstd")
-    write_whole(path, sink.getvalue().to_pybytes())
-
-
 def read_shard(path: Path) -> pa.Table:
     """Read one shard.
 
     Raises:
         UserError: The file is not a complete Parquet file.
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         return pq.read_table(path)
     except pa.ArrowInvalid:
         raise UserError(str(path), "a file that is not complete Parquet", "a shard that Nucleate wrote") from None
-
-
-class Journal:
-    """Finished pieces of an unfinished chunk, one JSON line each, on the disk before the next one starts."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._handle: IO[bytes] | None = None
-
-    def read(self) -> list[dict[str, Any]]:
-        """The complete entries; a last line torn by a kill is cut off."""
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with writing(self.path):
-                os.truncate(self.path, whole)
-        return [json.loads(line) for line in content[:whole].splitlines()]
-
-    def append(self, entry: Mapping[str, Any]) -> None:
-        with writing(self.path):
-            if self._handle is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._handle = self.path.open("ab")
-            self._handle.write(json.dumps(entry).encode() + b"\n")
-            self._handle.flush()
-            os.fsync(self._handle.fileno())
-
-    def close(self) -> None:
-        if self._handle is not None:
-            self._handle.close()
-            self._handle = None
-
-    def remove(self) -> None:
-        self.close()
-        self.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What is said of candidates: energies on the hull, symmetry, validity, uniqueness, novelty and stability.
+"""Evaluation of candidates: energies on the hull, symmetry, validity, uniqueness, novelty and stability.
 
 Each stage is a function that takes candidates and returns them with more columns. The evaluator puts them in order.
 """
@@ -113,7 +113,7 @@ class CandidateEvaluator:
         return found
 
     def reevaluate(self, candidates: Candidates) -> Candidates:
-        """Candidates that another reference has judged, with all that depends on a reference as this one has it.
+        """Candidates evaluated with another reference, with all that depends on a reference as this one has it.
 
         Relaxations, symmetry, descriptors and uniqueness do not, and are kept.
         """

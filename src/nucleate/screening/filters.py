@@ -23,7 +23,7 @@ Threshold = float | bool | tuple[float, float] | None
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
 PASSES, LOW, HIGH, FAILS, UNDEFINED = "passes", "too low", "too high", "fails", "undefined"
-"""What a filter says of a row; ``fails`` is a wrong flag or another number than the one asked for."""
+"""Verdicts of a filter on a row; ``fails`` is a wrong flag or another number than the one asked for."""
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _WINDOW = re.compile(rf"({_NUMBER})\s*(<=?)\s*([A-Za-z]\w*)\s*(<=?)\s*({_NUMBER})")
@@ -34,7 +34,7 @@ _KEEP_FORMS = "such as 'compactness < 0.85', '0.55 < compactness < 0.85', 'formu
 
 @dataclass(frozen=True)
 class Filter:
-    """What a crystal must fulfil to stay.
+    """A condition that a crystal must fulfil to stay.
 
     Attributes:
         name: By which thresholds are changed and results are named.
@@ -101,7 +101,7 @@ class Filter:
 
     @property
     def window(self) -> tuple[float, float]:
-        """Lower and upper end of what passes; infinite where there is none."""
+        """Lower and upper end of what passes, in the unit of the filter; infinite where there is none."""
         value = self.threshold
         if isinstance(value, tuple):
             return value
@@ -196,15 +196,15 @@ class Filter:
                 return replace(self, threshold=_finite(where, text))
 
     def verdicts(self, candidates: pd.DataFrame) -> NDArray[np.str_]:
-        """What the filter says of each row, shape (B,): one of ``PASSES, LOW, HIGH, FAILS, UNDEFINED``."""
-        return self._judged(self._values(candidates), self)
+        """The verdict on each row, shape (B,): one of ``PASSES, LOW, HIGH, FAILS, UNDEFINED``."""
+        return self._verdicts(self._values(candidates), self)
 
     def verdicts_at(self, level: float, candidates: pd.DataFrame) -> NDArray[np.str_]:
-        """The same with another threshold."""
-        return self._judged(self._values(candidates), replace(self, threshold=level, levels=()))
+        """The verdicts with another threshold, in the unit of the filter, shape (B,)."""
+        return self._verdicts(self._values(candidates), replace(self, threshold=level, levels=()))
 
     @staticmethod
-    def _judged(values: NDArray[np.float64], rule: Filter) -> NDArray[np.str_]:
+    def _verdicts(values: NDArray[np.float64], rule: Filter) -> NDArray[np.str_]:
         low, high = rule.window
         if rule.comparison in ("=", "known"):
             wrong = values != low if rule.comparison == "=" else np.zeros(len(values), bool)

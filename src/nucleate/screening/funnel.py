@@ -123,7 +123,7 @@ class Funnel:
 
 @dataclass(frozen=True)
 class Count:
-    """What a filter did to some rows.
+    """Counts of a filter over some rows.
 
     Attributes:
         entered: How many came.
@@ -148,7 +148,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Level:
-    """Rows below (or above) a further threshold, in sequence and alone."""
+    """Counts of rows below (or above) a further threshold, in the unit of the filter, in sequence and alone."""
 
     threshold: float
     in_sequence: int
@@ -167,7 +167,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Best:
-    """The answer to :class:`Largest`; ``value`` and ``row`` (position) are None where no survivor has a value."""
+    """The answer to :class:`Largest`; ``value``, in ``unit``, and ``row`` (position) are None without a survivor."""
 
     question: Largest
     value: float | None

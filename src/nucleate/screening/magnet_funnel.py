@@ -1,4 +1,4 @@
-"""The hunt for magnets without rare earths as a funnel, and what the two magnet papers counted at each of its steps.
+"""The search for magnets without rare earths as a funnel, and what the two magnet papers counted at each of its steps.
 
 Mal, Mishra & Sen (DiffCrysGen, 2025), section III, and Mal, Seal & Sen (MagGen, 2024).
 """
@@ -17,11 +17,11 @@ from nucleate.screening.filters import PASSES, Filter
 from nucleate.screening.funnel import Funnel, FunnelResult
 
 HEAVIEST = 54
-"""Atomic number of the heaviest element that DiffCrysGen's hunt allows; the lanthanides lie beyond."""
+"""Atomic number of the heaviest element that DiffCrysGen's search allows; the lanthanides lie beyond."""
 DEFAULT_ELEMENTS = tuple(SYMBOLS[1 : HEAVIEST + 1])
 
 PREDICTED = ("formation_energy", "saturation_magnetization")
-"""What a property network may say before relaxation; the columns are called ``predicted_`` and this."""
+"""Properties that a network may predict before relaxation; the columns are called ``predicted_`` and this."""
 BEFORE_RELAXATION = (
     "elements", "new_composition", "predicted_energy", "predicted_magnetization", "min_distance", "space_group",
 )  # fmt: skip
@@ -31,7 +31,7 @@ TARGETS = ("formation_energy", "magnetization")
 
 @dataclass(frozen=True)
 class Passed:
-    """What a paper counted at a step; ``entered`` is None where it does not say how many came."""
+    """Counts of a paper at a step; ``entered`` is None where it does not say how many came."""
 
     entered: int | None
     passed: int
@@ -39,7 +39,7 @@ class Passed:
 
 
 @dataclass(frozen=True)
-class PublishedHunt:
+class PublishedSearch:
     """A paper's counts.
 
     Attributes:
@@ -67,7 +67,7 @@ class PublishedHunt:
 
 
 PUBLISHED = (
-    PublishedHunt(
+    PublishedSearch(
         "diffcrysgen",
         "DiffCrysGen",
         1_264_466,
@@ -92,7 +92,7 @@ PUBLISHED = (
         low_symmetry=71.81,
         low_symmetry_data=17.97,
     ),
-    PublishedHunt(
+    PublishedSearch(
         "maggen",
         "MagGen",
         3_183,
@@ -118,11 +118,11 @@ PUBLISHED = (
 
 
 def magnet_funnel(predicted: Collection[str] = PREDICTED, symmetrized: bool = False) -> Funnel:
-    """The hunt's filters in their order.
+    """The filters of the search in their order.
 
     Arguments:
         predicted: Which of :data:`PREDICTED` a network tells before relaxation; filters on the others are left out.
-        symmetrized: Some crystals are moved onto symmetry: those must relax to no higher energy than they would have.
+        symmetrized: Some crystals are symmetrized: those must relax to no higher energy than they would have.
     """
     paper = "DiffCrysGen, section III"
     filters = [

@@ -198,7 +198,7 @@ def _share(name: str, *conditions: str, among: tuple[str, ...] = ()) -> Share:
 
 
 _UNIQUE, _NOVEL, _VALID = "is_unique = true", "is_novel = true", "is_valid = true"
-_APART = f"{LAX} = true"
+_LAX = f"{LAX} = true"
 
 
 def _mattergen() -> Definition:
@@ -214,7 +214,7 @@ def _mattergen() -> Definition:
             _share("novel", _NOVEL),
             _share("S.U.N.", "energy_above_hull <= 0.1", _UNIQUE, _NOVEL),
             _share("below the hull", "energy_above_hull <= 0"),
-            _share("structure valid (d > 0.5 Å)", _APART),
+            _share("structure valid (d > 0.5 Å)", _LAX),
         ),
         stable_within=0.1,
         potential="DFT (PBE, MP2020 corrections); its public evaluation offers MatterSim-v1-1M",
@@ -241,7 +241,7 @@ def _pigen() -> Definition:
         "(Vasylenko et al.), Fig. 4, Table 1 and Extended Data Tables 1 and 2",
         works=("pigen", "proxy_potentials"),
         rates=(
-            _share("A' d > 0.5 Å", _APART),
+            _share("A' d > 0.5 Å", _LAX),
             Share("A usual distances", (spp,)),
             Share("B new formula", (formula,)),
             Share("C compactness", (compactness,)),
@@ -320,9 +320,14 @@ def _wyformer() -> Definition:
         rates=(
             _share("unique", _UNIQUE),
             _share("novel", _NOVEL, among=(_UNIQUE,)),
-            _share("structure valid (d > 0.5 Å)", _APART, among=(_UNIQUE, _NOVEL)),
+            _share("structure valid (d > 0.5 Å)", _LAX, among=(_UNIQUE, _NOVEL)),
             _share(
-                "S.U.N.", "energy_above_hull <= 0.08", _UNIQUE, _NOVEL, _APART, among=("energy_above_hull is known",)
+                "S.U.N.",
+                "energy_above_hull <= 0.08",
+                _UNIQUE,
+                _NOVEL,
+                _LAX,
+                among=("energy_above_hull is known",),
             ),
             _share(
                 "S.S.U.N. (not P1)",
@@ -330,10 +335,10 @@ def _wyformer() -> Definition:
                 "relaxed_space_group > 1",
                 _UNIQUE,
                 _NOVEL,
-                _APART,
+                _LAX,
                 among=("energy_above_hull is known",),
             ),
-            _share("P1", "relaxed_space_group = 1", among=(_UNIQUE, _NOVEL, _APART, "relaxed_space_group is known")),
+            _share("P1", "relaxed_space_group = 1", among=(_UNIQUE, _NOVEL, _LAX, "relaxed_space_group is known")),
         ),
         stable_within=0.08,
         potential="CHGNet",

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from nucleate.potentials.potential import Potential
 
 
-def judged_by(run: Run, reference: str) -> pd.DataFrame:
-    """The candidates of a finished run, judged with another reference; nothing is relaxed.
+def reevaluated(run: Run, reference: str) -> pd.DataFrame:
+    """The candidates of a finished run, evaluated with another reference; nothing is relaxed.
 
     The answer is kept in the run (``judged/``), under the content of the reference. Structure types stay those of
     the run's own reference.

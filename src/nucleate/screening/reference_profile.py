@@ -1,4 +1,4 @@
-"""What a reference looks like: its structure types and how its descriptors spread, computed once and kept.
+"""Profile of a reference: its structure types and how its descriptors spread, computed once and kept.
 
 A run stores the small picture beside its candidates, so that a report can show both without the reference.
 """
@@ -95,7 +95,7 @@ def _spread(reference: Reference, column: str) -> dict[str, Any]:
 
 
 def kept(name: str, what: str, build: Callable[[], Any]) -> Any:
-    """What was computed before for a reference of this content, or ``build()``, then kept."""
+    """The content kept for a reference of this content, or ``build()``, which is then kept."""
     path = cache_folder() / "references" / f"{reference_hash(name)[:32]}-{what}-v{VERSION}.json"
     with suppress(OSError, ValueError):
         return json.loads(path.read_text(encoding="utf-8"))

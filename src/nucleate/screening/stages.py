@@ -11,9 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from nucleate.citations import CITATIONS
 from nucleate.crystal.crystals import Crystals
@@ -24,9 +22,10 @@ from nucleate.execution.progress import Progress, silent
 from nucleate.potentials.potential import provenance_of
 from nucleate.relaxation.relaxation import PotentialRelaxer, Relaxed, RelaxProtocol
 from nucleate.runs.candidates import Candidates
+from nucleate.runs.journal import Journal
 from nucleate.runs.provenance import reference_hash, versions
 from nucleate.runs.record import AnySettings, Kind, RunRecord
-from nucleate.runs.run import Journal, Run
+from nucleate.runs.run import Run
 from nucleate.screening.evaluator import CandidateEvaluator, asked_descriptors
 from nucleate.screening.funnels import asked_funnel
 from nucleate.screening.prefilter import left_out
@@ -61,8 +60,7 @@ class _PendingChunk:
         """
         generated = Candidates.from_parquet(run.generated_path(number))
         journal = Journal(run.journal_path(number))
-        done = {entry["row"]: _from_entry(entry, generated.crystals) for entry in journal.read()}
-        return cls(number, generated, journal, {**known, **done})
+        return cls(number, generated, journal, {**known, **journal.read(generated.crystals)})
 
     @property
     def todo(self) -> list[int]:
@@ -100,7 +98,7 @@ def screen_run(
         judging = 0.0
         try:
             for chunk, row, relaxed in _relaxations(run, waiting, settings, workers):
-                chunk.journal.append(_entry(row, relaxed))
+                chunk.journal.append(row, relaxed)
                 chunk.relaxed[row] = relaxed
                 done += 1
                 progress("relax", done, total)
@@ -132,32 +130,6 @@ def _relaxations(
         yield chunk, i, relaxed
 
 
-def _entry(row: int, relaxed: Relaxed) -> dict[str, Any]:
-    """The line of a journal for the relaxation of a row."""
-    return {
-        "row": row,
-        "status": relaxed.status,
-        "reason": relaxed.reason,
-        "frac": relaxed.frac.tolist(),
-        "lattice": relaxed.lattice.tolist(),
-        "energy_per_atom": relaxed.energy_per_atom,
-        "seconds": relaxed.seconds,
-    }
-
-
-def _from_entry(entry: Mapping[str, Any], crystals: Crystals) -> Relaxed:
-    """The relaxation of one of some crystals, as a line of a journal has it."""
-    return Relaxed(
-        status=Status(entry["status"]),
-        reason=entry["reason"],
-        numbers=crystals.sites(entry["row"])[0].numpy(),
-        frac=np.array(entry["frac"], dtype=np.float64).reshape(-1, 3),
-        lattice=np.array(entry["lattice"], dtype=np.float64),
-        energy_per_atom=entry["energy_per_atom"],
-        seconds=entry["seconds"],
-    )
-
-
 def _finish(run: Run, evaluator: CandidateEvaluator, waiting: list[_PendingChunk]) -> float:
     """Evaluate and write the chunks at the head of the queue that are complete; returns the seconds it took."""
     total = 0.0
@@ -175,7 +147,7 @@ def _finish(run: Run, evaluator: CandidateEvaluator, waiting: list[_PendingChunk
 
 
 def processor_seconds() -> float:
-    """Processor time of this process, all its threads, and its children that have ended."""
+    """Processor time in s of this process, all its threads, and its children that have ended."""
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
 

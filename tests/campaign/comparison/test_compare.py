@@ -12,7 +12,7 @@ from nucleate.errors import UserError
 from nucleate.evaluation.benchmark import OF_THE_REFERENCE, ON_TARGET
 from nucleate.intervals import wilson
 from nucleate.runs.run import Run
-from nucleate.screening.reevaluation import judged_by
+from nucleate.screening.reevaluation import reevaluated
 from nucleate.settings import CompareSettings, ScreenSettings
 
 EMT = "ase.calculators.emt:EMT"
@@ -94,7 +94,7 @@ def test_shares_are_those_of_the_runs_with_wilson_intervals(compared):
 def test_another_reference_judges_the_same_relaxations(compared, deeper):
     found, folder, _ = compared
     run = Run.open(folder / "theirs")
-    first, second = run.candidates(), judged_by(run, deeper)
+    first, second = run.candidates(), reevaluated(run, deeper)
     assert second["energy_per_atom"].equals(first["energy_per_atom"])
     shift = (second["energy_above_hull"] - first["energy_above_hull"]).dropna()
     assert shift.tolist() == pytest.approx([0.25] * len(shift))

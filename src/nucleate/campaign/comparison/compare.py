@@ -46,7 +46,7 @@ from nucleate.runs.provenance import versions
 from nucleate.runs.run import Run, locked
 from nucleate.screening.funnels import asked_funnel
 from nucleate.screening.ranking import is_sun
-from nucleate.screening.reevaluation import judged_by, magnetization
+from nucleate.screening.reevaluation import magnetization, reevaluated
 from nucleate.settings import CompareSettings, DesignSettings, ScreenSettings
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def side_by_side(
             first = labels[screening.reference]
             own = [measures(table, first, groups, funnel), _per_core_hour(table, costs, first)]
             for name in others:
-                again = judged_by(run, name)
+                again = reevaluated(run, name)
                 own += [measures_of_reference(again, labels[name]), _per_core_hour(again, costs, labels[name])]
             rates, refused = job.asked(source, per_request, run) if per_request else ([], {})
             own.append(pd.DataFrame([rate_row(rate) | {"subset": ALL} for rate in rates], columns=list(COLUMNS)))

@@ -29,7 +29,7 @@ from nucleate.io.files import write_structures
 from nucleate.io.validation import StructureFile
 from nucleate.options import resolve_device
 from nucleate.runs.candidates import Candidates
-from nucleate.runs.columns import INPUT_COLUMNS, SIEVE_COLUMNS
+from nucleate.runs.columns import INPUT_COLUMNS, PRESCREEN_COLUMNS
 from nucleate.runs.run import Run, holds_run, locked, read_shard
 from nucleate.screening.funnel import Funnel, stopped_by
 from nucleate.screening.magnet_funnel import before_relaxation
@@ -123,7 +123,7 @@ def _sieve(run: Run, plan: Plan, progress: Progress) -> None:
         if not run.candidates_path(k).exists():
             began, worked = time.perf_counter(), processor_seconds()
             found = plan.cheap.describe(Candidates.from_parquet(run.generated_path(k)))
-            found.to_parquet(run.candidates_path(k), SIEVE_COLUMNS)
+            found.to_parquet(run.candidates_path(k), PRESCREEN_COLUMNS)
             run.add_timing("sieve", time.perf_counter() - began, stop - start, processor_seconds() - worked)
         progress("sieve", stop, total)
 
