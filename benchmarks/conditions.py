@@ -26,7 +26,7 @@ from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import Dataset, label, load_dataset
 from nucleate.descriptors.registry import DESCRIPTORS
-from nucleate.potentials.potential import load_potential
+from nucleate.potentials.registry import load_potential
 from nucleate.thermo.magnetism import TESLA, potential_magnetization
 
 PERCENTILES = (5, 25, 50, 75, 95)

@@ -28,7 +28,7 @@ from nucleate.campaign.predict import Predictor, load_predictor
 from nucleate.data.bulk_moduli import bulk_moduli, table_of
 from nucleate.data.dataset import Dataset, label, load_dataset
 from nucleate.intervals import percent_text
-from nucleate.potentials.potential import load_potential
+from nucleate.potentials.registry import load_potential
 from nucleate.runs.candidates import table_crystals
 from nucleate.screening.ranking import is_sun
 from nucleate.screening.reevaluation import magnetization

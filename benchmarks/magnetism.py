@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from nucleate.data.dataset import label, load_dataset
-from nucleate.potentials.potential import load_potential
+from nucleate.potentials.registry import load_potential
 from nucleate.symmetry.standard_cells import niggli_reduced
 from nucleate.thermo.magnetism import SMALLEST, saturation_magnetization
 

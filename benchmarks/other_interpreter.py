@@ -11,7 +11,8 @@ import time
 import numpy as np
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.potentials.potential import Potential, load_potential
+from nucleate.potentials.potential import Potential
+from nucleate.potentials.registry import load_potential
 
 REPEATS = 60
 

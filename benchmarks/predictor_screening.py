@@ -21,7 +21,7 @@ from nucleate.campaign.predict import load_predictor
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.bulk_moduli import table_of
 from nucleate.data.dataset import load_dataset
-from nucleate.potentials.potential import load_potential
+from nucleate.potentials.registry import load_potential
 from nucleate.screening.reevaluation import magnetizations
 from nucleate.thermo.magnetism import TESLA
 

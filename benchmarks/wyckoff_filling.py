@@ -28,7 +28,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.geometry import validity
 from nucleate.descriptors.spp import proxy_potential, shipped_table
 from nucleate.io.interop import to_pymatgen
-from nucleate.potentials.potential import load_potential
+from nucleate.potentials.registry import load_potential
 from nucleate.relaxation.relaxation import RELAX_V1, relax
 from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.protostructure_filling import Candidates, FillSettings, candidates

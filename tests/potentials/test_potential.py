@@ -9,7 +9,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
-from nucleate.potentials.potential import CHGNET_SCALE, load_potential, parse_choice, provenance_of, scale_of
+from nucleate.potentials.registry import CHGNET_SCALE, load_potential, parse_choice, provenance_of, scale_of
 
 FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 

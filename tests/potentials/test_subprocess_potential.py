@@ -16,7 +16,8 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status, UserError
 from nucleate.execution.processes import Processes
 from nucleate.potentials import subprocess_potential
-from nucleate.potentials.potential import CalculatorFaultError, load_potential, provenance_of
+from nucleate.potentials.potential import CalculatorFaultError
+from nucleate.potentials.registry import load_potential, provenance_of
 from nucleate.potentials.subprocess_potential import InterpreterLostError, InterpreterPotential
 from nucleate.relaxation import relaxation
 from nucleate.relaxation.relaxation import PotentialRelaxer, RelaxProtocol, relax

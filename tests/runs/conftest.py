@@ -2,7 +2,7 @@
 
 import pytest
 
-from nucleate.potentials.potential import Provenance
+from nucleate.potentials.registry import Provenance
 from nucleate.runs.record import RunRecord, StatedProtocol
 from nucleate.settings import DesignSettings
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nucleate.potentials.potential import load_potential
+from nucleate.potentials.registry import load_potential
 from nucleate.search.cell_priors import drawn
 from nucleate.search.group_relaxation import relaxed_in_group
 from nucleate.search.protostructure_filling import FillSettings, fill

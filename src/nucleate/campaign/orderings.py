@@ -42,7 +42,7 @@ def orderings_to(
     from nucleate.io.files import file_names
     from nucleate.io.writing import write_whole
     from nucleate.potentials.fallback import FAULTS
-    from nucleate.potentials.potential import load_potential
+    from nucleate.potentials.registry import load_potential
     from nucleate.thermo.magnetism import magnetic_orderings, write_orderings
 
     if out.is_dir() and any(out.iterdir()):

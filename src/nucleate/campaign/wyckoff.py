@@ -14,7 +14,7 @@ from nucleate.execution.progress import Progress, silent
 from nucleate.io.files import write_structures
 from nucleate.io.writing import whole_folder, write_whole
 from nucleate.matching.novelty import uniqueness
-from nucleate.potentials.potential import load_potential
+from nucleate.potentials.registry import load_potential
 from nucleate.relaxation.relaxation import RELAX_V1, PotentialRelaxer
 from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.protostructure_filling import FillSettings, candidates

@@ -45,7 +45,7 @@ def reference(
 
     from nucleate.cli.outcome import note, print_json
     from nucleate.data.reference_tables import build_union
-    from nucleate.potentials.potential import CHGNET
+    from nucleate.potentials.registry import CHGNET
 
     if settings.potential != CHGNET or settings.python is not None:
         _relaxed_reference(settings, out, workers, as_json)

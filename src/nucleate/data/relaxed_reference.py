@@ -18,7 +18,7 @@ from nucleate.data.reference import Reference
 from nucleate.data.reference_tables import near_hull, phase_table, relaxed_crystals
 from nucleate.data.survey import survey
 from nucleate.errors import Status, UserError
-from nucleate.potentials.potential import provenance_of
+from nucleate.potentials.registry import provenance_of
 from nucleate.relaxation.relaxation import RELAX_V1
 
 LITERATURE = "literature"
@@ -57,7 +57,7 @@ def build_relaxed(
     Arguments:
         structures: File of structures that compete; a formation energy in it is of another scale and is not read.
         out: Folder of the reference; its name becomes the reference's.
-        potential: Choice of the potential, see `nucleate.potentials.potential.load_potential`.
+        potential: Choice of the potential, see `nucleate.potentials.registry.load_potential`.
         python: Path of the interpreter that runs it, where this environment cannot.
         known: Files of known structures, for novelty alone.
         workers: Processes for relaxations.

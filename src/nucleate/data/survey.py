@@ -32,7 +32,7 @@ def survey(
         ids: One for each.
         source: Where they are from; names the files.
         folder: Holds one Parquet file a chunk.
-        potential: Choice of the potential, see `nucleate.potentials.potential.load_potential`.
+        potential: Choice of the potential, see `nucleate.potentials.registry.load_potential`.
         protocol: Of the relaxation.
         workers: Processes, by default one a core.
         progress: Called with (structures done, structures in all) after each chunk.

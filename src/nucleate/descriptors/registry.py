@@ -1,11 +1,12 @@
 """All descriptors by name: what a column, a condition or a filter may ask for.
 
-A descriptor lies in a module that is imported when its values are asked for, since some need heavy libraries.
+A descriptor of ours lies in a module that is imported when its values are asked for, since some need heavy libraries;
+a plugin registers its own with :func:`register`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from torch import Tensor
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.errors import UserError
+from nucleate.plugins import Registry
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Descriptor:
         name: Of the column.
         unit: Of the values; empty where they have none.
         help: What the value is, one line.
-        path: Where the function lies, ``module:function`` below ``nucleate.descriptors``.
+        values: Function from B crystals to values (B,), float64, NaN where undefined; or where it lies,
+            ``module:function`` below ``nucleate.descriptors``.
         source: Key of the work to cite in ``citations.CITATIONS``; empty where it needs none.
         cheap: Takes a few milliseconds a crystal at most, and is computed where nothing else is asked for.
         flags: Likewise a function that marks the sites (B, N) whose elements leave it undefined; empty for none.
@@ -34,7 +37,7 @@ class Descriptor:
     name: str
     unit: str
     help: str
-    path: str
+    values: Callable[[Crystals], Tensor] | str
     source: str = ""
     cheap: bool = True
     flags: str = ""
@@ -42,7 +45,7 @@ class Descriptor:
     @property
     def function(self) -> Callable[[Crystals], Tensor]:
         """From B crystals to values (B,), float64; NaN where undefined."""
-        return _values_of(_load(self.path))
+        return _values_of(_load(self.values)) if isinstance(self.values, str) else self.values
 
     def undefined_elements(self, crystals: Crystals) -> list[str]:
         """For each crystal the symbols that leave the value undefined, joined by commas; empty where none does."""
@@ -127,10 +130,44 @@ _ALL = (
     ),
 )
 
-DESCRIPTORS: Mapping[str, Descriptor] = MappingProxyType({descriptor.name: descriptor for descriptor in _ALL})
+BUILT_IN: Mapping[str, Descriptor] = MappingProxyType({descriptor.name: descriptor for descriptor in _ALL})
+"""Our own descriptors by name, in the order of the columns."""
+EXTENSIONS: Registry[Descriptor] = Registry("descriptor", "nucleate.descriptors", {})
+"""Descriptors of plugins."""
+CHEAP = tuple(name for name, descriptor in BUILT_IN.items() if descriptor.cheap)
+"""Our own that take a few milliseconds a crystal at most."""
+
+
+class _Descriptors(Mapping[str, Descriptor]):
+    """Our own, found without importing any plugin, and then those of plugins."""
+
+    def __getitem__(self, name: str) -> Descriptor:
+        if name in BUILT_IN:
+            return BUILT_IN[name]
+        if name in EXTENSIONS:
+            return EXTENSIONS.get(name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*BUILT_IN, *EXTENSIONS.names()))
+
+    def __len__(self) -> int:
+        return len(BUILT_IN) + len(EXTENSIONS.names())
+
+
+DESCRIPTORS: Mapping[str, Descriptor] = _Descriptors()
 """Every descriptor by name, in the order of the columns."""
 
-CHEAP = tuple(name for name, descriptor in DESCRIPTORS.items() if descriptor.cheap)
+
+def register(descriptor: Descriptor) -> None:
+    """Add a descriptor; a plugin does this when it is imported.
+
+    Raises:
+        UserError: Another descriptor has its name.
+    """
+    if descriptor.name in BUILT_IN:
+        raise UserError(f"descriptor {descriptor.name!r}", "a name that is taken", "a name of its own")
+    EXTENSIONS.add(descriptor.name, descriptor)
 
 
 def select(text: str) -> tuple[str, ...]:
@@ -139,7 +176,8 @@ def select(text: str) -> tuple[str, ...]:
     Raises:
         UserError: A name is not a descriptor's.
     """
-    groups = {"all": tuple(DESCRIPTORS), "cheap": CHEAP, "none": ()}
+    cheap = tuple(name for name, descriptor in DESCRIPTORS.items() if descriptor.cheap)
+    groups = {"all": tuple(DESCRIPTORS), "cheap": cheap, "none": ()}
     if text in groups:
         return groups[text]
     asked = [name.strip() for name in text.split(",") if name.strip()]
@@ -159,7 +197,7 @@ def descriptor_table(crystals: Crystals, names: Sequence[str] | None = None) -> 
     Raises:
         UserError: A name is not a descriptor's.
     """
-    chosen = CHEAP if names is None else select(",".join(names)) if names else ()
+    chosen = select("cheap" if names is None else ",".join(names) or "none")
     return {name: DESCRIPTORS[name].function(crystals) for name in chosen}
 
 

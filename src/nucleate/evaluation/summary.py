@@ -14,7 +14,7 @@ from nucleate.errors import RELAXED
 from nucleate.evaluation.reference_comparison import comparison_lines
 from nucleate.intervals import NAME_WIDTH, Mean, Rate
 from nucleate.matching.reduced_cells import SAME_STRUCTURE
-from nucleate.runs.columns import COLUMNS
+from nucleate.runs.columns import described
 from nucleate.screening.funnel import FunnelResult
 from nucleate.screening.published_protocols import Outcome
 from nucleate.screening.ranking import STABLE_WITHIN
@@ -70,8 +70,8 @@ RATES = {
 }
 """Name of a rate and the column that it counts; a column that is not there has no rate."""
 
-MEANS = {COLUMNS[name].heading: name for name in ("energy_above_hull", "rmsd_to_relaxed", *DESCRIPTORS)}
-"""Name of a mean and its column; a column that is not there has no mean."""
+_AVERAGED = ("energy_above_hull", "rmsd_to_relaxed")
+"""Columns that have a mean beside the descriptors; a column that is not there has none."""
 
 
 @dataclass(frozen=True)
@@ -299,8 +299,9 @@ def _p1(candidates: pd.DataFrame, group: str) -> list[Rate]:
 
 def _means(candidates: pd.DataFrame, group: str) -> list[Mean]:
     means = []
-    for name, column in MEANS.items():
+    for column in (*_AVERAGED, *DESCRIPTORS):
         if column in candidates:
+            name = described(column).heading
             values = pd.to_numeric(candidates[column], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
             values = values[np.isfinite(values)]
             n = len(values)

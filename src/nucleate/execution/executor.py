@@ -134,14 +134,19 @@ EXECUTORS: Registry[Callable[[int], Executor]] = Registry(
 """Executors by name, each made from a number of workers."""
 
 
-def load_executor(name: str = "processes", workers: int | None = None) -> Executor:
+VARIABLE = "NUCLEATE_EXECUTOR"
+"""Names the executor of all commands that compute."""
+
+
+def load_executor(name: str | None = None, workers: int | None = None) -> Executor:
     """An executor by name.
 
     Arguments:
-        name: ``processes`` (of this machine), ``serial`` (this process), or the name that a plugin gave to another.
+        name: ``processes`` (of this machine), ``serial`` (this process), or the name that a plugin gave to another;
+            that of the environment variable ``NUCLEATE_EXECUTOR`` if None, and ``processes`` where it has none.
         workers: Items computed at a time; all usable cores if None.
 
     Raises:
         UserError: There is no such executor.
     """
-    return EXECUTORS.get(name)(workers or usable_cores())
+    return EXECUTORS.get(name or os.environ.get(VARIABLE) or "processes")(workers or usable_cores())

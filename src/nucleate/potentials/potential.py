@@ -1,18 +1,8 @@
-"""What every potential offers, and how one is found by its name.
-
-A choice of potential is one string: a name, and keyword arguments behind commas, such as ``chgnet``, ``ase:emt``,
-``mace,model=medium`` or ``package.module:factory,cutoff=6``. Values are JSON where they can be read as such, else text.
-"""
+"""The contract of potentials: energies, forces, stresses and moments of batches; and ASE calculators behind it."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import platform
-import re
-import sys
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,13 +10,7 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.errors import UserError
 from nucleate.potentials import calculator_server as server
-
-CHGNET = "chgnet"
-CHGNET_SCALE = "CHGNet 0.3.0"
-HERE = "in this environment"
-_NEXT_KEYWORD = re.compile(r",(?=[A-Za-z_]\w*=)")
 
 
 class CalculatorFaultError(RuntimeError):
@@ -51,7 +35,10 @@ class Evaluation:
 
 
 class Potential(Protocol):
-    """A source of energies and their derivatives.
+    """A source of energies and their derivatives, for batches of crystals of any sizes.
+
+    Energies are extensive and depend neither on the order of the sites nor on origin, orientation or choice of the
+    cell; forces and stresses are their derivatives. `nucleate.testing.check_potential` puts a potential through this.
 
     Attributes:
         outside_seconds: Processor time that evaluations have taken in other processes.
@@ -60,108 +47,14 @@ class Potential(Protocol):
     outside_seconds: float
 
     def evaluate(self, crystals: Crystals) -> Evaluation:
-        """Energies, forces, stresses and moments of a batch.
+        """Energies (eV), forces (eV/Å), stresses (eV/Å³, positive under tension) and moments (µB) of B crystals.
 
         Raises:
             UserError: An element is unknown to the potential.
+            TooManyBondsError: A crystal is far too dense.
+            CalculatorFaultError: There is no answer for a crystal.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a potential's numbers come from.
-
-    Attributes:
-        scale: Energies of one scale can be compared; what references are marked with.
-        version: Package and version.
-        place: Where it runs.
-        work: Key of what to cite for it, see `nucleate.citations`; empty where we know none.
-    """
-
-    scale: str
-    version: str
-    place: str
-    work: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.scale} ({self.version}), {self.place}"
-
-
-def parse_choice(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and keyword arguments of a choice.
-
-    Raises:
-        UserError: There is no name, or something behind a comma is no keyword argument.
-    """
-    name, *rest = _NEXT_KEYWORD.split(text.strip())
-    if not name or "," in name or "=" in name:
-        raise UserError("potential", repr(text), "a name, and keyword arguments as in 'ase:lj,sigma=3.4,rc=8.0'")
-    keywords: dict[str, Any] = {}
-    for item in rest:
-        key, _, value = item.partition("=")
-        try:
-            keywords[key] = json.loads(value)
-        except ValueError:
-            keywords[key] = {"True": True, "False": False, "None": None}.get(value, value)
-    return name, keywords
-
-
-def scale_of(choice: str) -> str:
-    """The scale of a potential's energies: what it is and its keyword arguments, wherever it computes."""
-    name, keywords = parse_choice(choice)
-    if name == CHGNET:
-        return CHGNET_SCALE
-    told = (f"{key}={json.dumps(value)}" for key, value in sorted(keywords.items()) if key != "device")
-    return ",".join([name, *told])
-
-
-def load_potential(choice: str, python: str | None = None) -> Potential:
-    """The potential of a choice, ready to evaluate.
-
-    Arguments:
-        choice: ``chgnet``; an ASE calculator as ``ase:emt`` or ``module:Class``; a force field by its short name.
-        python: Path of the interpreter that runs it, where this environment cannot.
-
-    Raises:
-        UserError: There is no such potential or interpreter, a package is missing, or the calculator cannot be made.
-    """
-    name, keywords = parse_choice(choice)
-    if name == CHGNET:
-        from nucleate.potentials.chgnet import CHGNetPotential
-
-        _refuse_for_chgnet(keywords, python)
-        return CHGNetPotential()
-    if python is not None:
-        from nucleate.potentials.subprocess_potential import InterpreterPotential
-
-        return InterpreterPotential(name, keywords, python)
-    with contextlib.redirect_stdout(sys.stderr):  # some force fields greet; standard output is for results
-        return CalculatorPotential(_made_here(name, keywords))
-
-
-def provenance_of(choice: str, python: str | None = None) -> Provenance:
-    """What the potential of a choice is and where it runs; it is made once to find out.
-
-    Raises:
-        UserError: As `load_potential`.
-    """
-    name, keywords = parse_choice(choice)
-    scale = scale_of(choice)
-    if name == CHGNET:
-        _refuse_for_chgnet(keywords, python)
-        try:
-            return Provenance(scale, f"chgnet {version('chgnet')}", HERE, CHGNET)
-        except PackageNotFoundError:
-            raise UserError("potential chgnet", "no chgnet package", "pip install chgnet") from None
-    work = name if name in server.FORCE_FIELDS else ""
-    if python is not None:
-        from nucleate.potentials.subprocess_potential import InterpreterPotential
-
-        with InterpreterPotential(name, keywords, python) as potential:
-            return Provenance(scale, potential.version, potential.place, work)
-    load_potential(choice)
-    return Provenance(scale, server.version_of(name), f"{HERE} (Python {platform.python_version()})", work)
 
 
 class CalculatorPotential:
@@ -201,20 +94,3 @@ def gathered(crystals: Crystals, found: list[dict[str, Any]]) -> Evaluation:
         energy[i], forces[i, :n], stress[i] = one["energy"], one["forces"], one["stress"]
         magmoms[i, :n] = np.nan if one["magmoms"] is None else one["magmoms"]
     return Evaluation(*(torch.from_numpy(part) for part in (energy, forces, stress, magmoms)))
-
-
-def _made_here(name: str, keywords: dict[str, Any]) -> Any:
-    try:
-        return server.make_calculator(name, keywords)
-    except server.CalculatorError as mistake:
-        missing = isinstance(mistake.__cause__, ModuleNotFoundError)
-        elsewhere = ", or --python with the interpreter of an environment that has it" if missing else ""
-        raise UserError(f"potential {name!r}", mistake.found, mistake.expected + elsewhere) from mistake
-
-
-def _refuse_for_chgnet(keywords: dict[str, Any], python: str | None) -> None:
-    """CHGNet is built in: it takes no arguments and runs in this interpreter."""
-    if keywords:
-        raise UserError("potential 'chgnet'", f"keyword argument {next(iter(keywords))!r}", "none")
-    if python is not None:
-        raise UserError("--python", f"{python} for chgnet, which is built in", "--potential with one that runs there")

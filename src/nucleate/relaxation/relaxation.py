@@ -17,7 +17,8 @@ from nucleate.crystal.periodic import bonds_within, pairs_within
 from nucleate.errors import Status
 from nucleate.execution.executor import Executor, Lost, Task, load_executor
 from nucleate.potentials.bond_graph import TooManyBondsError
-from nucleate.potentials.potential import CalculatorFaultError, Potential, load_potential
+from nucleate.potentials.potential import CalculatorFaultError, Potential
+from nucleate.potentials.registry import load_potential
 from nucleate.relaxation.minimiser import Array, FrechetCoordinates, TrustRegion, spring_hessian
 from nucleate.relaxation.symmetrization import settled
 
@@ -109,7 +110,7 @@ class PotentialRelaxer:
     """A potential's relaxer: one crystal a task of an executor, whose workers load the potential once.
 
     Attributes:
-        potential: Choice of the potential, see :func:`nucleate.potentials.potential.load_potential`.
+        potential: Choice of the potential, see :func:`nucleate.potentials.registry.load_potential`.
         python: Path of the interpreter that runs the potential, where this environment cannot.
         protocol: When a relaxation ends.
         executor: Who computes; processes of this machine by default, one a core.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import pyarrow as pa
 
 from nucleate.conditions.quantities import QUANTITIES
-from nucleate.descriptors.registry import DESCRIPTORS
+from nucleate.descriptors.registry import BUILT_IN, DESCRIPTORS, Descriptor
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,14 +123,15 @@ _SCREENED = (
     Column("formula_known", "bool", "", help="the reference has a phase or structure of this reduced formula"),
     Column("is_stable", "bool", "", "relaxed", help="at most the threshold above the hull"),
     Column("meets_request", "bool", help="has the elements, composition, size and space group that were asked for"),
-    Column("density", "double", DESCRIPTORS["density"].unit, help=DESCRIPTORS["density"].help),
+    Column("density", "double", BUILT_IN["density"].unit, help=BUILT_IN["density"].help),
 )
 
-_DESCRIBED = tuple(
-    Column(one.name, "double", one.unit, help=one.help, source=one.source)
-    for one in DESCRIPTORS.values()
-    if one.name != "density"
-)
+
+def _of_descriptor(one: Descriptor) -> Column:
+    return Column(one.name, "double", one.unit, help=one.help, source=one.source)
+
+
+_DESCRIBED = tuple(_of_descriptor(one) for one in BUILT_IN.values() if one.name != "density")
 
 WHY_UNDEFINED = "undefined_descriptors"
 """Column beside the descriptors: those without a value, and the elements that are the cause where it is elements."""
@@ -232,8 +233,10 @@ NUMERIC_COLUMNS = tuple(
 
 
 def described(name: str) -> Column:
-    """The column of a name; one that is not in the table is a bare number of the structure as generated."""
-    return COLUMNS.get(name) or Column(name, "double")
+    """The column of a name, a plugin's descriptor too; any other is a bare number of the structure as generated."""
+    if name in COLUMNS:
+        return COLUMNS[name]
+    return _of_descriptor(DESCRIPTORS[name]) if name in DESCRIPTORS else Column(name, "double")
 
 
 def candidate_columns(descriptors: Sequence[str] = (), more: Sequence[str] = ()) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from pydantic import (
 
 from nucleate.conditions.request import Conditions
 from nucleate.errors import UserError
-from nucleate.potentials.potential import Provenance
+from nucleate.potentials.registry import Provenance
 from nucleate.settings import DesignSettings, MagnetSettings, ScreenSettings
 
 FORMAT_VERSION: Literal[2] = 2

@@ -20,7 +20,7 @@ from nucleate.matching.library import StructureLibrary
 from nucleate.matching.novelty import novelty
 from nucleate.matching.prototypes import Prototypes, framework_library, match_prototypes
 from nucleate.matching.rmsd import rmsd_to_relaxed
-from nucleate.potentials.potential import scale_of
+from nucleate.potentials.registry import scale_of
 from nucleate.runs.candidates import Candidates, Flags
 from nucleate.runs.columns import CANDIDATE_COLUMNS, STOPPED_BY, WHY_UNDEFINED, candidate_columns
 from nucleate.screening.funnel import Funnel, stopped_by

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from nucleate.descriptors.registry import EXTENSIONS
 from nucleate.descriptors.spp import shipped_table
 from nucleate.errors import UserError
 from nucleate.io.writing import write_json
@@ -136,7 +137,7 @@ def asked_funnel(settings: ScreenSettings) -> Funnel | None:
         if settings.thresholds:
             raise UserError("--threshold", repr(settings.thresholds[0]), "a funnel beside it, such as --funnel pigen")
         return None
-    funnel.check_columns(NUMERIC_COLUMNS)
+    funnel.check_columns((*NUMERIC_COLUMNS, *EXTENSIONS.names()))
     return funnel.with_thresholds(settings.thresholds)
 
 

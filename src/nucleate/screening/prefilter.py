@@ -22,7 +22,7 @@ from nucleate.crystal.formula import compositions
 from nucleate.errors import Status, UserError
 from nucleate.matching.library import StructureLibrary
 from nucleate.potentials.fallback import asked_together
-from nucleate.potentials.potential import load_potential, scale_of
+from nucleate.potentials.registry import load_potential, scale_of
 from nucleate.relaxation.relaxation import Relaxed, fault_of
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.run import Run

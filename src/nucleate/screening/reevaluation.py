@@ -9,7 +9,7 @@ import numpy as np
 from nucleate.data.reference import Reference
 from nucleate.errors import RELAXED
 from nucleate.potentials.fallback import FAULTS, asked_together
-from nucleate.potentials.potential import load_potential
+from nucleate.potentials.registry import load_potential
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import CANDIDATE_COLUMNS
 from nucleate.runs.provenance import reference_hash

@@ -19,7 +19,7 @@ from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
 from nucleate.execution.executor import load_executor
 from nucleate.execution.progress import Progress, silent
-from nucleate.potentials.potential import provenance_of
+from nucleate.potentials.registry import provenance_of
 from nucleate.relaxation.relaxation import PotentialRelaxer, Relaxed, RelaxProtocol
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.journal import Journal

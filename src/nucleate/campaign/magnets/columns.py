@@ -14,7 +14,7 @@ from nucleate.crystal.formula import count_table
 from nucleate.descriptors.composition import classes_of_counts
 from nucleate.descriptors.geometry import validity
 from nucleate.errors import RELAXED, Status
-from nucleate.potentials.potential import load_potential
+from nucleate.potentials.registry import load_potential
 from nucleate.runs.candidates import Candidates
 from nucleate.sampling.rejection import onto_symmetry
 from nucleate.screening.funnel import Funnel, stopped_by
