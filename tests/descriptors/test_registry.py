@@ -9,7 +9,6 @@ from nucleate.errors import UserError
 
 BROKEN = ["not a number", "infinite coordinate", "zero volume", "flat cell", "no atom"]
 NEEDS_NO_GEOMETRY = {"hhi_score", "hhi_production", "charge_balance"}
-SLOW = {"local_environment_diversity"}
 
 
 @pytest.mark.parametrize("name", DESCRIPTORS)
@@ -39,22 +38,6 @@ def test_bad_crystals_are_undefined_and_leave_the_others_alone(samples, name):
 
 def samples_index(name: str) -> int:
     return BROKEN.index(name)
-
-
-@pytest.mark.parametrize("name", DESCRIPTORS)
-def test_no_crystals(samples, name):
-    assert DESCRIPTORS[name].function(samples.batch(samples.COPPER)[:0]).shape == (0,)
-
-
-@pytest.mark.parametrize("name", sorted(set(DESCRIPTORS) - SLOW))
-def test_batch_equals_single_and_rotations_change_nothing(samples, name):
-    crystals = samples.batch(samples.ROCK_SALT, samples.PEROVSKITE, samples.GRAPHITE, samples.SELENIUM, samples.COPPER)
-    function = DESCRIPTORS[name].function
-    values = function(crystals)
-    torch.testing.assert_close(torch.cat([function(one) for one in crystals]), values, equal_nan=True)
-    rotation = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))[0]
-    turned = type(crystals)(crystals.numbers, crystals.frac, crystals.lattice @ rotation, crystals.n_atoms)
-    torch.testing.assert_close(function(turned), values, equal_nan=True)
 
 
 def test_undefined_elements_are_named(samples):

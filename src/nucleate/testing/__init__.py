@@ -1,9 +1,30 @@
 """Laws of the contracts as functions, which anybody's extension can be put through."""
 
-from nucleate.testing.descriptors import check_descriptor
-from nucleate.testing.executors import check_executor
-from nucleate.testing.families import check_family
-from nucleate.testing.laws import BrokenLawError
-from nucleate.testing.potentials import check_potential
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nucleate.testing.descriptors import check_descriptor
+    from nucleate.testing.executors import check_executor
+    from nucleate.testing.families import check_family
+    from nucleate.testing.laws import BrokenLawError
+    from nucleate.testing.potentials import check_potential
 
 __all__ = ["BrokenLawError", "check_descriptor", "check_executor", "check_family", "check_potential"]
+
+_MODULES = {
+    "BrokenLawError": "laws",
+    "check_descriptor": "descriptors",
+    "check_executor": "executors",
+    "check_family": "families",
+    "check_potential": "potentials",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for alone: workers that compute the tasks of ``executors`` need nothing else."""
+    if name not in _MODULES:
+        raise AttributeError(name)
+    return getattr(import_module(f"nucleate.testing.{_MODULES[name]}"), name)
