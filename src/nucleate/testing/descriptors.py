@@ -129,5 +129,5 @@ def _described(
     crystals: Crystals, other: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 ) -> Crystals:
     """Each crystal in another description, made from numbers (n,), coordinates (n, 3) and lattice (3, 3)."""
-    parts = [other(*crystals.sites(i)) for i in range(len(crystals))]
-    return Crystals.from_lists(*(list(column) for column in zip(*parts, strict=True)))
+    numbers, frac, lattice = zip(*(other(*crystals.sites(i)) for i in range(len(crystals))), strict=True)
+    return Crystals.from_lists(numbers, frac, lattice)

@@ -173,7 +173,7 @@ def check_potential(
 def _same_numbers(
     case: PotentialCase, i: int, other: Crystals, order: Tensor | None = None, turn: Tensor | None = None
 ) -> None:
-    """Hold that another description of crystal ``i`` has its energy, and its forces and stress, reordered and turned."""
+    """Hold that crystal ``i`` described otherwise has its energy, and its forces and stress in that order and frame."""
     n = len(other.numbers[0])
     found, given = case.potential.evaluate(other), case.potential.evaluate(case.crystals[i : i + 1])
     order = torch.arange(n) if order is None else order
