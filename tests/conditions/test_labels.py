@@ -17,7 +17,7 @@ def noise():
 
 def test_conditions_go_alone_and_together_as_often_as_asked():
     size = 40_000
-    left = labels(size).dropped(noise(), each=0.3, everything=0.2).given
+    left = labels(size).dropped(noise(), each=0.3, everything=0.2).mask
     a, b = left["a"].float(), left["b"].float()
     assert abs(float(a.mean()) - 0.8 * 0.7) < 0.01
     assert abs(float((a * b).mean()) - 0.8 * 0.7 * 0.7) < 0.01
@@ -26,21 +26,21 @@ def test_conditions_go_alone_and_together_as_often_as_asked():
 
 def test_what_is_missing_stays_missing_and_nothing_goes_at_zero():
     known = labels(100)
-    known.given["a"][:50] = False
-    assert not known.dropped(noise(), 0.5, 0.0).given["a"][:50].any()
+    known.mask["a"][:50] = False
+    assert not known.dropped(noise(), 0.5, 0.0).mask["a"][:50].any()
     kept = known.dropped(noise(), 0.0, 0.0)
-    assert all(torch.equal(kept.given[name], known.given[name]) for name in known.given)
+    assert all(torch.equal(kept.mask[name], known.mask[name]) for name in known.mask)
 
 
 def test_dropout_is_the_crystals_own():
     rows = torch.arange(20)
     whole = labels(20).dropped(KeyedNoise(1, rows), 0.5, 0.3)
     part = labels(5).dropped(KeyedNoise(1, rows[7:12]), 0.5, 0.3)
-    assert torch.equal(part.given["b"], whole.given["b"][7:12])
+    assert torch.equal(part.mask["b"], whole.mask["b"][7:12])
 
 
 def test_only_and_sum():
     both = labels(2).only(["a"]) + labels(3)
-    assert both.given["a"].tolist() == [True] * 5
-    assert both.given["b"].tolist() == [False] * 2 + [True] * 3
+    assert both.mask["a"].tolist() == [True] * 5
+    assert both.mask["b"].tolist() == [False] * 2 + [True] * 3
     assert both.values["a"].shape == (5,)

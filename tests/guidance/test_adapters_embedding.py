@@ -51,6 +51,6 @@ def test_conditions_add_up():
 def test_a_label_reaches_its_own_crystal_alone():
     embedding = trained()
     labels = batch()
-    changed = Labels({**labels.values, "gap": torch.tensor([0.5, 2.0, 0.5])}, labels.given)
+    changed = Labels({**labels.values, "gap": torch.tensor([0.5, 2.0, 0.5])}, labels.mask)
     differs = (embedding(labels) != embedding(changed)).any(1)
     assert differs.tolist() == [False, True, False]

@@ -29,13 +29,13 @@ class Known:
         self.calls = 0
 
     def of(self, state, told):
-        a, b, c = (told.values[name] * told.given[name] for name in "abc")
+        a, b, c = (told.values[name] * told.mask[name] for name in "abc")
         strength = (1 + a + 2 * b + a * b + torch.sin(c))[:, None, None]
         return Prediction(strength * torch.ones(len(a), 2, 5), strength * state.frac, strength[:, 0] * state.cell)
 
     def __call__(self, state, t, told):
         self.calls += 1
-        assert len(t) == len(state.frac) == len(told.given["a"])
+        assert len(t) == len(state.frac) == len(told.mask["a"])
         return self.of(state, told)
 
 
@@ -75,6 +75,6 @@ def test_conditions_of_their_own_strength_enter_one_after_the_other():
 def test_a_crystal_is_guided_the_same_alone():
     known, asked = Known(), labels("a", "b")
     whole = Guided(known, asked, {"a": 2.0, "b": 1.5})(STATE, T)
-    one = Labels({k: v[2:3] for k, v in asked.values.items()}, {k: v[2:3] for k, v in asked.given.items()})
+    one = Labels({k: v[2:3] for k, v in asked.values.items()}, {k: v[2:3] for k, v in asked.mask.items()})
     part = Guided(known, one, {"a": 2.0, "b": 1.5})(State(*(v[2:3] for v in STATE)), T[2:3])
     close(part, Prediction(*(v[2:3] for v in whole)))

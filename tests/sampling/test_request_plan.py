@@ -98,8 +98,8 @@ def test_targets_beyond_the_labels_are_warned_of():
 def test_a_range_draws_targets_evenly_and_each_crystal_its_own():
     gap = Scalar(name="band_gap", mean=1.0, std=1.0)
     asked = Request.of(Conditions.parse(["band_gap=1..3"]), WEIGHTS, SEEN, PigenConfig(conditions=(gap,)))
-    drawn = asked.plan(0, 0, 4000).asked.values["band_gap"]
+    drawn = asked.plan(0, 0, 4000).conditioning.values["band_gap"]
     assert 1 <= float(drawn.min()) < 1.01
     assert 2.99 < float(drawn.max()) <= 3
     assert abs(float(drawn.mean()) - 2) < 0.03
-    assert torch.equal(asked.plan(0, 100, 5).asked.values["band_gap"], drawn[100:105])
+    assert torch.equal(asked.plan(0, 100, 5).conditioning.values["band_gap"], drawn[100:105])

@@ -107,7 +107,7 @@ def finetune(model: str, properties: Sequence[str], task: TrainingTask, freeze: 
     train = tuned.tune(train, [condition.name for condition in new])
     validation = tuned.prepared(others[0]) if others else None
     described = described_by(tuned.config)
-    if freeze and len(tuned.config.asked) == 1:
+    if freeze and len(tuned.config.conditioning) == 1:
         # Without its label such a model is the old one, and there is nothing to learn.
         tuned.config = tuned.config.model_copy(update={"drop_each": 0.0, "drop_all": 0.0})
     identity: dict[str, JsonValue] = {
@@ -153,7 +153,7 @@ def _usable_labels(
     Raises:
         UserError: A property is known already or has no column; no row is usable.
     """
-    asked = {condition.name for condition in base.model.config.asked}
+    asked = {condition.name for condition in base.model.config.conditioning}
     known = [name for name in properties if name in asked]
     if known or not properties or len(set(properties)) < len(properties):
         found = known[0] if known else ", ".join(properties) or "none"

@@ -21,10 +21,10 @@ class Scalar(Settings):
     """A number, such as a band gap.
 
     Attributes:
-        name: Of the condition.
-        unit: Of its labels; empty for a bare number.
-        mean, std: Of the labels it was trained on.
-        low, high: Their smallest and largest; None before a training.
+        name: Name of the quantity.
+        unit: Unit of the labels; empty for a bare number.
+        mean, std: Mean and standard deviation of the labels it was trained on, in the unit.
+        low, high: Smallest and largest of them, in the unit; None before a training.
         log: Compare labels, which are positive, by their decimal logarithm; ``mean`` and ``std`` are then of it.
     """
 
@@ -47,7 +47,7 @@ class Scalar(Settings):
         return 1 + 2 * WAVES
 
     def features(self, label: Tensor) -> Tensor:
-        """Of labels (B,): the standardised number and waves of it, shape (B, width)."""
+        """Standardised labels and waves of them, shape (B, width), from labels (B,) in the unit."""
         z = self.standardised(label).nan_to_num().clamp(-2 * REACH, 2 * REACH)
         phase = z[:, None] * (math.pi / (2 * REACH)) * torch.arange(1, WAVES + 1, device=z.device, dtype=z.dtype)
         return torch.cat([z[:, None], phase.sin(), phase.cos()], -1)
@@ -66,7 +66,7 @@ class Categorical(Settings):
         return self.size
 
     def features(self, label: Tensor) -> Tensor:
-        """Of labels (B,), whole numbers from 1: one-hot vectors, shape (B, size)."""
+        """One-hot vectors, shape (B, size), from labels (B,) that are whole numbers from 1."""
         place = label.long().clamp(1, self.size) - 1
         return torch.nn.functional.one_hot(place, self.size).to(torch.get_default_dtype())
 
@@ -84,7 +84,7 @@ class MultiHot(Settings):
         return self.size
 
     def features(self, label: Tensor) -> Tensor:
-        """Of labels (B, size) of zeros and ones: themselves."""
+        """The labels themselves, zeros and ones, shape (B, size)."""
         return label
 
 

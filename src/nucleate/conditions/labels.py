@@ -16,55 +16,61 @@ from nucleate.diffusion.noise import Noise
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known, or asked, of B crystals.
+    """Labels of B crystals by condition, for training or as conditioning, each with a mask.
 
     Attributes:
         values: Labels by the name of their condition, each of shape (B,) or (B, size).
-        given: For the same names, which of them count, bool, shape (B,).
+        mask: For the same names, True where a label counts, shape (B,).
     """
 
     values: Mapping[str, Tensor]
-    given: Mapping[str, Tensor]
+    mask: Mapping[str, Tensor]
 
     def to(self, device: torch.device) -> Labels:
-        """The same on a device."""
-        values, given = ({name: value.to(device) for name, value in part.items()} for part in (self.values, self.given))
-        return Labels(values, given)
+        """The labels on a device."""
+        values, mask = ({name: value.to(device) for name, value in part.items()} for part in (self.values, self.mask))
+        return Labels(values, mask)
 
     def only(self, names: Iterable[str]) -> Labels:
-        """The same with every other condition missing."""
+        """The labels with every condition but ``names`` masked."""
         kept = set(names)
-        given = {name: there if name in kept else torch.zeros_like(there) for name, there in self.given.items()}
-        return Labels(self.values, given)
+        mask = {name: there if name in kept else torch.zeros_like(there) for name, there in self.mask.items()}
+        return Labels(self.values, mask)
 
     def dropped(self, noise: Noise, each: float, everything: float) -> Labels:
-        """With labels taken away by chance, crystal by crystal, so that a model learns to do without.
+        """Labels of which some are masked by chance, crystal by crystal, so that a model learns to do without.
 
         Arguments:
             noise: Random numbers of the batch.
-            each: Chance of a condition to go, independently of the others.
-            everything: Chance that all go together.
+            each: Probability, 0 to 1, that a condition goes, independently of the others.
+            everything: Probability, 0 to 1, that all go together.
         """
-        if not self.given:
+        if not self.mask:
             return self
-        size = len(next(iter(self.given.values())))
+        size = len(next(iter(self.mask.values())))
         left = noise.uniform("labels/everything", (size,)) >= everything
-        given = {
-            name: there & left & (noise.uniform(f"labels/{name}", (size,)) >= each)
-            for name, there in self.given.items()
+        mask = {
+            name: there & left & (noise.uniform(f"labels/{name}", (size,)) >= each) for name, there in self.mask.items()
         }
-        return Labels(self.values, given)
+        return Labels(self.values, mask)
+
+    def __getitem__(self, rows: Tensor) -> Labels:
+        """The labels of some crystals, in the order of ``rows``."""
+        return Labels(
+            {name: value[rows] for name, value in self.values.items()},
+            {name: there[rows] for name, there in self.mask.items()},
+        )
 
     def __add__(self, other: Labels) -> Labels:
         """The crystals of both, one after the other."""
         return Labels(
             {name: torch.cat([value, other.values[name]]) for name, value in self.values.items()},
-            {name: torch.cat([there, other.given[name]]) for name, there in self.given.items()},
+            {name: torch.cat([there, other.mask[name]]) for name, there in self.mask.items()},
         )
 
 
 LABEL = "label/"
-"""What the names of the fields begin with."""
+"""Beginning of the names of crystal fields that hold labels."""
 
 
 def labels_of(crystals: Crystals, conditions: Sequence[Condition]) -> Labels:
@@ -72,7 +78,7 @@ def labels_of(crystals: Crystals, conditions: Sequence[Condition]) -> Labels:
 
     A label that is missing is NaN (0 for a category); a field that is missing leaves every label missing.
     """
-    values, given = {}, {}
+    values, mask = {}, {}
     size, device = len(crystals), crystals.frac.device
     for condition in conditions:
         if condition.name == "chemical_system":
@@ -83,18 +89,18 @@ def labels_of(crystals: Crystals, conditions: Sequence[Condition]) -> Labels:
             value = torch.full((size,), torch.nan, device=device) if field is None else field
             value = value.to(crystals.frac.dtype)
             there = value.isfinite() & ((value > 0) | isinstance(condition, Scalar))
-        values[condition.name], given[condition.name] = value, there
-    return Labels(values, given)
+        values[condition.name], mask[condition.name] = value, there
+    return Labels(values, mask)
 
 
 def fitted_conditions(conditions: Sequence[Condition], crystals: Crystals) -> tuple[Condition, ...]:
-    """The same with statistics of the labels."""
+    """The conditions with the statistics of the labels of crystals."""
     labels = labels_of(crystals, conditions).values
     return tuple(fitted(c, labels[c.name]) if isinstance(c, Scalar) else c for c in conditions)
 
 
 def refitted(conditions: Sequence[Condition], names: Collection[str], crystals: Crystals) -> tuple[Condition, ...]:
-    """The same, those of some names with statistics of the labels."""
+    """The conditions, those of ``names`` with the statistics of the labels of crystals."""
     new = fitted_conditions([condition for condition in conditions if condition.name in names], crystals)
     by_name = {condition.name: condition for condition in new}
     return tuple(by_name.get(condition.name, condition) for condition in conditions)

@@ -30,7 +30,7 @@ Form = Literal["elements", "formula", "count", "group", "number"]
 Means = Literal["construction", "template", "guidance"]
 """How a request is met: by every sampler, by samplers that keep to a template, by a network trained on labels."""
 Measure = Literal["crystal", "descriptor", "energy", "moments"]
-"""What tells a result: the crystal itself, a descriptor of it, the potential's energy or moments once relaxed."""
+"""How a result is measured: by the crystal itself, a descriptor, the potential's energy or moments once relaxed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Quantity:
         plausible: Smallest and largest value there can be. Whole numbers beyond are refused in a request; labels of
             numbers beyond are likely in other units.
         means: How a request is met.
-        measure: What tells a result; None where nothing here measures it.
+        measure: How a result is measured; None where nothing here does.
         tolerance: Largest distance of a result that is on target, in the unit.
         below: Results below the target are on target.
         log: Values, which are positive, are compared by their decimal logarithm.
@@ -88,9 +88,9 @@ class Quantity:
         """Whether a result is that of the relaxed crystal."""
         return self.measure in ("energy", "moments")
 
-    def window(self, asked: tuple[float, float]) -> tuple[float, float]:
-        """Smallest and largest result that is on target for a range asked (low, high), in the unit."""
-        low, high = asked
+    def window(self, target: tuple[float, float]) -> tuple[float, float]:
+        """Smallest and largest result that is on target for a target range (low, high), all in the unit."""
+        low, high = target
         # Nine digits: the ends are those of decimal arithmetic.
         return -inf if self.below else round(low - self.tolerance, 9), round(high + self.tolerance, 9)
 

@@ -1,4 +1,4 @@
-"""What a user asks for: conditions as ``name=value``, checked once and then trusted."""
+"""The request of a user: conditions as ``name=value``, checked once and then trusted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Conditions:
         composition: Reduced counts {Z: count}; a crystal holds a whole multiple of them.
         n_atoms: Smallest and largest number of sites, inclusive.
         space_group: International number, 1 to 230.
-        targets: Scalar conditions by name, each a range (low, high); equal ends are one value.
+        targets: Numbers by name, each a range (low, high) in the unit of its quantity; equal ends are one value.
     """
 
     chemical_system: tuple[int, ...] | None = None
@@ -148,10 +148,10 @@ def _ends(low: float, high: float) -> str:
     return ends[0] if low == high else "..".join(ends)
 
 
-def _count_range(asked: Quantity, text: str) -> tuple[int, int]:
-    low, high = _range(asked.name, text)
-    least, most = asked.plausible
+def _count_range(one: Quantity, text: str) -> tuple[int, int]:
+    low, high = _range(one.name, text)
+    least, most = one.plausible
     if low != int(low) or high != int(high) or not least <= low <= high <= most:
         expected = f"whole numbers from {least:g} to {most:g}, such as 8 or 4..12"
-        raise UserError(f"condition {asked.name}", repr(text), expected)
+        raise UserError(f"condition {one.name}", repr(text), expected)
     return int(low), int(high)

@@ -59,11 +59,11 @@ class CategoricalProcess:
     stream: str = "category"
 
     def alpha_bar(self, t: Tensor) -> Tensor:
-        """ᾱ at times t in [0, 1], from 1 to 0."""
+        """ᾱ at times t (B,) in [0, 1], from 1 to 0, shape (B,)."""
         return ALPHA_BARS[self.schedule](t).clamp(0.0, 1.0)
 
     def draw_prior(self, noise: Noise, shape: tuple[int, ...]) -> Tensor:
-        """Categories at t = 1."""
+        """Categories of a shape (B, ...) at t = 1."""
         return self._from_prior(noise.uniform(f"{self.stream}/prior", shape))
 
     def corrupt(self, clean: Tensor, t: Tensor, noise: Noise) -> Tensor:
@@ -74,7 +74,7 @@ class CategoricalProcess:
         return torch.where(u < keep, clean, self._from_prior((u - keep) / (1 - keep).clamp_min(1e-12)))
 
     def open(self, noisy: Tensor) -> Tensor:
-        """True where noise may have made the state, so that there is something to predict."""
+        """True, shaped as ``noisy`` (B, ...), where noise may have made the state: there is something to predict."""
         return self._m(torch.float32)[noisy] > 0
 
     def cross_entropy(self, logits: Tensor, clean: Tensor, noisy: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class CategoricalProcess:
         return torch.where(sure, here, mass / total.clamp_min(torch.finfo(m.dtype).tiny))
 
     def step(self, noisy: Tensor, probabilities: Tensor, t: Tensor, s: Tensor, noise: Noise) -> Tensor:
-        """Categories at s < t drawn from :meth:`posterior`."""
+        """Categories at s < t drawn from :meth:`posterior`, shaped as ``noisy`` (B, ...)."""
         u = noise.uniform(f"{self.stream}/step", tuple(noisy.shape))
         return drawn(self.posterior(probabilities, noisy, t, s), u)
 
@@ -144,16 +144,16 @@ def drawn(probabilities: Tensor, u: Tensor) -> Tensor:
 
 
 def uniform_prior(size: int) -> Tensor:
-    """Each of K categories alike."""
+    """Prior of K categories that are all alike, shape (K,)."""
     return torch.full((size,), 1 / size)
 
 
 def single_prior(size: int) -> Tensor:
-    """Category 0 alone."""
+    """Prior of category 0 alone, shape (K,)."""
     return F.one_hot(torch.tensor(0), size).float()
 
 
 def marginal_prior(counts: Tensor) -> Tensor:
-    """Shares of K categories from how often data hold them, each at least once in a million: none is impossible."""
+    """Prior, shape (K,), from counts (K,) in the data, each share at least one in a million: none is impossible."""
     shares = (counts.double() / counts.sum()).clamp_min(1e-6)
     return (shares / shares.sum()).float()

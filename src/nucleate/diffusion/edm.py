@@ -55,5 +55,5 @@ class EdmProcess:
         return (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
 
     def errors(self, denoised: Tensor, clean: Tensor, sigma: Tensor) -> Tensor:
-        """Weighted squared error of each entry, shaped as ``clean``; the loss is their mean."""
+        """Weighted squared error of each entry, shaped as ``clean`` (B, ...); the loss is their mean."""
         return expand_to(self.weight(sigma), clean) * (denoised - clean) ** 2

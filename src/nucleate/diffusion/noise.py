@@ -23,10 +23,10 @@ class Noise(Protocol):
         """Where the numbers are."""
 
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal numbers."""
+        """Standard normal numbers of a shape (B, ...)."""
 
     def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        """Uniform numbers below 1."""
+        """Uniform numbers below 1, of a shape (B, ...)."""
 
 
 def _signed(value: int) -> int:
@@ -61,14 +61,14 @@ def _word(text: str) -> int:
 
 @dataclass(frozen=True)
 class KeyedNoise:
-    """Noise of crystals ``indices`` of the request with ``seed``, at one step of a walk.
+    """Noise of crystals ``indices`` of the request with ``seed``, at one step of sampling.
 
     Attributes:
         seed: Seed of the request.
         indices: Numbers of the crystals in the request, shape (B,), int64.
-        step: Step of the walk; every step has numbers of its own.
+        step: Step of sampling; every step has numbers of its own.
         dtype: Precision of the numbers; they are drawn in float64 and then rounded.
-        draw: Counts walks of the same crystals, for a sampler that draws some of them again.
+        draw: Counts draws of the same crystals, for a sampler that draws some of them again.
     """
 
     seed: int
@@ -88,13 +88,13 @@ class KeyedNoise:
         return KeyedNoise(self.seed, self.indices, step, self.dtype, self.draw, self._addresses)
 
     def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        """Uniform numbers in (0, 1), shape ``shape``; element [b, i, ...] does not depend on the shape's padding."""
+        """Uniform numbers in (0, 1) of a shape (B, ...); element [b, i, ...] does not depend on the shape's padding."""
         numbers = (_shift(self._bits(stream, shape), 11).to(torch.float64) + 0.5) * 2.0**-53
         # Rounding could reach 1, at which a masked site would stay masked and a forbidden species be drawn.
         return numbers.to(self.dtype).clamp_max(1 - torch.finfo(self.dtype).eps / 2)
 
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal numbers by Box and Muller's transformation, shape ``shape``; none is beyond 6.8."""
+        """Standard normal numbers by Box and Muller's transformation, of a shape (B, ...); none is beyond 6.8."""
         bits = self._bits(stream, shape)
         first = (_shift(bits, 32).to(torch.float64) + 0.5) * 2.0**-32
         second = (bits & 0xFFFFFFFF).to(torch.float64) * 2.0**-32
@@ -102,7 +102,7 @@ class KeyedNoise:
 
     def _bits(self, stream: str, shape: tuple[int, ...]) -> Tensor:
         """64 random bits at each address."""
-        if (stream, shape) not in self._addresses:  # a walk asks for the same addresses at every step
+        if (stream, shape) not in self._addresses:  # sampling asks for the same addresses at every step
             self._addresses[stream, shape] = self._address(stream, shape)
         return _mix(_mix(self._addresses[stream, shape] + _signed(self.step * _GOLDEN)))
 
@@ -132,9 +132,9 @@ class GeneratorNoise:
         return self.generator.device
 
     def uniform(self, stream: str, shape: tuple[int, ...]) -> Tensor:  # noqa: ARG002
-        """Uniform numbers in [0, 1)."""
+        """Uniform numbers in [0, 1), of a shape (B, ...)."""
         return torch.rand(shape, generator=self.generator, device=self.generator.device, dtype=self.dtype)
 
     def normal(self, stream: str, shape: tuple[int, ...]) -> Tensor:  # noqa: ARG002
-        """Standard normal numbers."""
+        """Standard normal numbers of a shape (B, ...)."""
         return torch.randn(shape, generator=self.generator, device=self.generator.device, dtype=self.dtype)

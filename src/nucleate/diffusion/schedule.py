@@ -23,7 +23,7 @@ class GeometricSchedule:
     high: float = 0.5
 
     def sigma(self, t: Tensor) -> Tensor:
-        """Standard deviation at times t, of the same shape."""
+        """Standard deviation at times t (B,), shape (B,)."""
         return self.low * (self.high / self.low) ** t  # DiffCSP, Appendix B
 
 
@@ -31,7 +31,7 @@ class SignalSchedule(Protocol):
     """A schedule that keeps the variance."""
 
     def alpha_bar(self, t: Tensor) -> Tensor:
-        """Squared share ᾱ of the signal at times t, of the same shape."""
+        """Squared share ᾱ of the signal at times t (B,), shape (B,)."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LinearSchedule:
     high: float = 20.0
 
     def alpha_bar(self, t: Tensor) -> Tensor:
-        """Squared share ᾱ of the signal at times t, of the same shape."""
+        """Squared share ᾱ of the signal at times t (B,), shape (B,)."""
         return torch.exp(-0.5 * (self.high - self.low) * t**2 - self.low * t)  # Eq. 33, squared
 
 
@@ -60,7 +60,7 @@ class CosineSchedule:
     floor: float = 1e-5
 
     def alpha_bar(self, t: Tensor) -> Tensor:
-        """Squared share ᾱ of the signal at times t, at least ``floor``: a prediction at exactly 0 has no inverse."""
+        """Squared share ᾱ of the signal at times t, shape (B,), at least ``floor``: 0 could not be inverted."""
         # Eq. 17
         start = math.cos(0.5 * math.pi * self.offset / (1 + self.offset)) ** 2
         value = torch.cos(0.5 * math.pi * (t + self.offset) / (1 + self.offset)) ** 2 / start

@@ -48,12 +48,12 @@ class MaskedProcess:
     weighting: Literal["masked", "bound"] = "masked"
 
     def index(self, t: Tensor) -> Tensor:
-        """Step k = 0 .. steps - 1 of a D3PM at times t, of their shape; MatterGen's grid is t = (k + 1)/steps."""
+        """Step k = 0 .. steps - 1 of a D3PM at times t (B,), shape (B,); MatterGen's grid is t = (k + 1)/steps."""
         last = (self.steps or 1) - 1
         return torch.floor(t * last)
 
     def share(self, t: Tensor) -> Tensor:
-        """Probability that a site is masked at times t; at index k it is after k + 1 steps."""
+        """Probability that a site is masked at times t (B,), shape (B,); at index k it is after k + 1 steps."""
         return t if self.steps is None else (self.index(t) + 1) / self.steps
 
     def prior(self, noise: Noise, shape: tuple[int, int]) -> Tensor:
@@ -112,7 +112,7 @@ class SpeciesProcess(Protocol):
         """Noisy state and the target of the network at times t (B,)."""
 
     def features(self, state: Tensor) -> Tensor:
-        """What the network sees, shape (B, N, n_inputs)."""
+        """Input of the network, shape (B, N, n_inputs)."""
 
     def probabilities(self, state: Tensor, prediction: Tensor, t: Tensor) -> Tensor:
         """Probabilities of the clean species at each site, shape (B, N, n_species), at times t (B,)."""

@@ -38,7 +38,7 @@ class OrbitCoordinates(WrappedNormalProcess):
         return torch.remainder(self.orbits.positions(super().prior(noise, shape)), 1.0)
 
     def corrupt(self, clean: Tensor, t: Tensor, mask: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """As in the free process, with noise that keeps the ties; ``clean`` keeps them too.
+        """Noisy coordinates and score, both (B, N, 3), with noise that keeps the orbits; ``clean`` keeps them too.
 
         The score in the free numbers is exact where the columns of the basis are orthogonal (they nearly always
         are); elsewhere their correlation is left out.
@@ -82,7 +82,7 @@ class SymmetricCells(VariancePreservingProcess):
         return self.project(super().prior(noise, shape))
 
     def corrupt(self, clean: Tensor, t: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """As in the free process; the noise is what is left of it among the invariant cells."""
+        """Noisy invariant cells and the target of the network, both (B, F); the noise is what of it is invariant."""
         invariant = self.project(clean)
         noisy = self.project(super().corrupt(invariant, t, noise)[0])
         return noisy, self.prediction_for(invariant, noisy, t)
@@ -111,7 +111,7 @@ class ClassSpecies(MaskedSpecies):
         self._site = classes.clamp_min(0)
 
     def corrupt(self, numbers: Tensor, t: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """As for single sites, with the sites of a class masked together."""
+        """Noisy and clean atomic numbers, both (B, N), with the sites of a class masked together."""
         return self.process.corrupt(numbers, t, noise, self._site), numbers
 
     def step(self, state: Tensor, prediction: Tensor, step: Step, mask: Tensor, allowed: Tensor) -> Tensor:

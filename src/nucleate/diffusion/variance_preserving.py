@@ -57,7 +57,7 @@ class VariancePreservingProcess:
         return found if self.bound is None else self.bound(found)
 
     def prediction_for(self, clean: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
-        """The prediction behind which an estimate of x_0 stands, shaped as ``noisy``; undone by :meth:`clean`."""
+        """The prediction of an estimate of x_0, shaped as ``noisy`` (B, ...); undone by :meth:`clean`."""
         signal, spread = self._shares(t, noisy)
         drawn = (noisy - signal * clean) / spread
         return drawn if self.predicts == "noise" else signal * drawn - spread * clean
@@ -74,7 +74,7 @@ class VariancePreservingProcess:
         return (error * mask).sum(1) / mask.sum(1)
 
     def step(self, noisy: Tensor, prediction: Tensor, step: Step) -> Tensor:
-        """Vectors at s < t, shaped as ``noisy``: the posterior's mean and a share of its noise; at s = 0 x_0 itself.
+        """Vectors (B, ...) at s < t: the posterior's mean and a share of its noise; at s = 0 x_0 itself.
 
         Song et al., Denoising diffusion implicit models, 2021, Eq. 12; the share is its η.
         """

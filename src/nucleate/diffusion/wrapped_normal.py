@@ -68,7 +68,9 @@ def _rms_table(low: float, high: float, points: int = 256) -> tuple[Tensor, Tens
 
 
 def rms_score(sigma: Tensor) -> Tensor:
-    """Root mean square of one component of the score under its own marginal, the scale of the training target.
+    """Root mean square of one component of the score at standard deviations σ (B, ...), of their shape.
+
+    The mean is over the marginal at σ; it is the scale of the training target.
 
     DiffCSP draws this by Monte Carlo at construction; here it is a quadrature, interpolated in log σ to half a
     percent up to σ = 0.5 and the same every time. As a scale it cancels between target and prediction.
@@ -133,7 +135,7 @@ class WrappedNormalProcess:
         return self.centred(prediction, mask) * self.score_unit(self.sigma(t, mask, prediction))
 
     def drawn(self, stream: str, noisy: Tensor, mask: Tensor, noise: Noise) -> Tensor:
-        """Fresh noise of a step of reverse diffusion, shaped as ``noisy``, of unit variance."""
+        """Fresh noise of a step of reverse diffusion, shaped as ``noisy`` (B, N, 3), of unit variance."""
         return self.centred(noise.normal(stream, tuple(noisy.shape)), mask)
 
     def step(self, noisy: Tensor, prediction: Tensor, step: Step, mask: Tensor) -> Tensor:

@@ -101,14 +101,14 @@ class ConditionalConfig(FamilyConfig):
     guidance: float = Field(default=2.0, ge=0)
 
     @property
-    def asked(self) -> tuple[Condition, ...]:
+    def conditioning(self) -> tuple[Condition, ...]:
         """Every condition of the network, those of adapters last."""
         return self.conditions + self.adapters
 
     @property
     def scalars(self) -> tuple[Scalar, ...]:
         """The conditions that are numbers."""
-        return tuple(condition for condition in self.asked if isinstance(condition, Scalar))
+        return tuple(condition for condition in self.conditioning if isinstance(condition, Scalar))
 
 
 class ConditionalModel(GenerativeModel[AnySampler]):
@@ -167,7 +167,7 @@ class ConditionalModel(GenerativeModel[AnySampler]):
 
     def training_labels(self, crystals: Crystals, noise: Noise) -> Labels:
         """Labels of training crystals, some of them dropped at random."""
-        return labels_of(crystals, self.config.asked).dropped(noise, self.config.drop_each, self.config.drop_all)
+        return labels_of(crystals, self.config.conditioning).dropped(noise, self.config.drop_each, self.config.drop_all)
 
 
 class TemplateModel(ConditionalModel[AnySampler]):

@@ -16,12 +16,12 @@ from nucleate.networks.gemnet_adapter import MixIns
 class ConditionEmbedding(nn.Module):
     """Sum over the conditions of a small network of each label, or of a learned vector where there is none.
 
-    The last layers and the learned vectors start at zero, so that a network that is given this vector on top of
-    another input answers at first as if nothing had been added.
+    The last layers and the learned vectors start at zero, so that a network that gets this vector on top of
+    another input predicts at first as if nothing had been added.
 
     Arguments:
-        conditions: What may be asked.
-        width: Of the vector.
+        conditions: Conditions of the network.
+        width: Length of the vector.
     """
 
     def __init__(self, conditions: Sequence[Condition], width: int) -> None:
@@ -41,13 +41,13 @@ class ConditionEmbedding(nn.Module):
         parts = []
         for condition in self.conditions:
             name = condition.name
-            there = labels.given[name]
+            there = labels.mask[name]
             # A missing label may be NaN, which would spoil the gradient even where it is not chosen.
             label = labels.values[name]
             shown = there.reshape(-1, *([1] * (label.dim() - 1)))
             features = condition.features(torch.where(shown, label, torch.zeros_like(label)))
-            told = self.known[name](features.to(self.missing[name].dtype))
-            parts.append(torch.where(there[:, None], told, self.missing[name].to(told.dtype)))
+            vector = self.known[name](features.to(self.missing[name].dtype))
+            parts.append(torch.where(there[:, None], vector, self.missing[name].to(vector.dtype)))
         return torch.stack(parts).sum(0)
 
 
@@ -59,7 +59,7 @@ class Adapters(nn.Module):
     """Adapters of several conditions; their contributions add up.
 
     Arguments:
-        conditions: What may be asked.
+        conditions: Conditions of the network.
         width: Of the site vectors of the network.
         blocks: Its rounds of messages.
         published: Read labels as MatterGen's public code does (:class:`PublishedReading`), which its weights need.
@@ -78,20 +78,20 @@ class Adapters(nn.Module):
         self.mix_ins = MixIns([str(i) for i in range(len(self.conditions))], width, width, blocks)
 
     def forward(self, labels: Labels) -> Mix:
-        """What to add before each round of messages; every condition has a row in ``labels``."""
-        told, given = {}, {}
+        """Additions to the site vectors (B, N, width); every condition has a row in ``labels``."""
+        vectors, mask = {}, {}
         for i, (condition, read) in enumerate(zip(self.conditions, self.read, strict=True)):
-            there = labels.given[condition.name]
+            there = labels.mask[condition.name]
             label = labels.values[condition.name]
             # A missing label may be NaN, which would spoil the gradient even where it is not chosen.
             shown = there.reshape(-1, *([1] * (label.dim() - 1)))
             label = torch.where(shown, label, torch.zeros_like(label))
             if isinstance(read, PublishedReading):
-                told[str(i)] = read(condition, label)
+                vectors[str(i)] = read(condition, label)
             else:
-                told[str(i)] = read(condition.features(label).to(next(read.parameters()).dtype))
-            given[str(i)] = there
-        mix: Mix = self.mix_ins(told, given)
+                vectors[str(i)] = read(condition.features(label).to(next(read.parameters()).dtype))
+            mask[str(i)] = there
+        mix: Mix = self.mix_ins(vectors, mask)
         return mix
 
 
@@ -100,7 +100,7 @@ class PublishedReading(nn.Module):
 
     Arguments:
         condition: Whose labels.
-        width: Of the vector.
+        width: Length of the vector.
     """
 
     def __init__(self, condition: Condition, width: int) -> None:

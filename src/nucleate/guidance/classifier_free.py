@@ -31,7 +31,7 @@ class Guided(Generic[AnyState, AnyPrediction]):
     Attributes:
         denoiser: Predicts for states, times (B,) and labels.
         labels: Conditioning of the crystals.
-        strengths: γ of each condition, in the order in which they enter.
+        strengths: γ (dimensionless) of each condition, in the order in which they enter.
     """
 
     denoiser: Callable[[AnyState, Tensor, Labels], AnyPrediction]
@@ -84,7 +84,7 @@ def _combined(value: Tensor, share: Tensor, size: int) -> Tensor:
 
 
 def parse_strengths(texts: Sequence[str]) -> float | Mapping[str, float] | None:
-    """γ from texts: one number for every condition, or ``NAME=γ`` for some; None where nothing is said.
+    """Strengths γ (dimensionless): one number for every condition, or ``NAME=γ`` for some; None without texts.
 
     Raises:
         UserError: A text is neither, or a number for all stands beside others.

@@ -31,11 +31,11 @@ def redrawn(
         as_meant: Which crystals (K,) came out as the family meant them to, bool; None for all.
     """
 
-    def merit(crystals: Crystals) -> Tensor:
-        found = _merit(crystals, tolerance, balanced)
+    def score(crystals: Crystals) -> Tensor:
+        found = _score(crystals, tolerance, balanced)
         return found + (found > 0) * (1 if as_meant is None else as_meant(crystals).long())
 
-    crystals, _ = best_of(draw, n, draws, merit, _GOOD)
+    crystals, _ = best_of(draw, n, draws, score, _GOOD)
     if tolerance == 0:
         return crystals
     # Symmetry is the one thing here that needs more than tensors; sampling without it does without the library.
@@ -45,7 +45,7 @@ def redrawn(
 
 
 def best_of(
-    draw: Callable[[Tensor, int], Crystals], n: int, draws: int, merit: Callable[[Crystals], Tensor], good: int
+    draw: Callable[[Tensor, int], Crystals], n: int, draws: int, score: Callable[[Crystals], Tensor], good: int
 ) -> tuple[Crystals, Tensor]:
     """Draw n crystals, and again those that are not good, keeping the best of each.
 
@@ -55,22 +55,22 @@ def best_of(
         draw: Gives the crystals of rows (K,) in the draw of a number.
         n: How many crystals.
         draws: Most draws for a crystal; with 1, whatever comes is kept.
-        merit: Of crystals (K,), whole numbers.
-        good: The merit at which a crystal is kept.
+        score: Score of crystals (K,), whole numbers.
+        good: The score at which a crystal is kept.
 
     Returns:
         The crystals, and how many draws each took.
     """
     crystals = draw(torch.arange(n), 0)
     taken = torch.ones(n, dtype=torch.int64)
-    best = merit(crystals) if draws > 1 else torch.full((n,), good)
+    best = score(crystals) if draws > 1 else torch.full((n,), good)
     for number in range(1, draws):
         rows = (best < good).nonzero().flatten()
         if not len(rows):
             break
         again = draw(rows, number)
         taken[rows] += 1
-        found = merit(again)
+        found = score(again)
         better = found > best[rows]
         source = torch.arange(n)
         source[rows[better]] = n + better.nonzero().flatten()
@@ -82,36 +82,36 @@ def best_of(
 _GOOD = 4
 
 
-def _merit(crystals: Crystals, tolerance: float, balanced: bool) -> Tensor:
-    """0 where atoms are too close or the density is impossible, else 1, and 1 more for each of symmetry and balance.
+def _score(crystals: Crystals, tolerance: float, balanced: bool) -> Tensor:
+    """Score of each crystal, shape (B,): 1 where it is valid, and 1 more for each of symmetry and charge balance.
 
-    What does not count is always there.
+    Where atoms are too close or the density is impossible it is 0; what does not count is always there.
     """
     from nucleate.descriptors.geometry import validity
 
-    merit = torch.ones(len(crystals), dtype=torch.int64)
+    score = torch.ones(len(crystals), dtype=torch.int64)
     if tolerance == 0:
-        merit += 1
+        score += 1
     else:
         from nucleate.symmetry.space_group import space_groups
 
-        merit += (space_groups(crystals, tolerance) > 1).to(torch.int64)
+        score += (space_groups(crystals, tolerance) > 1).to(torch.int64)
     if balanced:
         from nucleate.descriptors.composition import is_charge_balanced
 
-        merit += torch.tensor([is_charge_balanced(reduced(counts)) for counts in compositions(crystals)])
+        score += torch.tensor([is_charge_balanced(reduced(counts)) for counts in compositions(crystals)])
     else:
-        merit += 1
-    return merit * validity(crystals).is_valid
+        score += 1
+    return score * validity(crystals).is_valid
 
 
-def onto_symmetry(crystals: Crystals, tolerance: float) -> Crystals:
+def symmetrize(crystals: Crystals, tolerance: float) -> Crystals:
     """Crystals moved onto the symmetry that they have within a tolerance in Å.
 
     Only where the structure matcher calls the moved crystal the one that was drawn, and it is as valid; the crystal
     field ``symmetrized`` marks these.
     """
-    # Symmetry and matching alone need more than tensors; a walk without does without the libraries.
+    # Symmetry and matching alone need more than tensors; sampling without does without the libraries.
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
     from nucleate.descriptors.geometry import validity

@@ -1,4 +1,4 @@
-"""From conditions to what the walk is told: sizes, templates, allowed species, species given from the start."""
+"""From conditions to a plan of sampling: sizes, templates, conditioning, allowed and fixed species."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nucleate.sampling.source_structures import KnownCrystals
 from nucleate.symmetry.templates import OrbitTemplates
 
 LEAST_WEIGHT = 1e-7
-"""Of a template that no crystal of the original training has; others weigh at least 1."""
+"""Weight of a template that no crystal of the original training has; others weigh at least 1."""
 
 
 Parents = Callable[[Tensor, Tensor, Conditions, Tensor], Tensor | None]
@@ -29,15 +29,15 @@ Parents = Callable[[Tensor, Tensor, Conditions, Tensor], Tensor | None]
 
 
 class Offer(Protocol):
-    """What a model's configuration says of requests."""
+    """The part of a model's configuration that concerns requests."""
 
     @property
     def guidance(self) -> float:
-        """γ where nothing is said."""
+        """Strength γ (dimensionless) where a request sets none."""
 
     @property
-    def asked(self) -> Sequence[Condition]:
-        """What can be asked for beyond what a walk fixes by itself."""
+    def conditioning(self) -> Sequence[Condition]:
+        """Conditions of the network, beyond what sampling meets by construction."""
 
     @property
     def scalars(self) -> Sequence[Scalar]:
@@ -51,22 +51,22 @@ class Plan:
     Attributes:
         indices: Numbers in the request, shape (n,).
         n_atoms: Sites of each, shape (n,).
-        templates: Template of each, shape (n,); None where the walk is free.
-        asked: Labels asked of each by the name of the condition, each of shape (n, ...); all missing where none is.
+        templates: Template of each, shape (n,); None where sampling is free.
+        conditioning: Labels of each, of shape (n, ...) by condition; masked where the request has none.
     """
 
     indices: Tensor
     n_atoms: Tensor
     templates: Tensor | None
-    asked: Labels
+    conditioning: Labels
 
     def labels(self, rows: Tensor, device: torch.device, dtype: torch.dtype) -> Labels:
-        """The labels asked of some of them."""
-        values = {name: value[rows].to(device, dtype) for name, value in self.asked.values.items()}
-        return Labels(values, {name: there[rows].to(device) for name, there in self.asked.given.items()})
+        """Conditioning (B, ...) of the crystals ``rows`` (B,), in a precision on a device."""
+        part = self.conditioning[rows].to(device)
+        return Labels({name: value.to(dtype) for name, value in part.values.items()}, part.mask)
 
     def batches(self, rows: Tensor, pairs: int) -> Iterator[Tensor]:
-        """Parts of ``rows`` of equal size, of at most about ``pairs`` pairs of sites, so that caches hold them."""
+        """Parts (B,) of ``rows`` of equal size, of at most about ``pairs`` pairs of sites, so that caches hold them."""
         for size in self.n_atoms[rows].unique().tolist():
             yield from rows[self.n_atoms[rows] == size].split(max(1, pairs // size**2))
 
@@ -75,16 +75,16 @@ class Plan:
 class Request:
     """A request that a model can meet.
 
-    In a free walk a chemical system asks for each of its elements at least once: since sites have no order, one
-    site for each element is given from the start and the network fills the others from the allowed species.
-    In a walk by templates each element gets a class of sites.
+    In free sampling a chemical system asks for each of its elements at least once: since sites have no order, one
+    site for each element is fixed from the start and the network fills the others from the allowed species.
+    In sampling by templates each element gets a class of sites.
 
     Attributes:
         conditions: As asked for.
         config: Of the model.
-        strengths: γ of each condition that the network is told, in the order in which they enter.
+        strengths: γ (dimensionless) of each condition in force, in the order in which they enter.
         sizes: Weight of n atoms at index n, zero where the conditions rule n out.
-        templates: Weight of each template, zero where the conditions rule it out; all zero for a free walk.
+        templates: Weight of each template, zero where the conditions rule it out; all zero for free sampling.
         template_sizes: Sites of each template that the model knows.
         known: Training crystals, to draw templates or sizes that go with labels; None where the model has none.
         parents: Weight of each of them for its elements, shape (R,); None where elements do not matter.
@@ -120,7 +120,7 @@ class Request:
             size_weights: Share of the sizes in the training data, shape (max_atoms + 1,).
             element_seen: 1 where the training data hold an element, shape (100,).
             config: Of the model.
-            templates: To draw from; None for a free walk.
+            templates: Templates to draw from; None for free sampling.
             known: Training crystals with their labels.
             guidance: γ of every condition, or by name.
             parents: How well each of the known crystals goes with the elements of the request.
@@ -128,7 +128,7 @@ class Request:
         Raises:
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
         """
-        learned = [condition.name for condition in config.asked]
+        learned = [condition.name for condition in config.conditioning]
         offered = [*ALWAYS_MET, *(["space_group"] if templates is not None else [])]
         offered += [name for name in learned if name not in offered]
         asked = [*where.targets, *(["space_group"] if where.space_group is not None else [])]
@@ -153,9 +153,9 @@ class Request:
         if wanted:
             allowed = torch.zeros_like(allowed)
             allowed[torch.tensor(sorted(wanted)) - 1] = True
-        from_walk = {"chemical_system": bool(wanted), "space_group": where.space_group is not None}
-        told = [name for name in learned if name in where.targets or from_walk.get(name, False)]
-        strengths = _strengths(told, config.guidance, guidance)
+        constructed = {"chemical_system": bool(wanted), "space_group": where.space_group is not None}
+        conditioned = [name for name in learned if name in where.targets or constructed.get(name, False)]
+        strengths = _strengths(conditioned, config.guidance, guidance)
         for condition in config.scalars:
             _warn_outside(condition, where.targets.get(condition.name))
         own_sizes = torch.zeros(0, dtype=torch.int64) if templates is None else templates.n_sites.long().cpu()
@@ -175,27 +175,27 @@ class Request:
             number: Further plans ask the same crystals for the same labels, on other templates or sizes.
         """
         indices = torch.arange(start, start + n)
-        asked = self._labels(KeyedNoise(seed, indices, dtype=torch.float64), n)
+        conditioning = self._labels(KeyedNoise(seed, indices, dtype=torch.float64), n)
         noise = KeyedNoise(seed, indices, dtype=torch.float64, draw=number)
         if not self.templates.sum() > 0:
-            return Plan(indices, _drawn(self.sizes, noise.uniform("size", (n,))), None, asked)
+            return Plan(indices, _drawn(self.sizes, noise.uniform("size", (n,))), None, conditioning)
         u = noise.uniform("template", (n,))
         scalars = [condition for condition in self.config.scalars if condition.name in self.conditions.targets]
         if self.known is not None and (scalars or self.parents is not None):
             z = [
-                c.standardised(asked.values[c.name]) if c in scalars else torch.full((n,), torch.nan)
+                c.standardised(conditioning.values[c.name]) if c in scalars else torch.full((n,), torch.nan)
                 for c in self.config.scalars
             ]
             nothing = torch.full((n, 0), torch.nan, dtype=torch.float64)
             which = self.known.draw(torch.stack(z, 1) if z else nothing, self.templates, u, self.parents)
         else:
             which = _drawn(self.templates, u)
-        return Plan(indices, self.template_sizes[which], which, asked)
+        return Plan(indices, self.template_sizes[which], which, conditioning)
 
     def _labels(self, noise: KeyedNoise, n: int) -> Labels:
-        """What each crystal is asked for; a range is a uniform draw from it."""
-        values, given = {}, {}
-        for condition in self.config.asked:
+        """Conditioning of each crystal; a range is a uniform draw from it."""
+        values, mask = {}, {}
+        for condition in self.config.conditioning:
             name = condition.name
             there = name in self.strengths
             if name == "chemical_system":
@@ -207,11 +207,11 @@ class Request:
             else:
                 low, high = self.conditions.targets.get(name, (0.0, 0.0))
                 value = low + (high - low) * noise.uniform(f"label/{name}", (n,))
-            values[name], given[name] = value, torch.full((n,), there)
-        return Labels(values, given)
+            values[name], mask[name] = value, torch.full((n,), there)
+        return Labels(values, mask)
 
     def fixed_species(self, n_atoms: Tensor, width: int) -> Tensor:
-        """Atomic numbers given from the start of a free walk, 0 elsewhere, shape (B, width)."""
+        """Atomic numbers fixed from the start of free sampling, 0 elsewhere, shape (B, width)."""
         given = torch.zeros(len(n_atoms), width, dtype=torch.int64, device=n_atoms.device)
         if self.conditions.composition is not None:
             unit = [z for z, count in self.conditions.composition.items() for _ in range(count)]
@@ -222,7 +222,7 @@ class Request:
         return given
 
     def fixed_species_of_classes(self, classes: Tensor, noise: KeyedNoise) -> Tensor:
-        """Atomic numbers given from the start of a walk by templates, 0 elsewhere, shape (B, N).
+        """Atomic numbers fixed from the start of sampling by templates, 0 elsewhere, shape (B, N).
 
         Elements of equal counts are dealt to the classes of that size at random.
 
@@ -250,19 +250,21 @@ def _warn_outside(condition: Scalar, asked: tuple[float, float] | None) -> None:
         warnings.warn(text, RequestWarning, stacklevel=3)
 
 
-def _strengths(told: list[str], default: float, guidance: Mapping[str, float] | float | None) -> dict[str, float]:
-    """γ of each condition that the network is told.
+def _strengths(
+    conditioned: list[str], default: float, guidance: Mapping[str, float] | float | None
+) -> dict[str, float]:
+    """γ of each condition in force.
 
     Raises:
         UserError: γ is below 0, or named for a condition that is not asked for.
     """
     named = guidance if isinstance(guidance, Mapping) else {}
-    unused = sorted(set(named) - set(told))
+    unused = sorted(set(named) - set(conditioned))
     if unused:
-        expected = "a condition that is asked for" + (": " + ", ".join(told) if told else "")
+        expected = "a condition that is asked for" + (": " + ", ".join(conditioned) if conditioned else "")
         raise UserError("--guidance", ", ".join(unused), expected)
     every = default if guidance is None or isinstance(guidance, Mapping) else guidance
-    strengths = {name: float(named.get(name, every)) for name in told}
+    strengths = {name: float(named.get(name, every)) for name in conditioned}
     for name, value in strengths.items():
         if not 0 <= value < float("inf"):
             raise UserError("--guidance", f"{value:g} for {name}", "a strength of 0 or more")

@@ -57,7 +57,7 @@ class KnownCrystals(nn.Module):
         self.register_buffer("labels", labels[kept].to(torch.float16).float())
 
     def extend(self, template: Tensor, elements: Tensor, labels: Tensor) -> None:
-        """Add crystals with ``labels`` (R', C') of more conditions than before; those that were there have none."""
+        """Add crystals with ``labels`` (R', C') of more conditions than before, which earlier crystals lack."""
         before = F.pad(self.labels, (0, labels.shape[1] - self.labels.shape[1]), value=torch.nan)
         kept = template >= 0
         width = max(elements.shape[1], self.elements.shape[1])
@@ -80,11 +80,11 @@ class KnownCrystals(nn.Module):
         self.extend(moved, own.members(at, placed.numbers), standardised_labels(placed, scalars))
         templates.extend(own)
 
-    def draw(self, asked: Tensor, weights: Tensor, u: Tensor, parents: Tensor | None = None) -> Tensor:
-        """Templates (n,) of training crystals near the asked labels.
+    def draw(self, target: Tensor, weights: Tensor, u: Tensor, parents: Tensor | None = None) -> Tensor:
+        """Templates (n,) of training crystals near target labels.
 
         Arguments:
-            asked: Standardised labels of each crystal to be made, NaN where not asked, shape (n, C).
+            target: Standardised labels of each crystal to be made, NaN where not asked, shape (n, C).
             weights: Zero for templates that the request rules out, shape (T,).
             u: Uniform numbers, shape (n,).
             parents: Weight of each training crystal beside that of its labels, shape (R,); None for 1.
@@ -94,7 +94,7 @@ class KnownCrystals(nn.Module):
         share = torch.ones(len(template), dtype=torch.float64) if parents is None else parents.double().cpu()
         possible &= share > LEAST_SHARE
         drawn = []
-        for part, at in zip(asked.cpu().double().split(_CHUNK), u.cpu().double().split(_CHUNK), strict=True):
+        for part, at in zip(target.cpu().double().split(_CHUNK), u.cpu().double().split(_CHUNK), strict=True):
             wanted = part.isfinite()
             off = (labels[None] - part[:, None]).square()
             # A training crystal without one of the labels asked says nothing; one not asked does not count.
@@ -136,7 +136,7 @@ LOOKED_AT = 512
 UNBALANCED = 20.0
 """Cost where the charges of the child cannot balance."""
 MOST_ELEMENTS = 6
-"""Of a crystal; the elements of a system are put in their places in every way."""
+"""Most elements of a crystal; those of a system are put in their places in every way."""
 UNKNOWN = 30.0
 """Cost of an element of which nothing is known."""
 

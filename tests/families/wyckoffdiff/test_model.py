@@ -177,7 +177,7 @@ def test_crystals_have_their_protostructures_group(default_model):
 def test_labels_change_nothing_before_training(default_model, data):
     ready = default_model.prepared(data)
     state, t = _orbits(ready).occupations(100), torch.full((len(ready),), 0.5)
-    labels = labels_of(ready, default_model.config.asked)
+    labels = labels_of(ready, default_model.config.conditioning)
     told, untold = (default_model.denoise(state, t, one) for one in (labels, labels.only(())))
     assert torch.equal(told.counts, untold.counts)
 

@@ -42,7 +42,7 @@ class BenchmarkRequest:
 
     @property
     def counts_if(self) -> str:
-        """What is on target, in words."""
+        """The window of results on target, in words."""
         one = self.quantity
         if one.measure == "crystal":
             return "exactly so"

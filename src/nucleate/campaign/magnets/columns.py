@@ -16,7 +16,7 @@ from nucleate.descriptors.geometry import validity
 from nucleate.errors import RELAXED, Status
 from nucleate.potentials.registry import load_potential
 from nucleate.runs.candidates import Candidates
-from nucleate.sampling.rejection import onto_symmetry
+from nucleate.sampling.rejection import symmetrize
 from nucleate.screening.funnel import Funnel, stopped_by
 from nucleate.screening.reevaluation import magnetizations
 from nucleate.symmetry.space_group import space_groups
@@ -118,7 +118,7 @@ class CheapScreen:
 
 def symmetric(crystals: Crystals, tolerance: float) -> tuple[Crystals, Tensor]:
     """Crystals moved onto the symmetry they have within a tolerance in Å, and which were, (B,), bool."""
-    moved = onto_symmetry(crystals, tolerance)
+    moved = symmetrize(crystals, tolerance)
     return moved, moved.crystal_fields["symmetrized"]
 
 

@@ -27,7 +27,7 @@ from nucleate.networks.unet1d import UNet1d
 from nucleate.representations.element_properties import LARGEST_NUMBER
 from nucleate.representations.ircr import IRCR, MatrixScaling
 from nucleate.representations.site_order import shuffled
-from nucleate.sampling.rejection import onto_symmetry
+from nucleate.sampling.rejection import symmetrize
 from nucleate.sampling.request_plan import Plan, Request
 
 DRAWS_OF_A_PLAN = 3
@@ -180,7 +180,7 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
 
         crystals = drawn(draw, n, settings.draws, lambda c: meets(where, c.numbers, c.n_atoms))
         if settings.symmetrize > 0:
-            crystals = onto_symmetry(crystals, settings.symmetrize)
+            crystals = symmetrize(crystals, settings.symmetrize)
         if progress is not None:
             progress(n)
         return crystals

@@ -169,7 +169,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         if self.config.replaced:
             orbits, labels = self._replaced(crystals, orbits, noise)
         else:
-            labels = labels_of(crystals, self.config.asked)
+            labels = labels_of(crystals, self.config.conditioning)
         clean = orbits.occupations(N_ELEMENTS)
         t = EARLIEST + (1 - EARLIEST) * noise.uniform("time", (len(crystals),))
         of_fixed, of_counts = self.processes
@@ -208,9 +208,9 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         """With an element replaced in some crystals, of which nothing but size and elements is known then."""
         share = self.config.replaced
         numbers, sites, changed = replaced(orbits.numbers, crystals.numbers, self.element_seen, share, noise)
-        now = labels_of(replace(crystals, numbers=sites), self.config.asked)
+        now = labels_of(replace(crystals, numbers=sites), self.config.conditioning)
         known = ("n_atoms", "chemical_system")
-        given = {name: there if name in known else there & ~changed for name, there in now.given.items()}
+        given = {name: there if name in known else there & ~changed for name, there in now.mask.items()}
         return Orbits(orbits.group, orbits.place, numbers), Labels(now.values, given)
 
     def _divisor(self, clean: Occupations, noisy_fixed: Tensor, noisy_counts: Tensor) -> Tensor:
@@ -282,16 +282,16 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
             guidance=self.strengths if guidance is None else guidance,
         )
         sizes = GroupSizes.of(where, self.group_sizes.cpu())
-        asked = request.plan(seed, start, n).asked
+        conditioning = request.plan(seed, start, n).conditioning
         indices = torch.arange(start, start + n)
         drawn = KeyedNoise(seed, indices, dtype=torch.float64)
         group, n_atoms, counts = planned(where, sizes, self.stoichiometries, drawn, n)
         if n == 0:
             return []
-        knows_size = any(condition.name == "n_atoms" for condition in self.config.asked)
+        knows_size = any(condition.name == "n_atoms" for condition in self.config.conditioning)
         if knows_size:
-            asked.values["n_atoms"].copy_(n_atoms)
-            asked.given["n_atoms"].fill_(True)
+            conditioning.values["n_atoms"].copy_(n_atoms)
+            conditioning.mask["n_atoms"].fill_(True)
         # The size is what was drawn, so the network always gets it in full.
         strengths = {**({"n_atoms": 1.0} if knows_size else {}), **request.strengths}
         most = n_atoms if knows_size else self._largest(where).expand(n)
@@ -303,9 +303,8 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
             for part in rows.split(BATCH):
                 noise = KeyedNoise(seed, indices[part], draw=draw)
                 limits = self._limits(where, request, most[part], n_atoms[part])
-                labels = Labels(
-                    {k: v[part].float() for k, v in asked.values.items()}, {k: v[part] for k, v in asked.given.items()}
-                )
+                labels = conditioning[part]
+                labels = Labels({name: value.float() for name, value in labels.values.items()}, labels.mask)
                 if settings.order == "orbits" and self.config.prior == "empty":
                     demand = self._demand(where, limits, n_atoms[part], counts[part])
                     state = self._by_orbits(settings, demand, group[part], labels, strengths, noise)
@@ -369,7 +368,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         noise: KeyedNoise,
     ) -> Occupations:
         def denoiser(state: Occupations, t: Tensor, rows: Tensor) -> Logits:
-            own = Labels({k: v[rows] for k, v in labels.values.items()}, {k: v[rows] for k, v in labels.given.items()})
+            own = labels[rows]
             return self._guided(own, strengths, demand.counts[rows])(state, t)
 
         return place_orbits(denoiser, demand, group, noise, settings.temperature)

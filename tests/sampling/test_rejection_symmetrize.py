@@ -3,7 +3,7 @@
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.sampling.rejection import onto_symmetry
+from nucleate.sampling.rejection import symmetrize
 from nucleate.symmetry.space_group import space_groups
 
 
@@ -19,7 +19,7 @@ EMPTY = Crystals.from_lists([[]], [[]], [torch.eye(3)])
 
 def test_near_symmetry_is_made_exact_where_the_crystal_stays_the_same():
     crystals = Crystals.concatenate([salt(0.01), salt(0.2), BROKEN, EMPTY])
-    found = onto_symmetry(crystals, 0.1)
+    found = symmetrize(crystals, 0.1)
     assert found.crystal_fields["symmetrized"].tolist() == [True, True, False, False]
     assert space_groups(found[:2], 1e-4).tolist()[0] == 221
     assert torch.allclose(found.frac[1], crystals.frac[1], atol=1e-6)
