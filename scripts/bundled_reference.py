@@ -26,6 +26,8 @@ from nucleate.data.prototypes import sweep
 from nucleate.data.reference import bundled_folder
 from nucleate.data.reference_tables import NEAR_HULL, build_bundled
 from nucleate.data.survey import survey
+from nucleate.execution.executor import load_executor
+from nucleate.relaxation.relaxation import PotentialRelaxer
 
 MP = "Materials Project (CC BY 4.0), relaxed with CHGNet"
 ORIGIN = {
@@ -74,9 +76,8 @@ def main() -> None:
             def progress(done: int, total: int, name: str = name) -> None:
                 print(f"{name}: {done} of {total}", file=sys.stderr, flush=True)
 
-            parts.append(
-                survey(crystals[:stop], ids[:stop], name, arguments.work, workers=arguments.workers, progress=progress)
-            )
+            relaxer = PotentialRelaxer(executor=load_executor(workers=arguments.workers))
+            parts.append(survey(crystals[:stop], ids[:stop], name, arguments.work, relaxer, progress))
         surveyed = pd.concat(parts)
     dft: dict[str, float] = {}
     for name in ("train", "val", "extra"):

@@ -43,10 +43,10 @@ def test_inner_settings_give_their_fields_and_a_command_its_defaults() -> None:
 
 
 def test_what_is_told_finds_its_place_and_none_leaves_open() -> None:
-    told = Outer.told({"name": "x", "force": None, "secret": 3})
+    told = Outer.from_keywords({"name": "x", "force": None, "secret": 3})
     assert told == Outer(name="x", inner=Inner(force=0.1, secret=3))
     assert told.inner.model_fields_set == {"force", "secret"}
-    assert Outer.told({"name": "x", "inner": Inner()}).inner == Inner()
+    assert Outer.from_keywords({"name": "x", "inner": Inner()}).inner == Inner()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_what_is_told_finds_its_place_and_none_leaves_open() -> None:
 )
 def test_what_does_not_fit_is_one_line(values: dict[str, object], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        Outer.told(values)
+        Outer.from_keywords(values)
 
 
 def test_a_function_of_settings_takes_their_keywords() -> None:
@@ -81,4 +81,4 @@ def test_conditions_are_parsed_once_and_written_as_text() -> None:
     assert DesignSettings.model_validate_json(settings.model_dump_json()) == settings
     assert DesignSettings(model="random").where == Conditions()
     with pytest.raises(UserError, match="'Xx'; expected a chemical symbol"):
-        DesignSettings.told({"model": "random", "where": ["chemical_system=Xx"]})
+        DesignSettings.from_keywords({"model": "random", "where": ["chemical_system=Xx"]})

@@ -36,16 +36,16 @@ def test_relaxation_can_be_left_out() -> None:
 def test_the_first_of_a_comparison_is_not_said_twice() -> None:
     assert CompareSettings().screen.funnel == "pigen"
     assert "reference" not in CompareSettings.keywords()
-    assert CompareSettings.told({"references": "mine", "fmax": 0.1}).screen.funnel == "pigen"
+    assert CompareSettings.from_keywords({"references": "mine", "fmax": 0.1}).screen.funnel == "pigen"
 
 
 def test_elements_are_a_text_or_several() -> None:
     assert MagnetSettings(elements="Fe, Co") == MagnetSettings(elements=("Fe", "Co"))
     with pytest.raises(UserError, match="--elements"):
-        MagnetSettings.told({"elements": " , "})
+        MagnetSettings.from_keywords({"elements": " , "})
 
 
 @pytest.mark.parametrize("items", [["epochs"], ["=3"], ["epochs="]])
 def test_overrides_have_names_and_values(items: list[str]) -> None:
     with pytest.raises(UserError, match="--set.*NAME=VALUE"):
-        settings.TrainSettings.told({"family": "pigen", "data": "x.csv", "overrides": items})
+        settings.TrainSettings.from_keywords({"family": "pigen", "data": "x.csv", "overrides": items})

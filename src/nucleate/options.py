@@ -75,11 +75,11 @@ class Keyword:
 
 
 class CommandSettings(Settings):
-    """Base of what a command can be told. Fields of settings inside it are told like its own, by their names alone."""
+    """Base of the settings of a command. Fields of settings inside it are given like its own, by their names alone."""
 
     @classmethod
     def keywords(cls) -> dict[str, Keyword]:
-        """Everything that can be told, by name."""
+        """Everything that can be given, by name."""
         found: dict[str, Keyword] = {}
         for name, info in cls.model_fields.items():
             default = ... if info.is_required() else info.default if info.default_factory is None else None
@@ -93,7 +93,7 @@ class CommandSettings(Settings):
         return found
 
     @classmethod
-    def told(cls, values: Mapping[str, object]) -> Self:
+    def from_keywords(cls, values: Mapping[str, object]) -> Self:
         """Settings from values by keyword; None leaves open.
 
         Raises:
@@ -154,8 +154,8 @@ def takes(
             if arguments and isinstance(arguments[0], settings):
                 return function(*arguments, **options)
             given = signature.bind(*arguments, **options).arguments
-            told = settings.told({name: value for name, value in given.items() if name in keywords})
-            return function(told, **{name: value for name, value in given.items() if name not in keywords})
+            bound = settings.from_keywords({name: value for name, value in given.items() if name in keywords})
+            return function(bound, **{name: value for name, value in given.items() if name not in keywords})
 
         meant = SHARED | {name: keyword.help for name, keyword in keywords.items()}
         lines = "".join(f"\n        {name}: {meant[name]}" for name in signature.parameters)

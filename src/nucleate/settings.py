@@ -1,4 +1,4 @@
-"""What each command can be told: one class a command.
+"""Settings of the commands: one class a command.
 
 The command line, the signatures of ``nucleate.design(...)`` and its like, and their help are made from these classes.
 A run keeps them as they were used.

@@ -74,7 +74,7 @@ def test_it_places_crystals_of_its_potential_and_no_others(built, tmp_path):
     settings = {"reference": str(folder / "emt"), "descriptors": "none"}
     with_emt = screen(copper, ScreenSettings(potential="ase:emt", **settings), tmp_path / "emt", workers=1)
     assert with_emt.candidates()["energy_above_hull"].iloc[0] == pytest.approx(0.0, abs=2e-3)
-    assert with_emt.record["protocol"]["potential"].startswith("ase:emt (ase 3.")
+    assert with_emt.record.protocol.potential.startswith("ase:emt (ase 3.")
     other = ScreenSettings(potential="ase:emt,asap_cutoff=true", **settings)
     row = screen(copper, other, tmp_path / "other", workers=1).candidates().iloc[0]
     assert row["status"] == "no_reference"

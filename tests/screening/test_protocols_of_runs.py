@@ -17,7 +17,7 @@ FCC = [[0.0, 1.8, 1.8], [1.8, 0.0, 1.8], [1.8, 1.8, 0.0]]
 
 
 def stated(**given: object) -> StatedProtocol:
-    return stated_protocol(under_protocol(ScreenSettings.told(given)), "chgnet", "union", 96)
+    return stated_protocol(under_protocol(ScreenSettings.from_keywords(given)), "chgnet", "union", 96)
 
 
 def test_without_a_protocol_all_is_as_usual() -> None:
@@ -52,7 +52,7 @@ def test_an_unknown_protocol_or_matcher_is_one_clear_line() -> None:
     with pytest.raises(UserError, match="--protocol: found 'mine'"):
         under_protocol(ScreenSettings(protocol="mine"))
     with pytest.raises(UserError, match="matcher"):
-        ScreenSettings.told({"matcher": "blurred"})
+        ScreenSettings.from_keywords({"matcher": "blurred"})
 
 
 def test_a_run_states_rates_and_departures(metals, tmp_path) -> None:

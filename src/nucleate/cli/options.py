@@ -69,8 +69,10 @@ def with_keywords(function: Function) -> Function:
     options = {name: (keyword, keyword.option) for name, keyword in settings.keywords().items() if keyword.option}
 
     def call(**values: Any) -> None:
-        told = {name: values.pop(name) for name in options}
-        function(settings.told({name: value for name, value in told.items() if value not in (None, [])}), **values)
+        given = {name: values.pop(name) for name in options}
+        function(
+            settings.from_keywords({name: value for name, value in given.items() if value not in (None, [])}), **values
+        )
 
     shown = [_parameter(name, *spelled) for name, spelled in options.items()]
     shown += [

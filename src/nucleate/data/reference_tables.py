@@ -17,6 +17,8 @@ from nucleate.data.dataset import Dataset, load_dataset
 from nucleate.data.reference import Reference
 from nucleate.data.survey import survey
 from nucleate.errors import Status, UserError
+from nucleate.execution.executor import load_executor
+from nucleate.relaxation.relaxation import PotentialRelaxer
 from nucleate.symmetry.protostructure import protostructure_labels
 from nucleate.symmetry.space_group import space_groups
 from nucleate.thermo.hull import Hull, fit_element_energies, formation_energy
@@ -222,7 +224,8 @@ def _phases(path: Path, out: Path, workers: int | None, base: Reference) -> tupl
     frame = pd.DataFrame({"id": dataset.ids, "formula": reduced_formulas(dataset.crystals)})
     if ENERGY in dataset.table:
         return frame.assign(**{ENERGY: dataset.column(ENERGY).numpy()}), [dataset]
-    found = survey(dataset.crystals, dataset.ids, "structures", out / "survey" / dataset.digest[:12], workers=workers)
+    folder, relaxer = out / "survey" / dataset.digest[:12], PotentialRelaxer(executor=load_executor(workers=workers))
+    found = survey(dataset.crystals, dataset.ids, "structures", folder, relaxer)
     found = found[found["status"] == str(Status.OK)].reset_index(drop=True)
     counts = compositions(relaxed_crystals(found))
     energies = [base.formation_energy(c, e) for c, e in zip(counts, found["energy_per_atom"], strict=True)]

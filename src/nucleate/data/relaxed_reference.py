@@ -18,8 +18,9 @@ from nucleate.data.reference import Reference
 from nucleate.data.reference_tables import near_hull, phase_table, relaxed_crystals
 from nucleate.data.survey import survey
 from nucleate.errors import Status, UserError
+from nucleate.execution.executor import load_executor
 from nucleate.potentials.registry import provenance_of
-from nucleate.relaxation.relaxation import RELAX_V1
+from nucleate.relaxation.relaxation import RELAX_V1, PotentialRelaxer
 
 LITERATURE = "literature"
 
@@ -71,7 +72,8 @@ def build_relaxed(
     crystals, ids, sources = _with_literature(dataset, structures.name)
     key = hashlib.sha256(f"{origin} {dataset.digest}".encode()).hexdigest()[:12]
     folder = out / "survey" / key
-    surveyed = survey(crystals, ids, "structures", folder, potential, RELAX_V1, workers, progress, python)
+    relaxer = PotentialRelaxer(potential, python, RELAX_V1, load_executor(workers=workers))
+    surveyed = survey(crystals, ids, "structures", folder, relaxer, progress)
     surveyed = surveyed.assign(source=sources)
     fine = surveyed["status"] == str(Status.OK)
     reasons = surveyed.loc[~fine, "reason"].tolist()

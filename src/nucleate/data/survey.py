@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.execution.executor import load_executor
-from nucleate.relaxation.relaxation import RELAX_V1, PotentialRelaxer, Relaxed, RelaxProtocol
+from nucleate.relaxation.relaxation import PotentialRelaxer, Relaxed
 
 CHUNK = 100
 
@@ -19,11 +18,8 @@ def survey(
     ids: list[str],
     source: str,
     folder: Path,
-    potential: str = "chgnet",
-    protocol: RelaxProtocol = RELAX_V1,
-    workers: int | None = None,
+    relaxer: PotentialRelaxer,
     progress: Callable[[int, int], None] | None = None,
-    python: str | None = None,
 ) -> pd.DataFrame:
     """Relax structures in chunks; a chunk that is already in ``folder`` is read, not computed.
 
@@ -32,11 +28,8 @@ def survey(
         ids: One for each.
         source: Where they are from; names the files.
         folder: Holds one Parquet file a chunk.
-        potential: Choice of the potential, see `nucleate.potentials.registry.load_potential`.
-        protocol: Of the relaxation.
-        workers: Processes, by default one a core.
+        relaxer: With which potential and by whom they are relaxed.
         progress: Called with (structures done, structures in all) after each chunk.
-        python: Path of the interpreter that runs the potential, where this environment cannot.
 
     Returns:
         A row for each structure, in order: ``id``, ``source``, ``status``, ``reason``, ``numbers``, ``frac``,
@@ -48,7 +41,6 @@ def survey(
         path = folder / f"{source}-{start:06d}.parquet"
         if not path.exists():
             rows = slice(start, min(start + CHUNK, len(crystals)))
-            relaxer = PotentialRelaxer(potential, python, protocol, load_executor(workers=workers))
             outcomes = dict(relaxer.relax(crystals[rows]))
             table = pd.DataFrame(
                 [_row(ids[start + i], source, outcomes[i]) for i in range(len(outcomes))],

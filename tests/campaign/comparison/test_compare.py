@@ -166,7 +166,7 @@ def test_what_cannot_be_compared(models, files, expected, theirs, tmp_path, scre
 @pytest.mark.parametrize("items", [["theirs"], ["=a.cif"], ["a="], ["a=1.cif", "a=2.cif"]])
 def test_files_have_names(items):
     with pytest.raises(UserError, match="--file"):
-        CompareSettings.told({"files": items})
+        CompareSettings.from_keywords({"files": items})
 
 
 def test_a_request_that_a_source_cannot_meet_is_only_named(metals, tmp_path):
