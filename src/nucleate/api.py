@@ -218,7 +218,7 @@ def magnets(
     Raises:
         UserError: Something asked for does not exist or cannot be met, or the folder is not usable.
     """
-    from nucleate.campaign.magnets.campaign import RELAXED, hunt
+    from nucleate.campaign.magnets.campaign import RELAXED, run_campaign
     from nucleate.campaign.magnets.plan import default_models, default_predictor
 
     shipped: dict[str, object] = {}
@@ -227,7 +227,7 @@ def magnets(
     if "predictor" not in settings.model_fields_set:
         shipped["predictor"] = default_predictor()
     asked = _under_protocol(settings.model_copy(update=shipped))
-    content = hunt(asked, Path(out), resume, workers, progress)
+    content = run_campaign(asked, Path(out), resume, workers, progress)
     if (Path(out) / RELAXED / "run.json").exists():
         write_report(Path(out) / RELAXED)
     write_report(out)

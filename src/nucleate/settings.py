@@ -214,7 +214,7 @@ class MagnetSettings(RequestSettings):
         Option(default="the shipped one"),
         Field(
             min_length=1,
-            description="Network of formation energy and magnetisation that sieves before relaxation; none for none.",
+            description="Network of formation energy and magnetisation, asked before relaxation; none for none.",
         ),
     ] = "none"
     data: Annotated[

@@ -11,7 +11,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
 from nucleate.runs.columns import PROTOTYPE_COLUMNS, STOPPED_BY
 from nucleate.screening.funnel import apply_funnel
-from nucleate.screening.funnels import asked_funnel, find_funnel, run_funnel
+from nucleate.screening.funnels import find_funnel, funnel_of, run_funnel
 from nucleate.settings import ScreenSettings
 
 FCC = [[0.0, 1.8, 1.8], [1.8, 0.0, 1.8], [1.8, 1.8, 0.0]]
@@ -76,7 +76,7 @@ def test_each_row_says_what_stops_it(run):
 def test_the_file_holds_the_counts_of_the_rows(run):
     stored = json.loads((run.folder / "funnel.json").read_text())
     funnel = find_funnel(str(run.folder / "funnel.json"))
-    assert funnel == asked_funnel(ScreenSettings(funnel="pigen", thresholds=THRESHOLDS))
+    assert funnel == funnel_of(ScreenSettings(funnel="pigen", thresholds=THRESHOLDS))
     result = apply_funnel(funnel, run.candidates())
     assert stored["steps"] == json.loads(json.dumps(result.to_dict()))["steps"]
     assert result == run_funnel(run)
@@ -163,4 +163,4 @@ def test_a_column_that_no_run_has(tmp_path):
     file = tmp_path / "odd.toml"
     file.write_text('[[filters]]\nname = "colour"\nkeep = "colour < 5"\n')
     with pytest.raises(UserError, match="colour"):
-        asked_funnel(ScreenSettings(funnel=str(file)))
+        funnel_of(ScreenSettings(funnel=str(file)))

@@ -10,7 +10,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
 from nucleate.matching.reduced_cells import MATCHERS, SAME_STRUCTURE
 from nucleate.runs.record import StatedProtocol
-from nucleate.screening.protocols import asked_matcher, stated_protocol, under_protocol
+from nucleate.screening.protocols import matcher_of, stated_protocol, under_protocol
 from nucleate.settings import ScreenSettings
 
 FCC = [[0.0, 1.8, 1.8], [1.8, 0.0, 1.8], [1.8, 1.8, 0.0]]
@@ -23,7 +23,7 @@ def stated(**given: object) -> StatedProtocol:
 def test_without_a_protocol_all_is_as_usual() -> None:
     settings = under_protocol(ScreenSettings())
     assert (settings.stable_within, settings.descriptors, settings.fmax) == (0.1, "cheap", 0.05)
-    assert asked_matcher(settings) == SAME_STRUCTURE
+    assert matcher_of(settings) == SAME_STRUCTURE
     assert stated().follows is stated().source is stated().deviations is None
 
 
@@ -38,7 +38,7 @@ def test_a_protocol_fixes_what_is_left_open(name: str, threshold: float) -> None
 
 
 def test_what_the_user_overrules_is_a_departure() -> None:
-    assert asked_matcher(under_protocol(ScreenSettings(protocol="mattergen"))) == MATCHERS["disordered"]
+    assert matcher_of(under_protocol(ScreenSettings(protocol="mattergen"))) == MATCHERS["disordered"]
     lines = stated(protocol="mattergen", matcher="ordered").deviations
     assert sum(line.startswith("matcher: here StructureMatcher(ltol") for line in lines) == 1
     assert not any(line.startswith("matcher: here") for line in stated(protocol="mattergen").deviations)

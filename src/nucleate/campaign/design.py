@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nucleate.campaign.export import hand_over
+from nucleate.campaign.export import export_run
 from nucleate.conditions.request import Conditions
+from nucleate.data.reference import Reference
 from nucleate.errors import RequestWarning, UserError
 from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, load_generator
@@ -21,12 +22,11 @@ from nucleate.runs.columns import INPUT_COLUMNS
 from nucleate.runs.record import RunRecord
 from nucleate.runs.run import Run, locked
 from nucleate.screening.prefilter import MOST_DRAWS, Drawn, EnergyPrefilter, energies_above_hull
-from nucleate.screening.protocols import asked_matcher
+from nucleate.screening.protocols import matcher_of
 from nucleate.screening.stages import new_record, processor_seconds, screen_run
 from nucleate.settings import DesignSettings
 
 if TYPE_CHECKING:
-    from nucleate.data.reference import Reference
     from nucleate.families.registry import Generator
 
 SAMPLED_TOGETHER = 256
@@ -52,8 +52,6 @@ def design(
     Raises:
         UserError: The request cannot be met by this generator, or the folder is not usable.
     """
-    from nucleate.data.reference import Reference
-
     request = settings.where
     entry = find_model(settings.model)
     device = resolve_device(settings.device)
@@ -70,7 +68,7 @@ def design(
                 run.discard_if_empty()
                 raise
         screen_run(run, settings.screen, reference, request if request.texts else None, workers, progress)
-        hand_over(run, reference, settings.screen, request.chemical_system or tuple(request.composition or ()) or None)
+        export_run(run, reference, settings.screen, request.chemical_system or tuple(request.composition or ()) or None)
     return run
 
 
@@ -107,7 +105,7 @@ def _generate(
     seed, limit = settings.screen.seed, settings.draw_below
     prefilter = None
     if limit is not None:
-        earlier = StructureLibrary(asked_matcher(settings.screen))
+        earlier = StructureLibrary(matcher_of(settings.screen))
         prefilter = EnergyPrefilter(limit, energies_above_hull(reference, settings.screen), earlier)
     chunks = list(enumerate(run.chunks))
     width = max(1, SAMPLED_TOGETHER // settings.screen.chunk_size)

@@ -97,7 +97,7 @@ def run_summary(run: Run) -> Summary:
 MAX_CIFS = 200
 
 
-def hand_over(run: Run, reference: Reference, settings: ScreenSettings, system: Sequence[int] | None = None) -> None:
+def export_run(run: Run, reference: Reference, settings: ScreenSettings, system: Sequence[int] | None = None) -> None:
     """Write ``ranked.csv``, ``cifs/``, ``hull.json``, ``reference.json``, ``comparison.json``, ``funnel.json``.
 
     Each run of it gives the same files.

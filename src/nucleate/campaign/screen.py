@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nucleate.campaign.design import candidate_id, chunk_plan
-from nucleate.campaign.export import hand_over, run_summary
+from nucleate.campaign.export import export_run, run_summary
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.errors import Status, UserError
@@ -86,7 +86,7 @@ def screen(
                 candidates[start:stop].to_parquet(run.generated_path(k), INPUT_COLUMNS)
         run.add_timing("read", time.perf_counter() - began, n)
         screen_run(run, settings, reference, None, workers, progress)
-        hand_over(run, reference, settings)
+        export_run(run, reference, settings)
     return run
 
 

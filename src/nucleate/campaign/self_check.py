@@ -26,7 +26,7 @@ from nucleate.families.registry import load_generator
 from nucleate.intervals import Rate
 from nucleate.matching.library import StructureLibrary
 from nucleate.matching.novelty import novelty
-from nucleate.screening.protocols import asked_matcher
+from nucleate.screening.protocols import matcher_of
 from nucleate.settings import ScreenSettings
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def shuffled(reference: Reference, n: int, seed: int = 0) -> Crystals:
 def _known(reference: Reference, settings: ScreenSettings) -> Check:
     """The reference against itself."""
     rows = _drawn(len(reference.structures), settings.seed)[:N_NOVELTY]
-    library = StructureLibrary.of(reference.structures, asked_matcher(settings))
+    library = StructureLibrary.of(reference.structures, matcher_of(settings))
     new = novelty(reference.structures[rows], library)["is_novel"].fillna(True)
     return Check(Rate("known structures called novel", "all", int(new.sum()), len(rows)), 0.0, 0.0)
 

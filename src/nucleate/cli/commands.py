@@ -212,7 +212,7 @@ def magnets(
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Generate many crystals, sieve them cheaply, relax what is left, and write what remains for DFT."""
+    """Generate many crystals, prescreen them cheaply, relax what is left, and write what remains for DFT."""
     from nucleate import api
     from nucleate.cli.outcome import show_magnets
 

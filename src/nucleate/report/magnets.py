@@ -39,7 +39,11 @@ _SECTIONS = {
 }
 SHOWN = 100
 """Rows of the final table on the page; the rest is in the CSV."""
-_STAGES = {"generate": "generated or read", "sieve": "sieved", "magnetisation": "magnetisation after relaxation"}
+_STAGES = {
+    "generate": "generated or read",
+    "prescreen": "prescreened",
+    "magnetisation": "magnetisation after relaxation",
+}
 
 
 def build_magnets(folder: Path) -> Path:

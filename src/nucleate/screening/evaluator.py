@@ -24,8 +24,8 @@ from nucleate.potentials.registry import scale_of
 from nucleate.runs.candidates import Candidates, Flags
 from nucleate.runs.columns import CANDIDATE_COLUMNS, STOPPED_BY, WHY_UNDEFINED, candidate_columns
 from nucleate.screening.funnel import Funnel, stopped_by
-from nucleate.screening.funnels import asked_funnel, asks_for_types, funnel_columns
-from nucleate.screening.protocols import asked_matcher
+from nucleate.screening.funnels import asks_for_types, funnel_columns, funnel_of
+from nucleate.screening.protocols import matcher_of
 from nucleate.screening.ranking import is_stable
 from nucleate.screening.reference_profile import known_types
 from nucleate.settings import ScreenSettings
@@ -67,11 +67,11 @@ class CandidateEvaluator:
 
     def __init__(self, settings: ScreenSettings, reference: Reference, request: Conditions | None = None) -> None:
         self.settings, self.reference, self.request = settings, reference, request
-        self.descriptors = asked_descriptors(settings)
-        self.funnel = asked_funnel(settings)
+        self.descriptors = descriptors_of(settings)
+        self.funnel = funnel_of(settings)
         self._types = known_types(reference, settings.reference) if asks_for_types(self.funnel) else None
         self._frameworks = None if self._types is None else framework_library(self._types)
-        matcher = asked_matcher(settings)
+        matcher = matcher_of(settings)
         self._known = StructureLibrary.of(reference.structures, matcher)
         self._scale = scale_of(settings.potential)
         self._seen = StructureLibrary(matcher)
@@ -322,7 +322,7 @@ def meets_request(candidates: Candidates, request: Conditions) -> Flags:
     return meets
 
 
-def asked_descriptors(settings: ScreenSettings) -> tuple[str, ...]:
+def descriptors_of(settings: ScreenSettings) -> tuple[str, ...]:
     """Names of the descriptors that candidates get beside the columns that all of them have.
 
     What a funnel reads is computed even if it was not asked for by name.
@@ -330,7 +330,7 @@ def asked_descriptors(settings: ScreenSettings) -> tuple[str, ...]:
     Raises:
         UserError: One is not a descriptor.
     """
-    funnel: Funnel | None = asked_funnel(settings)
+    funnel: Funnel | None = funnel_of(settings)
     read = funnel.columns if funnel else ()
     asked = {*select(settings.descriptors), *read} - set(CANDIDATE_COLUMNS)
     return tuple(name for name in DESCRIPTORS if name in asked)

@@ -126,7 +126,7 @@ def find_funnel(name: str) -> Funnel | None:
     return Funnel.from_dict(values, name)
 
 
-def asked_funnel(settings: ScreenSettings) -> Funnel | None:
+def funnel_of(settings: ScreenSettings) -> Funnel | None:
     """The funnel that was asked for, with its thresholds changed; None without one.
 
     Raises:

@@ -73,7 +73,7 @@ def under_protocol(settings: ScreenSettings, relax: bool | None = None) -> Scree
         UserError: There is no such protocol.
     """
     said = settings.model_fields_set
-    definition = asked_protocol(settings)
+    definition = protocol_of(settings)
     if definition is not None:
         fixed = {name: value for name, value in definition.settings.items() if name not in said}
         settings = settings.model_copy(update=fixed)
@@ -82,7 +82,7 @@ def under_protocol(settings: ScreenSettings, relax: bool | None = None) -> Scree
     return settings if relax else settings.without_relaxation()
 
 
-def asked_protocol(settings: ScreenSettings) -> Definition | None:
+def protocol_of(settings: ScreenSettings) -> Definition | None:
     """The protocol that was asked for; None without one.
 
     Raises:
@@ -91,9 +91,9 @@ def asked_protocol(settings: ScreenSettings) -> Definition | None:
     return None if settings.protocol == "none" else find_protocol(settings.protocol)
 
 
-def asked_matcher(settings: ScreenSettings) -> MatchSettings:
+def matcher_of(settings: ScreenSettings) -> MatchSettings:
     """When two crystals are the same one: the protocol's tolerances, or the usual ones, and the variant asked for."""
-    definition = asked_protocol(settings)
+    definition = protocol_of(settings)
     matcher = SAME_STRUCTURE if definition is None else definition.matcher
     return matcher if settings.matcher is None else replace(matcher, variant=settings.matcher)
 
@@ -107,7 +107,7 @@ def stated_protocol(settings: ScreenSettings, potential: str, reference: str, n:
         reference: In words.
         n: Number of candidates.
     """
-    matcher, definition = asked_matcher(settings), asked_protocol(settings)
+    matcher, definition = matcher_of(settings), protocol_of(settings)
     stated = StatedProtocol(
         potential=potential,
         reference=reference,

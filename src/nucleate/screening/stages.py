@@ -26,10 +26,10 @@ from nucleate.runs.journal import Journal
 from nucleate.runs.provenance import reference_hash, versions
 from nucleate.runs.record import AnySettings, Kind, RunRecord
 from nucleate.runs.run import Run
-from nucleate.screening.evaluator import CandidateEvaluator, asked_descriptors
-from nucleate.screening.funnels import asked_funnel
+from nucleate.screening.evaluator import CandidateEvaluator, descriptors_of
+from nucleate.screening.funnels import funnel_of
 from nucleate.screening.prefilter import left_out
-from nucleate.screening.protocols import asked_protocol, stated_protocol
+from nucleate.screening.protocols import protocol_of, stated_protocol
 from nucleate.settings import ScreenSettings
 
 if TYPE_CHECKING:
@@ -172,9 +172,9 @@ def new_record(
         works: What to cite for the crystals themselves.
         hashes: SHA-256 of what goes in, beside the reference.
     """
-    described = [DESCRIPTORS[name].source for name in asked_descriptors(screening) if DESCRIPTORS[name].source]
-    funnel = asked_funnel(screening)
-    definition = asked_protocol(screening)
+    described = [DESCRIPTORS[name].source for name in descriptors_of(screening) if DESCRIPTORS[name].source]
+    funnel = funnel_of(screening)
+    definition = protocol_of(screening)
     sources = [*([funnel.source] if funnel else []), *(definition.works if definition else ())]
     followed = [work for work in sources if work in CITATIONS]
     potential = provenance_of(screening.potential, screening.python)
@@ -191,7 +191,7 @@ def new_record(
         chunk_plan=tuple(chunk_plan),
         hashes={**(hashes or {}), "reference": reference_hash(screening.reference)},
         potential=potential,
-        descriptors=asked_descriptors(screening),
+        descriptors=descriptors_of(screening),
         funnel=None if funnel is None else funnel.to_dict(),
         protocol=stated_protocol(screening, str(potential), phases, n),
         versions=versions(),

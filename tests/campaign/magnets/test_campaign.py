@@ -1,4 +1,4 @@
-"""A hunt from structures to orderings: counts, going on, bad crystals, dead ends, and what cannot be hunted."""
+"""A campaign from structures to orderings: counts, going on, bad crystals, dead ends, and what cannot be asked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import nucleate
-from nucleate.campaign.magnets.campaign import hunt
-from nucleate.campaign.magnets.columns import CheapScreen, with_symmetry_held
+from nucleate.campaign.magnets.campaign import run_campaign
+from nucleate.campaign.magnets.columns import Prescreen, with_symmetry_held
 from nucleate.cli.main import run
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
@@ -67,23 +67,25 @@ def irons(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module")
-def hunted(tmp_path_factory, irons):
-    folder = tmp_path_factory.mktemp("hunted")
+def campaign(tmp_path_factory, irons):
+    folder = tmp_path_factory.mktemp("campaign")
     path = folder / "alloys.extxyz"
     write_structures(alloys()[torch.tensor([0, 1, 2, 4])], path, ids=["good", "close", "rare", "low"])
-    content = nucleate.magnets(out=folder / "hunt", structures=path, thresholds=LOOSE, **{**SEARCH, "reference": irons})
+    content = nucleate.magnets(
+        out=folder / "magnets", structures=path, thresholds=LOOSE, **{**SEARCH, "reference": irons}
+    )
     return content, folder, irons
 
 
-def test_from_structures_to_orderings(hunted) -> None:
-    content, folder, _ = hunted
+def test_from_structures_to_orderings(campaign) -> None:
+    content, folder, _ = campaign
     steps = {step["filter"]: step["in_sequence"]["passed"] for step in content["counts"]["steps"]}
     assert (steps["elements"], steps["min_distance"], steps["space_group"], steps["relaxed"]) == (3, 2, 1, 1)
     (final,) = content["finalists"]
     assert final["id"] == "good"
     assert final["relaxed_space_group"] == 123
     assert 1.0 < final["moments_magnetization"] < 2.0
-    out = folder / "hunt"
+    out = folder / "magnets"
     assert pd.read_csv(out / "finalists.csv")["id"].tolist() == ["good"]
     assert (out / "finalists" / "good_FeNi.cif").exists()
     assert list((out / "orderings").glob("good_FeNi/INCAR.*"))
@@ -94,20 +96,20 @@ def test_from_structures_to_orderings(hunted) -> None:
     assert content["base"]["total"] == 1
 
 
-def test_the_page_stands_beside_the_papers(hunted) -> None:
-    _, folder, _ = hunted
-    page = (folder / "hunt" / "magnets.html").read_text()
-    (folder / "hunt" / "magnets.html").unlink()
-    assert nucleate.write_report(folder / "hunt").read_text() == page
+def test_the_page_stands_beside_the_papers(campaign) -> None:
+    _, folder, _ = campaign
+    page = (folder / "magnets" / "magnets.html").read_text()
+    (folder / "magnets" / "magnets.html").unlink()
+    assert nucleate.write_report(folder / "magnets").read_text() == page
     for words in ("1,264,466", "228,009", "uniaxial lattice", "FeNi", "base rate"):
         assert words in page
     assert "http://" not in page
     assert "script-src 'none'" in page
 
 
-def test_going_on_ends_in_the_same_bytes(hunted) -> None:
-    _, folder, irons = hunted
-    out = folder / "hunt"
+def test_going_on_ends_in_the_same_bytes(campaign) -> None:
+    _, folder, irons = campaign
+    out = folder / "magnets"
     kept = ["finalists.csv", "relaxed.csv", "candidates/00000.parquet", "relaxed/candidates/00000.parquet"]
     before = [(out / name).read_bytes() for name in kept]
     (out / "candidates" / "00000.parquet").unlink()
@@ -121,10 +123,12 @@ def test_going_on_ends_in_the_same_bytes(hunted) -> None:
         nucleate.magnets(out=out, thresholds=LOOSE, **{**again, "resume": False})
 
 
-def test_the_crystals_of_a_hunt_can_be_hunted_again(hunted, tmp_path) -> None:
-    before, folder, irons = hunted
+def test_the_crystals_of_a_campaign_can_be_taken_again(campaign, tmp_path) -> None:
+    before, folder, irons = campaign
     screen = ScreenSettings(reference=irons)
-    content = hunt(MagnetSettings(structures=str(folder / "hunt"), screen=screen), tmp_path / "again", workers=1)
+    content = run_campaign(
+        MagnetSettings(structures=str(folder / "magnets"), screen=screen), tmp_path / "again", workers=1
+    )
     assert content["n"] == 4
     assert content["dead_end"]["step"] == "new_composition"
     assert content["counts"]["steps"][0] == before["counts"]["steps"][0]
@@ -140,7 +144,7 @@ def test_models_with_a_network_and_a_dead_end(tmp_path, screening, network) -> N
         elements=("Cu", "Au"),
         screen=screening,
     )
-    content = hunt(settings, tmp_path / "hunt", workers=1)
+    content = run_campaign(settings, tmp_path / "magnets", workers=1)
     assert content["models"] == {"random": 5, "pseudo-random": 5}
     assert content["magnetization"] == "network"
     end = content["dead_end"]
@@ -148,28 +152,28 @@ def test_models_with_a_network_and_a_dead_end(tmp_path, screening, network) -> N
     assert end["threshold"].startswith("predicted_energy=")
     assert content["success"]["tried"] == 0
     assert not content["finalists"]
-    assert not (tmp_path / "hunt" / "relaxed").exists()
+    assert not (tmp_path / "magnets" / "relaxed").exists()
     from nucleate.report.magnets import build_magnets
 
-    assert "Nothing passes the step" in build_magnets(tmp_path / "hunt").read_text()
-    table = pd.read_parquet(tmp_path / "hunt" / "candidates" / "00001.parquet")
+    assert "Nothing passes the step" in build_magnets(tmp_path / "magnets").read_text()
+    table = pd.read_parquet(tmp_path / "magnets" / "candidates" / "00001.parquet")
     assert table["model"].unique().tolist() == ["pseudo-random"]
     # The second model's crystals do not depend on the first's.
-    alone = hunt(settings.model_copy(update={"models": ("pseudo-random",)}), tmp_path / "alone", workers=1)
+    alone = run_campaign(settings.model_copy(update={"models": ("pseudo-random",)}), tmp_path / "alone", workers=1)
     assert alone["n"] == 5
     assert pd.read_parquet(tmp_path / "alone" / "candidates")["formula"].tolist() == table["formula"].tolist()
 
 
 def test_batched_columns_are_those_of_each_crystal_alone(network) -> None:
-    from nucleate.campaign.magnets.columns import Oracle
+    from nucleate.campaign.magnets.columns import PropertyNetwork
     from nucleate.campaign.predict import load_predictor
 
     some = alloys()
     crystals = Candidates.from_crystals(some, [str(i) for i in range(5)], "test")
-    oracle = Oracle(load_predictor(network), ("formation_energy", "saturation_magnetization"))
-    cheap = CheapScreen({26, 28}, {"FeNi"}, oracle)
-    together = cheap.describe(crystals)
-    alone = Candidates.concatenate([cheap.describe(crystals[[i]]) for i in (0, 1, 2, 4)])
+    network = PropertyNetwork(load_predictor(network), ("formation_energy", "saturation_magnetization"))
+    prescreen = Prescreen({26, 28}, {"FeNi"}, network)
+    together = prescreen.describe(crystals)
+    alone = Candidates.concatenate([prescreen.describe(crystals[[i]]) for i in (0, 1, 2, 4)])
     pd.testing.assert_frame_equal(together[[0, 1, 2, 4]].table, alone.table, rtol=1e-5)
     assert together.column("elements_allowed").tolist() == [True, True, False, pd.NA, True]
     assert together.column("status")[3] == "not_finite"
@@ -184,9 +188,9 @@ def test_symmetry_counts_where_it_is_the_same_crystal_and_relaxes_no_higher(tmp_
     screen = ScreenSettings(reference=irons, max_steps=60, symprec=0.01)
     write_structures(nearly, tmp_path / "nearly.extxyz", ids=["nearly"])
     settings = MagnetSettings(structures=str(tmp_path / "nearly.extxyz"), thresholds=LOOSE, screen=screen, cells=1)
-    plain = hunt(settings, tmp_path / "plain", workers=1)
+    plain = run_campaign(settings, tmp_path / "plain", workers=1)
     assert plain["dead_end"]["step"] == "space_group"
-    moved = hunt(settings.model_copy(update={"symmetrize": 0.3}), tmp_path / "moved", workers=1)
+    moved = run_campaign(settings.model_copy(update={"symmetrize": 0.3}), tmp_path / "moved", workers=1)
     found = moved["symmetry"]
     assert (found["moved"], found["moved_relaxed"], found["moved_hold"]) == (1, 1, 1)
     (row,) = moved["relaxed"]
@@ -225,9 +229,9 @@ def test_symmetry_that_costs_energy_does_not_hold() -> None:
         ({"structures": "x.cif", "where": ("n_atoms=2",)}, "--where"),
     ],
 )
-def test_what_cannot_be_hunted(options, expected, screening, tmp_path) -> None:
+def test_what_cannot_be_campaign(options, expected, screening, tmp_path) -> None:
     with pytest.raises(UserError, match=expected):
-        hunt(MagnetSettings(n=2, screen=screening, **options), tmp_path / "out")
+        run_campaign(MagnetSettings(n=2, screen=screening, **options), tmp_path / "out")
     assert not (tmp_path / "out" / "run.json").exists()
 
 

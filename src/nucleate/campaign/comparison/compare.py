@@ -44,7 +44,7 @@ from nucleate.intervals import Rate, wilson
 from nucleate.io.writing import write_json, write_whole
 from nucleate.runs.provenance import versions
 from nucleate.runs.run import Run, locked
-from nucleate.screening.funnels import asked_funnel
+from nucleate.screening.funnels import funnel_of
 from nucleate.screening.ranking import is_sun
 from nucleate.screening.reevaluation import magnetization, reevaluated
 from nucleate.settings import CompareSettings, DesignSettings, ScreenSettings
@@ -86,7 +86,7 @@ def side_by_side(
     per_request = min(MOST_PER_REQUEST, n) if settings.per_request is None else settings.per_request
     screening = settings.screen.model_copy(update={"reference": settings.references[0]})
     sources, warnings = asked_sources(settings.models, settings.files)
-    funnel = asked_funnel(screening)
+    funnel = funnel_of(screening)
     others = [name for name in dict.fromkeys(settings.references) if name != screening.reference]
     loaded = {name: Reference.load(name) for name in (screening.reference, *others)}
     labels = _reference_labels(loaded)

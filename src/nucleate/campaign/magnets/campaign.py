@@ -1,8 +1,8 @@
-"""The hunt for magnets without rare earths: many crystals, a cheap sieve, relaxation, orderings for DFT.
+"""The campaign for magnets without rare earths: many crystals, a cheap prescreen, relaxation, orderings for DFT.
 
 The folder is a run. ``generated`` and ``candidates`` hold the crystals and their cheap columns, shard by shard;
-``survivors.parquet`` is what the sieve leaves, ``relaxed`` the run that relaxed it; ``magnets.json``, ``relaxed.csv``,
-``finalists.csv``, ``finalists`` (CIFs) and ``orderings`` are handed over.
+``survivors.parquet`` is what the prescreen leaves, ``relaxed`` the run that relaxed it. ``magnets.json``,
+``relaxed.csv``, ``finalists.csv``, ``finalists`` (CIFs) and ``orderings`` are its exports.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ MAX_ORDERED = 50
 """Finalists whose orderings are written: the nearest to the hull."""
 
 
-def hunt(
+def run_campaign(
     settings: MagnetSettings,
     folder: Path,
     resume: bool = False,
     workers: int | None = None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Generate or read, sieve, relax what is left, judge, and write out what remains for DFT.
+    """Generate or read, prescreen, relax what is left, evaluate, and write out what remains for DFT.
 
     Arguments:
-        settings: What is hunted.
-        folder: New, or a hunt to go on with if ``resume``.
-        resume: Go on with a hunt that the same settings began.
+        settings: What is searched for, and where.
+        folder: New, or a campaign to go on with if ``resume``.
+        resume: Go on with a campaign that the same settings began.
         workers: Worker processes for relaxation.
         progress: Told how far each stage is.
 
@@ -72,14 +72,14 @@ def hunt(
         except UserError:
             run.discard_if_empty()
             raise
-        _sieve(run, plan, progress)
+        _prescreen(run, plan, progress)
         table = _scalars(run)
         survivors = _survivors(run, plan.funnel, table)
         moved = set(table.loc[table["is_symmetrized"].eq(True), "id"])
         screened = _relaxed(run, RELAXED, _moved(survivors, moved, settings.symmetrize), settings, workers, progress)
         if screened is not None:
             began = processor_seconds()
-            table = with_relaxed(table, screened, plan.oracle, plan.magnetization)
+            table = with_relaxed(table, screened, plan.network, plan.magnetization)
             if settings.symmetrize > 0:
                 twins = survivors[survivors.column("id").isin(moved).to_numpy(dtype=bool)]
                 plain = _relaxed(run, PLAIN, twins, settings, workers, progress)
@@ -116,16 +116,16 @@ def _generate(run: Run, plan: Plan, settings: MagnetSettings, progress: Progress
     progress("generate", total, total)
 
 
-def _sieve(run: Run, plan: Plan, progress: Progress) -> None:
+def _prescreen(run: Run, plan: Plan, progress: Progress) -> None:
     """Fill ``candidates/`` with all that is known before relaxation."""
     total = run.chunks[-1][1]
     for k, (start, stop) in enumerate(run.chunks):
         if not run.candidates_path(k).exists():
             began, worked = time.perf_counter(), processor_seconds()
-            found = plan.cheap.describe(Candidates.from_parquet(run.generated_path(k)))
+            found = plan.prescreen.describe(Candidates.from_parquet(run.generated_path(k)))
             found.to_parquet(run.candidates_path(k), PRESCREEN_COLUMNS)
-            run.add_timing("sieve", time.perf_counter() - began, stop - start, processor_seconds() - worked)
-        progress("sieve", stop, total)
+            run.add_timing("prescreen", time.perf_counter() - began, stop - start, processor_seconds() - worked)
+        progress("prescreen", stop, total)
 
 
 def _scalars(run: Run) -> pd.DataFrame:

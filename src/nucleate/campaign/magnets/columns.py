@@ -1,4 +1,4 @@
-"""What the magnet hunt knows of its crystals: columns before relaxation, batched for any number, and those after."""
+"""Columns of the magnet campaign: before relaxation, batched for any number of crystals, and after."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ MAGNETIZATIONS = ("network_magnetization", "moments_magnetization")
 
 
 @dataclass(frozen=True)
-class Oracle:
-    """A property network with the columns that the hunt asks it for; without a network it asks nothing."""
+class PropertyNetwork:
+    """A property network with the columns that it is asked for; without a network nothing is asked."""
 
     predictor: Predictor | None = None
     columns: tuple[str, ...] = ()
@@ -58,13 +58,13 @@ class Oracle:
 
 
 @dataclass(frozen=True)
-class CheapScreen:
+class Prescreen:
     """Everything that is known of a crystal before relaxation.
 
     Attributes:
         allowed: Atomic numbers.
         known: Reduced formulas that are not new.
-        oracle: What predicts.
+        network: What predicts.
         symprec: Tolerance of the space groups in Å.
         symmetrize: Crystals that nothing but their low symmetry stops are moved onto the symmetry that they have
             within this tolerance in Å, where the structure matcher still calls them the same; 0 for none.
@@ -73,7 +73,7 @@ class CheapScreen:
 
     allowed: Collection[int]
     known: Collection[str]
-    oracle: Oracle = field(default_factory=Oracle)
+    network: PropertyNetwork = field(default_factory=PropertyNetwork)
     symprec: float = 0.1
     symmetrize: float = 0.0
     before: Funnel | None = None
@@ -113,7 +113,7 @@ class CheapScreen:
             "min_distance": [_known(value) for value in validity(crystals).min_distance.tolist()],
             "space_group": [group or None for group in space_groups(crystals, self.symprec).tolist()],
         }
-        return found | {f"predicted_{name}": list(values) for name, values in self.oracle.ask(crystals).items()}
+        return found | {f"predicted_{name}": list(values) for name, values in self.network.ask(crystals).items()}
 
 
 def symmetric(crystals: Crystals, tolerance: float) -> tuple[Crystals, Tensor]:
@@ -141,13 +141,13 @@ def with_symmetry_held(table: pd.DataFrame, plain: pd.DataFrame | None) -> pd.Da
     return table.assign(symmetry_holds=holds)
 
 
-def with_relaxed(table: pd.DataFrame, screened: Candidates, oracle: Oracle, source: str) -> pd.DataFrame:
+def with_relaxed(table: pd.DataFrame, screened: Candidates, network: PropertyNetwork, source: str) -> pd.DataFrame:
     """The table of all crystals with what is known after relaxation; empty where one was not relaxed.
 
     Arguments:
         table: A row a crystal, with ``id``.
         screened: The candidates of the run that relaxed some of them.
-        oracle: The network, whose magnetisation of the relaxed crystals is one column.
+        network: The network, whose magnetisation of the relaxed crystals is one column.
         source: "network" or "moments": which magnetisation counts.
     """
     after = screened.to_pandas()[["id", *_FROM_SCREEN]].set_index("id")
@@ -156,8 +156,8 @@ def with_relaxed(table: pd.DataFrame, screened: Candidates, oracle: Oracle, sour
     wanted = "saturation_magnetization"
     if done.any():
         crystals = screened[done].final
-        if wanted in oracle.columns:
-            told = Oracle(oracle.predictor, (wanted,)).ask(crystals)[wanted]
+        if wanted in network.columns:
+            told = PropertyNetwork(network.predictor, (wanted,)).ask(crystals)[wanted]
             values["network_magnetization"][done] = np.array(told, dtype=float)
         values["moments_magnetization"][done] = magnetizations(crystals, load_potential(MOMENTS))
     after = after.assign(**values)

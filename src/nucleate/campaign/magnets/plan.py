@@ -1,4 +1,4 @@
-"""What a hunt for magnets is asked for, and what that means: its sources, filters and reference."""
+"""The plan of a campaign for magnets: its sources, filters and reference, from its settings."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.design import SAMPLED_TOGETHER, chunk_plan
-from nucleate.campaign.magnets.columns import CheapScreen, Oracle
+from nucleate.campaign.magnets.columns import Prescreen, PropertyNetwork
 from nucleate.campaign.magnets.summary import base_rate
 from nucleate.campaign.predict import load_predictor
 from nucleate.campaign.screen import bounded, read_candidates
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import atomic_number
+from nucleate.crystal.formula import reduced_formula, reduced_formulas
+from nucleate.data.dataset import load_dataset
+from nucleate.data.reference import Reference
 from nucleate.errors import UserError
 from nucleate.families.registry import WEIGHTS, check_weights, find_model, shipped_models
 from nucleate.options import resolve_device
@@ -26,7 +29,6 @@ from nucleate.settings import MagnetSettings
 
 if TYPE_CHECKING:
     from nucleate.data.dataset import Dataset
-    from nucleate.data.reference import Reference
     from nucleate.screening.funnel import Funnel
 
 MAGNET_FAMILIES = ("diffcrysgen", "maggen")
@@ -59,48 +61,44 @@ class Source:
 
 @dataclass(frozen=True)
 class Plan:
-    """What the settings mean: everything that can be wrong with them was found when this was made."""
+    """The meaning of the settings: everything that can be wrong with them was found when this was made."""
 
     sources: tuple[Source, ...]
     request: Conditions
     funnel: Funnel
-    oracle: Oracle
+    network: PropertyNetwork
     reference: Reference
     data: Dataset | None
-    cheap: CheapScreen
+    prescreen: Prescreen
     magnetization: str
 
     @classmethod
     def of(cls, settings: MagnetSettings) -> Plan:
-        from nucleate.crystal.formula import reduced_formula, reduced_formulas
-        from nucleate.data.dataset import load_dataset
-        from nucleate.data.reference import Reference
-
         if bool(settings.models) == (settings.structures is not None):
             found = "both" if settings.models else "neither"
             raise UserError("--model and --structures", found, "models to ask, or a file of structures")
         if settings.where.texts and not settings.models:
             raise UserError("--where", repr(settings.where.texts[0]), "a model that can be asked for it")
         allowed = {atomic_number(symbol, "--elements") for symbol in settings.elements or DEFAULT_ELEMENTS}
-        oracle = _oracle(settings)
-        if settings.magnetization == "network" and PREDICTED[1] not in oracle.columns:
+        network = _network(settings)
+        if settings.magnetization == "network" and PREDICTED[1] not in network.columns:
             raise UserError("--magnetization", "'network'", f"a --predictor that answers {PREDICTED[1]}, or moments")
         resolve_device(settings.device)
-        funnel = magnet_funnel(oracle.columns, settings.symmetrize > 0).with_thresholds(settings.thresholds)
+        funnel = magnet_funnel(network.columns, settings.symmetrize > 0).with_thresholds(settings.thresholds)
         reference = Reference.load(settings.screen.reference)
         data = None if settings.data is None else load_dataset(settings.data)
         known = {reduced_formula(counts) for counts in reference.compositions}
         if data is not None:
             known |= set(reduced_formulas(data.crystals))
         before = before_relaxation(funnel)
-        cheap = CheapScreen(allowed, known, oracle, settings.screen.symprec, settings.symmetrize, before)
+        prescreen = Prescreen(allowed, known, network, settings.screen.symprec, settings.symmetrize, before)
         source = settings.magnetization
         if source == "auto":
-            source = "network" if PREDICTED[1] in oracle.columns else "moments"
-        return cls(_sources(settings), settings.where, funnel, oracle, reference, data, cheap, source)
+            source = "network" if PREDICTED[1] in network.columns else "moments"
+        return cls(_sources(settings), settings.where, funnel, network, reference, data, prescreen, source)
 
     def record(self, settings: MagnetSettings) -> RunRecord:
-        """The record of a hunt that begins."""
+        """The record of a campaign that begins."""
         hashes, works = {}, ["pytorch", *MAGNET_FAMILIES]
         for name in (*settings.models, settings.predictor):
             entry = None if name == "none" else find_model(name)
@@ -119,18 +117,18 @@ class Plan:
 
     def base(self) -> dict[str, Any]:
         """The same steps on known crystals."""
-        return base_rate(self.funnel, self.cheap, self.reference, self.data)
+        return base_rate(self.funnel, self.prescreen, self.reference, self.data)
 
 
-def _oracle(settings: MagnetSettings) -> Oracle:
+def _network(settings: MagnetSettings) -> PropertyNetwork:
     if settings.predictor == "none":
-        return Oracle()
+        return PropertyNetwork()
     predictor = load_predictor(settings.predictor, resolve_device(settings.device))
     answers = list(predictor.columns)
     columns = tuple(name for name in PREDICTED if name in answers)
     if not columns:
         raise UserError("--predictor", f"a network of {', '.join(answers)}", f"one of {' or '.join(PREDICTED)}")
-    return Oracle(predictor, columns)
+    return PropertyNetwork(predictor, columns)
 
 
 def _sources(settings: MagnetSettings) -> tuple[Source, ...]:

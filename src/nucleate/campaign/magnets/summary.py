@@ -1,4 +1,4 @@
-"""What a hunt comes to: counts at each step, rates beside the papers', the base rate, classes, and the finalists."""
+"""Summary of a campaign for magnets: counts at each step, rates beside the papers', classes, finalists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from nucleate.campaign.magnets.columns import MAGNETIZATIONS, CheapScreen, labelled
+from nucleate.campaign.magnets.columns import MAGNETIZATIONS, Prescreen, labelled
 from nucleate.data.dataset import known_labels
 from nucleate.descriptors.composition import CLASSES
 from nucleate.errors import RELAXED
@@ -45,14 +45,14 @@ def write_summary(
     screened: Candidates | None,
     base: Callable[[], dict[str, Any]],
 ) -> tuple[dict[str, Any], Candidates]:
-    """Write ``magnets.json``, ``relaxed.csv`` and ``finalists.csv`` of a hunt.
+    """Write ``magnets.json``, ``relaxed.csv`` and ``finalists.csv`` of a campaign.
 
     Arguments:
-        run: The hunt.
+        run: The campaign.
         funnel: Its filters.
         table: A row a crystal with all that is known of it.
         screened: The candidates that were relaxed, with their structures; None where none was.
-        base: Counts the base rate; called once in the life of a hunt.
+        base: Counts the base rate; called once in the life of a campaign.
 
     Returns:
         The content of ``magnets.json``, and the finalists with their structures, the nearest to the hull first.
@@ -140,19 +140,19 @@ def classes(table: pd.DataFrame, funnel: Funnel) -> list[dict[str, Any]]:
     return [{"class": name, **{step: int((at[step] & rows).sum()) for step in steps}} for name, rows in groups.items()]
 
 
-def base_rate(funnel: Funnel, cheap: CheapScreen, reference: Reference, data: Dataset | None) -> dict[str, Any]:
-    """The hunt's steps on known crystals: how many of them a magnet hunt would find without generating anything.
+def base_rate(funnel: Funnel, prescreen: Prescreen, reference: Reference, data: Dataset | None) -> dict[str, Any]:
+    """The steps on known crystals: how many of them a campaign would find without generating anything.
 
     Arguments:
-        funnel: The hunt's filters; those that ask for something new are left out.
-        cheap: Fills the columns of the structures.
+        funnel: The filters; those that ask for something new are left out.
+        prescreen: Fills the columns of the structures.
         reference: Its known structures count where there is no table.
         data: Crystals with labels of formation energy, magnetisation and distance to the hull, as far as there are any.
     """
     crystals = reference.structures if data is None else data.crystals
     columns: dict[str, list[Any]] = {}
     for start in range(0, len(crystals), KNOWN_TOGETHER):
-        for name, values in cheap.columns(crystals[start : start + KNOWN_TOGETHER]).items():
+        for name, values in prescreen.columns(crystals[start : start + KNOWN_TOGETHER]).items():
             columns.setdefault(name, []).extend(values)
     if data is None:
         energies = dict(zip(reference.phases["id"], reference.phases["formation_energy"], strict=True))
