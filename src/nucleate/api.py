@@ -220,6 +220,7 @@ def magnets(
     """
     from nucleate.campaign.magnets.campaign import RELAXED, run_campaign
     from nucleate.campaign.magnets.plan import default_models, default_predictor
+    from nucleate.runs.run import holds_run
 
     shipped: dict[str, object] = {}
     if not settings.models and settings.structures is None:
@@ -228,7 +229,7 @@ def magnets(
         shipped["predictor"] = default_predictor()
     asked = _under_protocol(settings.model_copy(update=shipped))
     content = run_campaign(asked, Path(out), resume, workers, progress)
-    if (Path(out) / RELAXED / "run.json").exists():
+    if holds_run(Path(out) / RELAXED):
         write_report(Path(out) / RELAXED)
     write_report(out)
     return content
@@ -296,23 +297,14 @@ def predict(settings: PredictSettings, structures: Structures) -> pd.DataFrame:
 
 
 def write_report(run: str | Path) -> Path:
-    """Build the page of a run, a search for magnets, a comparison or a phase diagram again; returns where it lies."""
-    folder = Path(run)
-    if (folder / "magnets.json").exists():
-        from nucleate.report.magnets import build_magnets
+    """Build the page of a run, a search for magnets, a comparison or a phase diagram again; returns where it lies.
 
-        return build_magnets(folder)
-    if (folder / "comparison.json").exists() and not (folder / "run.json").exists():
-        from nucleate.report.side_by_side import build_comparison
+    Raises:
+        UserError: The folder is none of these, another version made it, or it is not finished.
+    """
+    from nucleate.report import build_page
 
-        return build_comparison(folder)
-    if (folder / "phase_diagram.json").exists():
-        from nucleate.report.phase_diagram import build_phase_diagram
-
-        return build_phase_diagram(folder)
-    from nucleate.report.page import build_report
-
-    return build_report(folder)
+    return build_page(Path(run))
 
 
 def convert(source: str | Path, target: str | Path) -> int:

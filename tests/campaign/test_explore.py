@@ -10,6 +10,7 @@ from nucleate.campaign.explore import phase_diagram
 from nucleate.errors import UserError
 from nucleate.evaluation.phase_diagram import REFERENCE
 from nucleate.report.phase_diagram import build_phase_diagram
+from nucleate.runs.run import Run
 from nucleate.settings import ExploreSettings, ScreenSettings
 
 EMT = "ase.calculators.emt:EMT"
@@ -51,6 +52,14 @@ def test_the_page_names_every_phase_and_needs_nothing(explored) -> None:
     assert "http://" not in page
     assert "script-src 'none'" in page
     assert nucleate.write_report(folder).read_text() == page
+
+
+def test_the_folder_says_what_it_is(explored) -> None:
+    _, folder, _ = explored
+    record = Run.open(folder).record
+    assert (record.kind, record.n, record.chunk_plan) == ("exploration", 5, ())
+    assert record.settings.system == "Cu-Au"
+    assert set(Run.open(folder / "random").record.citations) <= set(record.citations)
 
 
 def test_going_on_repeats_nothing(explored) -> None:

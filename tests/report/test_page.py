@@ -8,8 +8,8 @@ import pytest
 
 from nucleate.citations import CITATIONS
 from nucleate.errors import UserError
-from nucleate.report import build_report
 from nucleate.report.document import percent
+from nucleate.report.page import build_report
 
 VOID = {"meta", "input", "br", "img", "link"}
 
@@ -112,7 +112,7 @@ def test_hostile_text_is_escaped_everywhere(make_run, rows):
     hostile[attack] = 1.0
     folder = make_run(
         [hostile, rows.rocksalt(1)], phases=[{"formula": attack, "formation_energy": -1.0, "source": attack}],
-        settings={"model": attack, "where": [f"chemical_system={attack}"]}, citations=[attack],
+        settings={"model": attack, "sampler": attack}, citations=[attack],
         protocol=protocol | {"potential": attack, "follows": attack, "deviations": [attack]},
         versions={attack: attack}, timings={attack: {"seconds": 1.0}}, warnings=[attack],
     )  # fmt: skip

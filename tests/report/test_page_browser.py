@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import pytest
 
-from nucleate.report import build_report
+from nucleate.report.page import build_report
 
 MISSING = [name for name in ("chromedriver", "chromium") if shutil.which(name) is None]
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)} on the path")

@@ -56,7 +56,7 @@ def test_advice_fits_the_step_where_all_were_lost(make_run, rows, changes, step,
 
 
 def test_novelty_that_was_not_measured_is_said_and_not_zero(make_run, rows):
-    from nucleate.report import build_report
+    from nucleate.report.page import build_report
 
     page = build_report(make_run([rows.rocksalt(i, is_novel=None) for i in range(3)])).read_text()
     assert "Novelty is unknown for every crystal" in page

@@ -79,11 +79,6 @@ def test_cifs_by_candidate(make_run):
     assert read_run(folder).cifs == {"c000000": "data_a"}
 
 
-def test_request_that_is_not_understood_is_a_warning(make_run):
-    run = read_run(make_run(settings={"model": "random", "where": ["chemical_system=Xx"]}))
-    assert any("request" in warning for warning in run.warnings)
-
-
 def test_shards_of_different_columns(make_run, rows):
     folder = make_run([rows.rocksalt(0)], chunk_plan=[[0, 1], [1, 2]])
     rows.write(folder / "candidates" / "00001.parquet", [rows.rocksalt(1, band_gap=1.5)])

@@ -5,8 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from nucleate.report import build_report
-from nucleate.report.page import render
+from nucleate.report.page import build_report, render
 from nucleate.report.run_data import read_run
 from nucleate.report.screening import condition, declared_funnel
 from nucleate.screening.filters import Filter

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from nucleate.report import build_report
+from nucleate.report.page import build_report
 from nucleate.report.run_data import read_run
 from nucleate.report.screening import beside_reference, screening_figures
 from nucleate.screening.funnels import find_funnel

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from nucleate.errors import UserError
-from nucleate.runs.record import FORMAT_VERSION, SETTINGS, RunRecord, difference
-from nucleate.settings import MagnetSettings, ScreenSettings
+from nucleate.runs.record import FORMAT_VERSION, SETTINGS, RunRecord, difference, kind_of
+from nucleate.settings import CompareSettings, ExploreSettings, MagnetSettings, ScreenSettings
 
 FORMATS = Path(__file__).parent / "formats"
 
@@ -40,10 +40,25 @@ def test_infinite_settings_come_back(tmp_path, record):
 
 
 def test_the_kind_says_what_the_settings_are(tmp_path, record):
-    for kind, settings in {"screen": ScreenSettings(), "magnets": MagnetSettings(models=("random",))}.items():
+    given = {
+        "screen": ScreenSettings(),
+        "magnets": MagnetSettings(models=("random",)),
+        "comparison": CompareSettings(models=("random",)),
+        "exploration": ExploreSettings(system="Cu-Au"),
+    }
+    for kind, settings in given.items():
         found = written(tmp_path, record.model_copy(update={"kind": kind, "settings": settings}))
         assert type(found.settings) is SETTINGS[kind]
         assert found.settings == settings
+        assert kind_of(settings) == kind
+
+
+def test_a_folder_of_runs_goes_on_with_other_settings(record):
+    one = record.model_copy(update={"kind": "comparison", "settings": CompareSettings(n=2)})
+    other = record.model_copy(update={"kind": "comparison", "settings": CompareSettings(n=3)})
+    assert one.holds_runs
+    assert difference(one.fixed(), other.fixed()) is None
+    assert difference(one.fixed(), record.fixed())[0] == "hashes"
 
 
 def test_what_is_asked_of_any_kind(record):
@@ -111,6 +126,19 @@ def test_a_run_of_the_first_format_says_what_made_it_and_what_to_do(tmp_path):
     assert "found format version 1, made by Nucleate 0.1.0; expected version 2 of this Nucleate" in message
     assert "make it anew with `nucleate design`" in message
     assert "or open it with Nucleate 0.1.0 of that format" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "found"),
+    [
+        ("comparison.json", {"command": "compare", "versions": {"nucleate": "0.1.0"}}, "nucleate compare` and"),
+        ("phase_diagram.json", {"command": "phase-diagram"}, "nucleate phase-diagram` and"),
+    ],
+)
+def test_folders_of_runs_of_the_first_format_had_no_record(tmp_path, name, content, found):
+    (tmp_path / name).write_text(json.dumps(content))
+    with pytest.raises(UserError, match=f"version 1.*{found}"):
+        RunRecord.read(tmp_path)
 
 
 def test_the_first_difference_is_named():

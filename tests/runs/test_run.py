@@ -9,7 +9,7 @@ import pytest
 
 from nucleate.errors import UserError
 from nucleate.runs.record import Timing
-from nucleate.runs.run import Run, locked
+from nucleate.runs.run import Run, held_run, locked
 
 
 def test_a_run_opens_as_it_was_created(tmp_path, record):
@@ -51,6 +51,22 @@ def test_a_run_goes_on_only_with_what_it_began_with(tmp_path, record):
     settings = record.settings.model_copy(update={"n": 4})
     with pytest.raises(UserError, match=r"--resume.*a run with n = 3; .* not n = 4"):
         Run.open_or_create(tmp_path / "run", record.model_copy(update={"settings": settings}), resume=True)
+
+
+def test_a_mistake_takes_back_a_run_that_holds_nothing_yet(tmp_path, record):
+    def fail_after(n_chunks):
+        with held_run(tmp_path / "run", record, resume=False) as run:
+            for k in range(n_chunks):
+                run.generated_path(k).parent.mkdir()
+                run.generated_path(k).touch()
+            raise UserError("--where", "a band gap", "what the model knows")
+
+    with pytest.raises(UserError, match="band gap"):
+        fail_after(0)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match="band gap"):
+        fail_after(1)
+    assert Run.open(tmp_path / "run").record == record
 
 
 def test_a_killed_writer_leaves_no_lock(tmp_path):

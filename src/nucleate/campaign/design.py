@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nucleate.campaign.export import export_run
 from nucleate.conditions.request import Conditions
 from nucleate.data.reference import Reference
-from nucleate.errors import RequestWarning, UserError
+from nucleate.errors import RequestWarning
 from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, load_generator
 from nucleate.matching.library import StructureLibrary
@@ -20,7 +20,7 @@ from nucleate.options import resolve_device
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import INPUT_COLUMNS
 from nucleate.runs.record import RunRecord
-from nucleate.runs.run import Run, locked
+from nucleate.runs.run import Run, held_run
 from nucleate.screening.prefilter import MOST_DRAWS, Drawn, EnergyPrefilter, energies_above_hull
 from nucleate.screening.protocols import matcher_of
 from nucleate.screening.stages import new_record, processor_seconds, screen_run
@@ -57,16 +57,11 @@ def design(
     device = resolve_device(settings.device)
     reference = Reference.load(settings.screen.reference)
     record = _record(settings, entry, reference)
-    with locked(folder):
-        run = Run.open_or_create(folder, record, resume)
+    with held_run(folder, record, resume) as run:
         if not all(run.generated_path(k).exists() for k in range(len(run.chunks))):
-            try:
-                generator = load_generator(settings.model, device, settings.sampler, settings.guidance)
-                with _warnings_kept(run):
-                    _generate(run, generator, request, settings, reference, progress)
-            except UserError:
-                run.discard_if_empty()
-                raise
+            generator = load_generator(settings.model, device, settings.sampler, settings.guidance)
+            with _warnings_kept(run):
+                _generate(run, generator, request, settings, reference, progress)
         screen_run(run, settings.screen, reference, request if request.texts else None, workers, progress)
         export_run(run, reference, settings.screen, request.chemical_system or tuple(request.composition or ()) or None)
     return run
@@ -148,7 +143,7 @@ def chunk_plan(n: int, size: int) -> list[tuple[int, int]]:
 def _record(settings: DesignSettings, entry: ModelEntry, reference: Reference) -> RunRecord:
     hashes = {} if entry.folder is None else {"model": check_weights(entry.folder / WEIGHTS)}
     plan = chunk_plan(settings.n, settings.screen.chunk_size)
-    record = new_record("design", settings, settings.screen, reference, plan, entry.citations, hashes)
+    record = new_record(settings, settings.screen, reference, plan, entry.citations, hashes)
     if settings.draw_below is None:
         return record
     low = f"at most {settings.draw_below:g} eV/atom above the hull as generated"

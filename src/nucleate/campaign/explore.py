@@ -16,8 +16,9 @@ from nucleate.errors import Status, UserError
 from nucleate.execution.progress import Progress, silent
 from nucleate.families.registry import find_model
 from nucleate.io.writing import write_json, write_whole
-from nucleate.runs.run import Run
+from nucleate.runs.run import Run, held_run
 from nucleate.screening.ranking import is_sun
+from nucleate.screening.stages import new_record
 from nucleate.settings import DesignSettings, ExploreSettings
 
 if TYPE_CHECKING:
@@ -61,30 +62,33 @@ def phase_diagram(
         raise UserError("--model", "two of one name: " + ", ".join(labels), "a name for each")
     if settings.where.chemical_system is not None:
         raise UserError("condition chemical_system", "it twice", "each condition once")
-    runs: dict[str, Run] = {}
-    for name, label in zip(names, labels, strict=True):
-        runs[label] = design(_of_model(settings, name, elements), folder / label, resume, workers, progress)
     reference = Reference.load(settings.screen.reference)
-    inside = [{SYMBOLS[z] for z in formula} <= set(elements) for formula in reference.compositions]
-    phases = reference.phases[inside]
-    tables = {name: run.candidates() for name, run in runs.items()}
-    relaxed = {name: table[table["status"].eq(Status.OK)] for name, table in tables.items()}
-    diagram = combined_hull(elements, (phases["formula"].tolist(), phases["formation_energy"].tolist()), relaxed)
-    summary = methods_table(diagram, tables, {name: run.record.timings for name, run in runs.items()})
-    write_whole(folder / PHASES, diagram.phases.to_csv(index=False, float_format="%.6g").encode())
-    write_whole(folder / METHODS, summary.to_csv(index=False, float_format="%.6g").encode())
-    record = {
-        "command": "phase-diagram",
-        "chemical_system": "-".join(elements),
-        "n": settings.n,
-        "seed": settings.screen.seed,
-        "methods": {name: {"run": name, "where": list(run.record.where)} for name, run in runs.items()},
-        "protocol": next(iter(runs.values())).record.protocol.stated(),
-        "draw_below": settings.draw_below,
-        "reference_phases": phases[["formula", "formation_energy", "source"]].to_dict("records"),
-        "warnings": _warnings(diagram, phases["formula"].tolist()),
-    }
-    write_json(folder / RECORD, record)
+    runs: dict[str, Run] = {}
+    with held_run(folder, new_record(settings, settings.screen, reference, ()), resume) as whole:
+        for name, label in zip(names, labels, strict=True):
+            runs[label] = design(_of_model(settings, name, elements), folder / label, resume, workers, progress)
+        inside = [{SYMBOLS[z] for z in formula} <= set(elements) for formula in reference.compositions]
+        phases = reference.phases[inside]
+        tables = {name: run.candidates() for name, run in runs.items()}
+        relaxed = {name: table[table["status"].eq(Status.OK)] for name, table in tables.items()}
+        diagram = combined_hull(elements, (phases["formula"].tolist(), phases["formation_energy"].tolist()), relaxed)
+        summary = methods_table(diagram, tables, {name: run.record.timings for name, run in runs.items()})
+        write_whole(folder / PHASES, diagram.phases.to_csv(index=False, float_format="%.6g").encode())
+        write_whole(folder / METHODS, summary.to_csv(index=False, float_format="%.6g").encode())
+        record = {
+            "command": "phase-diagram",
+            "chemical_system": "-".join(elements),
+            "n": settings.n,
+            "seed": settings.screen.seed,
+            "methods": {name: {"run": name, "where": list(run.record.where)} for name, run in runs.items()},
+            "protocol": next(iter(runs.values())).record.protocol.stated(),
+            "draw_below": settings.draw_below,
+            "reference_phases": phases[["formula", "formation_energy", "source"]].to_dict("records"),
+            "warnings": _warnings(diagram, phases["formula"].tolist()),
+        }
+        write_json(folder / RECORD, record)
+        cited = {work for run in runs.values() for work in run.record.citations}
+        whole.update(citations=sorted(cited), warnings=record["warnings"])
     return diagram
 
 

@@ -22,7 +22,7 @@ from nucleate.io.files import read_structures
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import INPUT_COLUMNS
 from nucleate.runs.provenance import path_hash
-from nucleate.runs.run import Run, locked
+from nucleate.runs.run import Run, held_run
 from nucleate.screening.stages import new_record, screen_run
 from nucleate.settings import ScreenSettings
 
@@ -77,10 +77,9 @@ def screen(
         "limit": limit,
         "drawn_from": None if limit is None else len(held),
     }
-    record = new_record("screen", settings, settings, reference, plan, hashes={"structures": sha256})
+    record = new_record(settings, settings, reference, plan, hashes={"structures": sha256})
     record = record.model_copy(update=origin)
-    with locked(folder):
-        run = Run.open_or_create(folder, record, resume)
+    with held_run(folder, record, resume) as run:
         for k, (start, stop) in enumerate(run.chunks):
             if not run.generated_path(k).exists():
                 candidates[start:stop].to_parquet(run.generated_path(k), INPUT_COLUMNS)

@@ -1,5 +1,27 @@
-"""The report of a run: one self-contained page."""
+"""The pages of runs: self-contained, made from what lies in their folder."""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from nucleate.report.magnets import build_magnets
 from nucleate.report.page import build_report
+from nucleate.report.phase_diagram import build_phase_diagram
+from nucleate.report.side_by_side import build_comparison
+from nucleate.runs.record import Kind, RunRecord
 
-__all__ = ["build_report"]
+_BUILDERS: Mapping[Kind, Callable[[Path], Path]] = {
+    "design": build_report,
+    "screen": build_report,
+    "magnets": build_magnets,
+    "comparison": build_comparison,
+    "exploration": build_phase_diagram,
+}
+
+
+def build_page(folder: Path) -> Path:
+    """Make the page of a folder, of the kind that its record says; returns where it lies.
+
+    Raises:
+        UserError: The folder has no record, or is not finished.
+    """
+    return _BUILDERS[RunRecord.read(folder).kind](folder)

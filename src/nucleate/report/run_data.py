@@ -1,4 +1,4 @@
-"""What a report is made of: everything that a run folder holds, read once and brought to known types."""
+"""Everything of a run folder that a report shows, read once and brought to known types."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder of results is, and how it was made: the content of ``run.json``, typed.
+"""The record of a folder of results: its kind and how it was made; the content of ``run.json``, typed.
 
 The file is plain JSON with its keys in order, written whole. It is validated once, when it is read; code that holds a
 :class:`RunRecord` need not check it again. What a folder is (``kind``) is what its record says.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -27,23 +28,36 @@ from pydantic import (
 from nucleate.conditions.request import Conditions
 from nucleate.errors import UserError
 from nucleate.potentials.registry import Provenance
-from nucleate.settings import DesignSettings, MagnetSettings, ScreenSettings
+from nucleate.settings import CompareSettings, DesignSettings, ExploreSettings, MagnetSettings, ScreenSettings
 
 FORMAT_VERSION: Literal[2] = 2
 """Raised whenever a record of before could be misunderstood."""
 
-Kind = Literal["design", "screen", "magnets"]
-AnySettings = DesignSettings | ScreenSettings | MagnetSettings
+Kind = Literal["design", "screen", "magnets", "comparison", "exploration"]
+AnySettings = DesignSettings | ScreenSettings | MagnetSettings | CompareSettings | ExploreSettings
 
 SETTINGS: Mapping[Kind, type[AnySettings]] = {
     "design": DesignSettings,
     "screen": ScreenSettings,
     "magnets": MagnetSettings,
+    "comparison": CompareSettings,
+    "exploration": ExploreSettings,
 }
 """The settings of each kind of folder."""
 
-COMMANDS: Mapping[Kind, str] = {"design": "design", "screen": "screen", "magnets": "magnets"}
+COMMANDS: Mapping[Kind, str] = {
+    "design": "design",
+    "screen": "screen",
+    "magnets": "magnets",
+    "comparison": "compare",
+    "exploration": "phase-diagram",
+}
 """The command that makes each kind of folder."""
+
+
+def kind_of(settings: AnySettings) -> Kind:
+    """The kind of folder that is made with settings of this class."""
+    return next(kind for kind, made_with in SETTINGS.items() if type(settings) is made_with)
 
 
 class _Part(BaseModel):
@@ -51,11 +65,11 @@ class _Part(BaseModel):
 
 
 class Timing(_Part):
-    """What a stage has taken, over all sessions of a run.
+    """Time that a stage has taken, over all sessions of a run.
 
     Attributes:
-        seconds: By the clock.
-        core_seconds: Processor time.
+        seconds: By the clock, s.
+        core_seconds: Processor time, s.
         crystals: How many went through.
     """
 
@@ -64,7 +78,7 @@ class Timing(_Part):
     crystals: int = 0
 
     def plus(self, seconds: float, core_seconds: float, crystals: int) -> Timing:
-        """The sum with a further session."""
+        """The sum with a further session, times in s."""
         return Timing(
             seconds=self.seconds + seconds,
             core_seconds=self.core_seconds + core_seconds,
@@ -100,24 +114,24 @@ class StatedProtocol(_Part):
     source: str | None = None
     deviations: tuple[str, ...] | None = None
 
-    def stated(self) -> dict[str, Any]:
-        """What is said, by name and in its order; what is not said is left out."""
+    def stated(self) -> dict[str, JsonValue]:
+        """The statements by name, in order; those that say nothing are left out."""
         return dict(sorted(self.model_dump(mode="json", exclude_none=True).items()))
 
 
 class RunRecord(_Part):
-    """What a folder of results is and how it was made.
+    """The kind of a folder of results, and how it was made.
 
     Attributes:
         kind: What the folder is.
         created: When it was begun.
         settings: What was asked for, every default resolved; its class follows from ``kind``.
         seed: Of all that is drawn.
-        n: Number of crystals.
+        n: Number of crystals; of each run, where the folder holds several.
         structures: The file that was screened; None for crystals that came from elsewhere or were generated.
         limit: Largest number of crystals taken from the file; None for all.
         drawn_from: Crystals in the file, where a limit was given.
-        chunk_plan: First and one-past-last row of each chunk.
+        chunk_plan: First and one-past-last row of each chunk; none where the folder holds runs, not crystals.
         hashes: SHA-256 of what went in: ``reference``, ``model``, ``structures``, ``data``.
         potential: What relaxed the crystals.
         descriptors: Names of the descriptors that were computed.
@@ -179,7 +193,7 @@ class RunRecord(_Part):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
-            raise UserError(str(folder), "no run.json", "the folder of a run") from None
+            raise _no_record(folder) from None
         except ValueError:
             raise UserError(str(path), "text that is not JSON", "the run.json that Nucleate wrote") from None
         if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
@@ -190,7 +204,8 @@ class RunRecord(_Part):
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             found = "nothing" if first["type"] == "missing" else repr(first.get("input"))[:80]
-            raise UserError(f"{path} {name}".strip(), found, first["msg"].removeprefix("Input should be ")) from None
+            expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+            raise UserError(f"{path} {name}".strip(), found, expected) from None
 
     def to_json(self) -> str:
         """The text of ``run.json``: keys in order, infinite numbers as text, so that any reader understands it."""
@@ -203,38 +218,59 @@ class RunRecord(_Part):
         return COMMANDS[self.kind]
 
     @property
+    def holds_runs(self) -> bool:
+        """Whether the folder holds runs, each with its record, in place of crystals."""
+        return isinstance(self.settings, CompareSettings | ExploreSettings)
+
+    @property
     def screening(self) -> ScreenSettings:
         """How candidates were relaxed and evaluated."""
         return self.settings if isinstance(self.settings, ScreenSettings) else self.settings.screen
 
     @property
     def where(self) -> tuple[str, ...]:
-        """The conditions asked for; empty where structures came from elsewhere."""
+        """The conditions asked for; empty where there were none."""
         return () if self.request is None else self.request.texts
 
     @property
     def request(self) -> Conditions | None:
-        """What was asked for; None where structures came from elsewhere."""
-        return None if isinstance(self.settings, ScreenSettings) else self.settings.where
+        """The conditions asked for; None where structures came from elsewhere, or each run has its own."""
+        return None if isinstance(self.settings, ScreenSettings | CompareSettings) else self.settings.where
 
     @property
     def source(self) -> str:
-        """What the crystals come from: names of models, or a file."""
+        """Where the crystals come from: names of models, or a file."""
         if isinstance(self.settings, DesignSettings):
             return self.settings.model
-        if isinstance(self.settings, MagnetSettings):
-            return ", ".join(self.settings.models) or str(self.settings.structures)
-        return self.structures or "structures"
+        if isinstance(self.settings, ScreenSettings):
+            return self.structures or "structures"
+        named = ", ".join(self.settings.models)
+        return named or (str(self.settings.structures) if isinstance(self.settings, MagnetSettings) else "models")
 
     @property
     def draw_below(self) -> float | None:
         """Energy above the hull up to which crystals were kept as generated, eV/atom; None where all were."""
         return self.settings.draw_below if isinstance(self.settings, DesignSettings) else None
 
-    def asked(self) -> dict[str, Any]:
-        """What has to be the same for a run to go on, as plain values."""
-        names = {"kind", "settings", "limit", "hashes", "potential", "funnel"}
-        return self.model_dump(mode="json", include=names)
+    def fixed(self) -> dict[str, JsonValue]:
+        """The values that have to be the same for the folder to go on.
+
+        Runs inside a folder answer for themselves: others may join them.
+        """
+        names = {"settings", "limit", "hashes", "potential", "funnel"}
+        return self.model_dump(mode="json", include={"kind"} if self.holds_runs else {"kind", *names})
+
+
+_OLD_RECORDS = ("phase_diagram.json", "comparison.json")
+"""Files of several runs that stood for a record in format version 1."""
+
+
+def _no_record(folder: Path) -> UserError:
+    """A folder without ``run.json``: none of ours, or one of the first format."""
+    for path in (folder / name for name in _OLD_RECORDS):
+        with suppress(OSError, ValueError):
+            return _other_version(path, {"format_version": 1} | json.loads(path.read_text(encoding="utf-8")))
+    return UserError(str(folder), "no run.json", "the folder of a run")
 
 
 def _other_version(path: Path, content: Any) -> UserError:

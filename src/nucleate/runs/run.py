@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from nucleate.errors import UserError
@@ -25,7 +26,6 @@ from nucleate.runs.record import RunRecord, Timing, difference
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 
 class Run:
@@ -69,22 +69,26 @@ class Run:
     def open_or_create(cls, folder: Path, record: RunRecord, resume: bool) -> Self:
         """A new run, or the one in the folder if it is to go on and was begun with the same settings.
 
+        A folder that holds runs goes on with other settings too, which are then its record's.
+
         Raises:
             UserError: There is a run and it is not to go on, or it answers another request.
         """
         if not (resume and holds_run(folder)):
             return cls.create(folder, record)
         run = cls.open(folder)
-        apart = difference(run.record.asked(), record.asked())
+        apart = difference(run.record.fixed(), record.fixed())
         if apart is not None:
             name, found, asked = apart
             expected = f"the options that it began with, not {name} = {asked!r}"
             raise UserError(f"{folder} --resume", f"a run with {name} = {found!r}", expected)
+        if record.holds_runs:
+            run.update(**dict(record) | {"created": run.record.created})
         return run
 
     def discard_if_empty(self) -> None:
         """Take back a run that holds nothing yet, so that a mended request can use the folder."""
-        if any((self.folder / "generated").glob("*.parquet")):
+        if any(self.folder.rglob("*.parquet")):
             return
         (self.folder / "run.json").unlink(missing_ok=True)
         (self.folder / ".lock").unlink(missing_ok=True)
@@ -179,14 +183,30 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+@contextmanager
+def held_run(folder: Path, record: RunRecord, resume: bool) -> Iterator[Run]:
+    """A run to write into, new or gone on with, held for this process.
+
+    A mistake of the user's takes back a run that holds nothing yet, so that a mended request can use the folder.
+
+    Raises:
+        UserError: As :func:`locked` and :meth:`Run.open_or_create`.
+    """
+    with locked(folder):
+        run = Run.open_or_create(folder, record, resume)
+        try:
+            yield run
+        except UserError:
+            run.discard_if_empty()
+            raise
+
+
 def read_shard(path: Path) -> pa.Table:
     """Read one shard.
 
     Raises:
         UserError: The file is not a complete Parquet file.
     """
-    import pyarrow.parquet as pq
-
     try:
         return pq.read_table(path)
     except pa.ArrowInvalid:

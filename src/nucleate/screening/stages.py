@@ -24,7 +24,7 @@ from nucleate.relaxation.relaxation import PotentialRelaxer, Relaxed, RelaxProto
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.journal import Journal
 from nucleate.runs.provenance import reference_hash, versions
-from nucleate.runs.record import AnySettings, Kind, RunRecord
+from nucleate.runs.record import AnySettings, RunRecord, kind_of
 from nucleate.runs.run import Run
 from nucleate.screening.evaluator import CandidateEvaluator, descriptors_of
 from nucleate.screening.funnels import funnel_of
@@ -153,7 +153,6 @@ def processor_seconds() -> float:
 
 
 def new_record(
-    kind: Kind,
     settings: AnySettings,
     screening: ScreenSettings,
     reference: Reference,
@@ -161,14 +160,13 @@ def new_record(
     works: Sequence[str] = (),
     hashes: Mapping[str, str] | None = None,
 ) -> RunRecord:
-    """The record of a run that begins: how its candidates will be screened, and what to cite for it.
+    """The record of a folder that begins: how its candidates will be screened, and what to cite for it.
 
     Arguments:
-        kind: What the run is.
-        settings: What was asked for.
+        settings: What was asked for; its class says what the folder is.
         screening: The part of it that says how candidates are screened.
         reference: The reference of ``screening``.
-        chunk_plan: First and one-past-last row of each chunk.
+        chunk_plan: First and one-past-last row of each chunk; none for a folder of runs.
         works: What to cite for the crystals themselves.
         hashes: SHA-256 of what goes in, beside the reference.
     """
@@ -182,9 +180,9 @@ def new_record(
     phases = f"{reference.name} ({len(reference.phases):,} phases)"
     if not reference.is_on_scale(potential.scale):
         phases += f", on the scale of {reference.scale}: no distances to the hull for this potential"
-    n = chunk_plan[-1][1]
+    n = chunk_plan[-1][1] if chunk_plan or isinstance(settings, ScreenSettings) else settings.n
     return RunRecord(
-        kind=kind,
+        kind=kind_of(settings),
         settings=settings,
         seed=screening.seed,
         n=n,

@@ -77,6 +77,13 @@ def test_each_source_is_a_run_of_its_own(compared):
     assert record["sources"][1]["costs"]["generation"] is None
 
 
+def test_the_folder_says_what_it_is(compared):
+    _, folder, _ = compared
+    record = Run.open(folder).record
+    assert (record.kind, record.n, record.chunk_plan) == ("comparison", N, ())
+    assert list(record.citations) == json.loads((folder / "comparison.json").read_text())["citations"]
+
+
 def test_shares_are_those_of_the_runs_with_wilson_intervals(compared):
     found, folder, _ = compared
     table = Run.open(folder / "theirs").candidates()

@@ -43,10 +43,11 @@ from nucleate.execution.progress import Progress, silent
 from nucleate.intervals import Rate, wilson
 from nucleate.io.writing import write_json, write_whole
 from nucleate.runs.provenance import versions
-from nucleate.runs.run import Run, locked
+from nucleate.runs.run import Run, held_run
 from nucleate.screening.funnels import funnel_of
 from nucleate.screening.ranking import is_sun
 from nucleate.screening.reevaluation import magnetization, reevaluated
+from nucleate.screening.stages import new_record
 from nucleate.settings import CompareSettings, DesignSettings, ScreenSettings
 
 if TYPE_CHECKING:
@@ -91,14 +92,13 @@ def side_by_side(
     loaded = {name: Reference.load(name) for name in (screening.reference, *others)}
     labels = _reference_labels(loaded)
     groups, data_name = _data_groups(loaded[screening.reference], settings.data)
-    if (folder / RECORD).exists() and not resume:
-        raise UserError(str(folder), "a comparison that is already there", "a new folder, or --resume to go on with it")
+    begun = new_record(settings, screening, loaded[screening.reference], ())
     job = _Job(folder, settings, screening, workers, progress)
     parts: list[pd.DataFrame] = []
     about: list[dict[str, Any]] = []
     protocol: dict[str, Any] = {}
     cited: set[str] = set()
-    with locked(folder):
+    with held_run(folder, begun, resume) as whole:
         for source in sources:
             run = job.run(source, n, resume)
             costs = _costs(run)
@@ -119,28 +119,29 @@ def side_by_side(
                 | {"costs": costs, "not_offered": refused}
                 | {"unjudged": unmeasured(source.entry.conditions) if source.entry and per_request else []}
             )
-    rows = [row for part in parts for row in part.to_dict("records")]
-    found = pd.DataFrame(rows, columns=["source", *COLUMNS])
-    write_whole(folder / TABLE, found.to_csv(index=False, float_format="%.6g").encode())
-    record = {
-        "command": "compare",
-        "n": n,
-        "seed": screening.seed,
-        "sampler": settings.sampler,
-        "draw_below": settings.draw_below,
-        "sources": about,
-        "references": [labels[name] for name in loaded],
-        "protocol": protocol,
-        "data": data_name,
-        "data_groups": groups,
-        "subset": f"at most {MOST_ELEMENTS} elements and {MOST_ATOMS} atoms, without {excluded_symbols()}",
-        "requests": [{"where": t.where, "counts_if": t.counts_if} for t in REQUESTS] if per_request else [],
-        "per_request": per_request,
-        "versions": versions(),
-        "citations": sorted(cited),
-        "warnings": warnings,
-    }
-    write_json(folder / RECORD, record)
+        rows = [row for part in parts for row in part.to_dict("records")]
+        found = pd.DataFrame(rows, columns=["source", *COLUMNS])
+        write_whole(folder / TABLE, found.to_csv(index=False, float_format="%.6g").encode())
+        record = {
+            "command": "compare",
+            "n": n,
+            "seed": screening.seed,
+            "sampler": settings.sampler,
+            "draw_below": settings.draw_below,
+            "sources": about,
+            "references": [labels[name] for name in loaded],
+            "protocol": protocol,
+            "data": data_name,
+            "data_groups": groups,
+            "subset": f"at most {MOST_ELEMENTS} elements and {MOST_ATOMS} atoms, without {excluded_symbols()}",
+            "requests": [{"where": t.where, "counts_if": t.counts_if} for t in REQUESTS] if per_request else [],
+            "per_request": per_request,
+            "versions": versions(),
+            "citations": sorted(cited),
+            "warnings": warnings,
+        }
+        write_json(folder / RECORD, record)
+        whole.update(citations=sorted(cited), warnings=warnings)
     return found
 
 

@@ -22,7 +22,6 @@ from nucleate.campaign.magnets.plan import Plan
 from nucleate.campaign.magnets.summary import write_summary
 from nucleate.campaign.orderings import orderings_to
 from nucleate.campaign.screen import screen
-from nucleate.errors import UserError
 from nucleate.execution.progress import Progress, counted, silent
 from nucleate.families.registry import load_generator
 from nucleate.io.files import write_structures
@@ -30,7 +29,7 @@ from nucleate.io.validation import StructureFile
 from nucleate.options import resolve_device
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import INPUT_COLUMNS, PRESCREEN_COLUMNS
-from nucleate.runs.run import Run, holds_run, locked, read_shard
+from nucleate.runs.run import Run, held_run, holds_run, read_shard
 from nucleate.screening.funnel import Funnel, stopped_by
 from nucleate.screening.magnet_funnel import before_relaxation
 from nucleate.screening.stages import processor_seconds
@@ -65,13 +64,8 @@ def run_campaign(
         UserError: Something asked for does not exist or cannot be met, or the folder is not usable.
     """
     plan = Plan.of(settings)
-    with locked(folder):
-        run = Run.open_or_create(folder, plan.record(settings), resume)
-        try:
-            _generate(run, plan, settings, progress)
-        except UserError:
-            run.discard_if_empty()
-            raise
+    with held_run(folder, plan.record(settings), resume) as run:
+        _generate(run, plan, settings, progress)
         _prescreen(run, plan, progress)
         table = _scalars(run)
         survivors = _survivors(run, plan.funnel, table)

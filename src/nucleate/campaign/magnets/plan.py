@@ -112,7 +112,7 @@ class Plan:
             for source in self.sources
             for a, b in chunk_plan(source.stop - source.start, SAMPLED_TOGETHER)
         ]
-        record = new_record("magnets", settings, settings.screen, self.reference, plan, works, hashes)
+        record = new_record(settings, settings.screen, self.reference, plan, works, hashes)
         return record.model_copy(update={"funnel": self.funnel.to_dict(), "magnetization": self.magnetization})
 
     def base(self) -> dict[str, Any]:
@@ -149,5 +149,7 @@ def _read(path: Path) -> Candidates:
     if not holds_run(path):
         return bounded(read_candidates(path))
     run = Run.open(path)
+    if run.record.holds_runs:
+        raise UserError(str(path), f"a folder of `nucleate {run.record.command}`", "one of the runs inside it")
     shards = (run.generated_path(k) for k in range(len(run.chunks)))
     return Candidates.from_parquet(*(shard for shard in shards if shard.exists()))
