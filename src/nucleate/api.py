@@ -184,7 +184,7 @@ def compare(
     workers: int | None = None,
     progress: Progress = silent,
 ) -> pd.DataFrame:
-    """Sample models, searchers and files of structures, screen all alike, and set them side by side.
+    """Sample models, searchers and files of structures, screen all alike, and compare them.
 
     Returns:
         One row a number: ``source``, ``subset``, ``reference``, ``metric``, ``group``, ``value``, its 95 % interval

@@ -70,7 +70,7 @@ class Keyword:
 
     @property
     def help(self) -> str:
-        """What it means, in a sentence or two."""
+        """Its meaning, in a sentence or two."""
         return self.info.description or ""
 
 
@@ -119,7 +119,7 @@ SHARED = {
     "workers": "Worker processes; all cores by default.",
     "progress": "Called with a stage, the number through it, and the number of all.",
 }
-"""What functions of settings take beside them."""
+"""Meaning of the parameters that functions of settings take beside them."""
 
 
 def takes(

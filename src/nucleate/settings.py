@@ -134,7 +134,7 @@ class EvaluateSettings(CommandSettings):
 
 
 class RequestSettings(CommandSettings):
-    """What is asked of generators."""
+    """Request to generators."""
 
     n: Annotated[int, Option("-n"), Field(ge=1, le=10_000_000, description="How many crystals.")] = 16
     allow_subsystems: Annotated[
@@ -161,14 +161,14 @@ class RequestSettings(CommandSettings):
 
 
 class GenerateSettings(RequestSettings):
-    """What is asked of a generator."""
+    """Request to one generator."""
 
     model: Model
     seed: Seed = 0
 
 
 class DesignSettings(RequestSettings):
-    """What is asked of a generator, and how the answers are screened."""
+    """Request to one generator, and how its crystals are screened."""
 
     model: Model
     draw_below: DrawBelow = None
@@ -247,7 +247,7 @@ class MagnetSettings(RequestSettings):
 
 
 class CompareSettings(CommandSettings):
-    """What is set side by side, and how it is measured."""
+    """Models and files that are compared, and how they are measured."""
 
     models: Annotated[
         Names,
@@ -328,7 +328,7 @@ class OrderingsSettings(CommandSettings):
 
 
 class PredictSettings(CommandSettings):
-    """What is predicted."""
+    """Model and columns of a prediction."""
 
     model: Annotated[str, Option(positional=True), Field(description="A predictor, by name or folder.")]
     properties: Annotated[
@@ -340,7 +340,7 @@ class PredictSettings(CommandSettings):
 
 
 class TrainSettings(CommandSettings):
-    """What is trained on what."""
+    """Family and data of a training."""
 
     family: Annotated[
         str,
@@ -385,7 +385,7 @@ class FinetuneSettings(CommandSettings):
 
 
 class ReferenceSettings(CommandSettings):
-    """What a reference is built of."""
+    """Table and structures of which a reference is built."""
 
     table: Annotated[
         Path,

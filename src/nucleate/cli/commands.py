@@ -164,7 +164,7 @@ def compare(
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Sample several models and files of structures, screen all under one protocol, and set them side by side."""
+    """Sample several models and files of structures, screen all under one protocol, and compare them."""
     from nucleate import api
     from nucleate.report.side_by_side import headline
 
@@ -336,7 +336,7 @@ def convert(
 
 @app.command("report", epilog="Example: nucleate report runs/li-o")
 def report(run: Annotated[Path, typer.Argument(help="The run's folder.")], as_json: Json = False) -> None:
-    """Build the page of a run, a hunt or a comparison again; it opens without network."""
+    """Build the page of a run, a search for magnets or a comparison again; it opens without network."""
     from nucleate import api
 
     page = api.write_report(run)

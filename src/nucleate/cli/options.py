@@ -110,7 +110,7 @@ def _parameter(name: str, keyword: Keyword, option: Option) -> inspect.Parameter
 
 
 def _typed_as(annotation: Any) -> Any:
-    """What a value is read as: a number, a path, a truth value, a text, or several texts, which the field parses."""
+    """Type that Typer reads: a number, a path, a truth value, a text, or several texts, which the field parses."""
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(kind for kind in get_args(annotation) if kind is not NoneType)
     if annotation in (bool, int, float, str, Path):

@@ -50,13 +50,13 @@ def resumable(folder: Path) -> Iterator[None]:
 
 
 def resume_command(arguments: list[str]) -> str:
-    """The same command, told to go on."""
+    """The same command with ``--resume``."""
     extra = [] if "--resume" in arguments else ["--resume"]
     return shlex.join(["nucleate", *arguments, *extra])
 
 
 def warn(summary: Summary) -> None:
-    """What a reader should doubt, on standard error, where it is seen whoever reads the output."""
+    """Print the warnings of a summary on standard error, where it is seen whoever reads the output."""
     for text in summary.warnings:
         note(f"warning: {text}")
 
@@ -150,7 +150,7 @@ def show_checks(checks: Sequence[Check], as_json: bool) -> None:
 
 
 def show_phase_diagram(found: PhaseDiagram, out: Path, as_json: bool) -> None:
-    """What each model reached, and the new phases on the combined hull."""
+    """Print a row for each model, and the new phases on the combined hull."""
     import pandas as pd
 
     methods = pd.read_csv(out / "methods.csv")
