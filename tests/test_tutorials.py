@@ -57,6 +57,7 @@ def test_python_of_the_reference_runs(path, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_options_in_the_text_exist(path):
+    from click import Context
     from typer.main import get_command
 
     from nucleate.cli.main import app
@@ -66,7 +67,7 @@ def test_options_in_the_text_exist(path):
     while groups:
         for command in groups.pop().commands.values():
             groups += [command] if hasattr(command, "commands") else []
-            known |= {text for parameter in command.params for text in (*parameter.opts, *parameter.secondary_opts)}
+            known |= {text for parameter in command.get_params(Context(command)) for text in (*parameter.opts, *parameter.secondary_opts)}
     unknown = [name for name in tutorials.options_named(path.read_text(encoding="utf-8")) if name not in known]
     assert not unknown
 

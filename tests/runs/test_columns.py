@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from nucleate.citations import CITATIONS
-from nucleate.descriptors.registry import DESCRIPTORS
+from nucleate.descriptors.registry import BUILT_IN
 from nucleate.runs.columns import (
     CANDIDATE_COLUMNS,
     COLUMNS,
@@ -43,7 +43,7 @@ def test_a_column_says_what_it_is(column):
 
 
 def test_descriptors_are_columns_with_their_units():
-    for name, descriptor in DESCRIPTORS.items():
+    for name, descriptor in BUILT_IN.items():
         assert (COLUMNS[name].unit, COLUMNS[name].help) == (descriptor.unit, descriptor.help)
 
 
