@@ -67,7 +67,8 @@ def test_options_in_the_text_exist(path):
     while groups:
         for command in groups.pop().commands.values():
             groups += [command] if hasattr(command, "commands") else []
-            known |= {text for parameter in command.get_params(Context(command)) for text in (*parameter.opts, *parameter.secondary_opts)}
+            parameters = command.get_params(Context(command))
+            known |= {text for parameter in parameters for text in (*parameter.opts, *parameter.secondary_opts)}
     unknown = [name for name in tutorials.options_named(path.read_text(encoding="utf-8")) if name not in known]
     assert not unknown
 

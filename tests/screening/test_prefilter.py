@@ -139,7 +139,7 @@ def test_a_run_keeps_what_lies_low_and_says_so(request_for, tmp_path):
     run = design(settings, tmp_path / "low", workers=1)
     table = run.candidates()
     stop = run.record.drawn[6]
-    stream = load_generator("random", "cpu").sample(stop, Conditions.parse(settings.where), 0)
+    stream = load_generator("random", "cpu").sample(stop, settings.where, 0)
     heights = energies_above_hull(Reference.load(settings.screen.reference), settings.screen)(stream)
     first = uniqueness(stream[[i for i, height in enumerate(heights) if height <= LIMIT]])["is_unique"]
     low = [i for i, one in zip([i for i, h in enumerate(heights) if h <= LIMIT], first, strict=True) if one]
