@@ -10,4 +10,5 @@ def mean_atomic_number(crystals):
     return torch.where(crystals.n_atoms > 0, total / crystals.n_atoms, torch.nan)
 
 
-register(Descriptor("mean_atomic_number", "", "mean atomic number of the sites", mean_atomic_number))
+MEAN = Descriptor("mean_atomic_number", "", "mean atomic number of the sites", mean_atomic_number)
+register(MEAN)

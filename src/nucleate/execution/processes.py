@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, ClassVar
@@ -42,10 +42,7 @@ class Processes:
         workers: Number of processes; one a usable core by default.
     """
 
-    workers: int = 0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "workers", self.workers or usable_cores())
+    workers: int = field(default_factory=usable_cores)
 
     def map(
         self, task: Task[Item, Result], items: Sequence[Item], timeout: float

@@ -118,8 +118,7 @@ class Candidates:
     @classmethod
     def of_run(cls, run: Run) -> Candidates:
         """All candidates of a run that were screened so far, in order."""
-        paths = [run.candidates_path(k) for k in range(len(run.chunks))]
-        return cls.from_parquet(*(path for path in paths if path.exists()))
+        return cls.from_parquet(*run.finished)
 
     @classmethod
     def concatenate(cls, parts: Sequence[Candidates]) -> Candidates:
