@@ -68,13 +68,13 @@ def test_alike_cells_can_be_fitted(size):
     assert float(cells.std.min()) > 0
 
 
-def test_the_papers_answer_turns_with_the_cell():
+def test_the_papers_prediction_turns_with_the_cell():
     cells, lattice, raw = MatrixCells(), lattices(4), torch.randn(4, 9, dtype=torch.float64)
     rotation, _ = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))
     turned = lattice @ rotation
     torch.testing.assert_close(cells.features(turned.flatten(1), turned), cells.features(lattice.flatten(1), lattice))
-    answer = cells.answer(raw, lattice).unflatten(1, (3, 3))
-    torch.testing.assert_close(cells.answer(raw, turned).unflatten(1, (3, 3)), answer @ rotation)
+    prediction = cells.prediction(raw, lattice).unflatten(1, (3, 3))
+    torch.testing.assert_close(cells.prediction(raw, turned).unflatten(1, (3, 3)), prediction @ rotation)
 
 
 def test_pure_noise_is_a_cube_of_the_average_density():
