@@ -32,8 +32,8 @@ from nucleate.data.dataset import load_dataset
 from nucleate.data.reference import Reference
 from nucleate.matching import cell_fits
 from nucleate.matching.cell_fits import CellGroup, fits, plain_fit, site_key
-from nucleate.matching.library import StructureLibrary, composition_key
-from nucleate.matching.novelty import novelty, uniqueness
+from nucleate.matching.entries import composition_key
+from nucleate.matching.library import StructureLibrary, novelty, uniqueness
 from nucleate.matching.reduced_cells import MATCHERS, MatchSettings, ReducedCell, reduced_cells, structure
 from nucleate.search.random_search import RandomSearch
 

@@ -10,8 +10,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.io.interop import from_pymatgen
 from nucleate.matching import cell_fits
 from nucleate.matching.cell_fits import CellGroup, fits, plain_fit, site_key
-from nucleate.matching.library import StructureLibrary
-from nucleate.matching.novelty import uniqueness
+from nucleate.matching.library import StructureLibrary, uniqueness
 from nucleate.matching.reduced_cells import MatchSettings, ReducedCell, reduced_cells
 
 SETTINGS = MatchSettings()

@@ -13,8 +13,7 @@ from nucleate.errors import UserError
 from nucleate.io.interop import from_pymatgen
 from nucleate.matching import disordered
 from nucleate.matching.disordered import AlloyComparison, can_share, shared_names
-from nucleate.matching.library import StructureLibrary
-from nucleate.matching.novelty import novelty, uniqueness
+from nucleate.matching.library import StructureLibrary, novelty, uniqueness
 from nucleate.matching.reduced_cells import MATCHERS, MatchError
 
 DISORDERED = MATCHERS["disordered"]

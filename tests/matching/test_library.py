@@ -11,7 +11,8 @@ from pymatgen.core.structure_matcher import StructureMatcher
 from nucleate.crystal.crystals import Crystals
 from nucleate.io.interop import from_pymatgen, to_pymatgen
 from nucleate.matching import cell_fits, reduced_cells
-from nucleate.matching.library import StructureLibrary, composition_key
+from nucleate.matching.entries import composition_key
+from nucleate.matching.library import StructureLibrary
 from nucleate.matching.reduced_cells import MatchError, reduced_cell, time_limit
 
 

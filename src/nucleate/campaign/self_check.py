@@ -24,8 +24,7 @@ from nucleate.errors import UserError
 from nucleate.execution.progress import Progress, silent
 from nucleate.families.registry import load_generator
 from nucleate.intervals import Rate
-from nucleate.matching.library import StructureLibrary
-from nucleate.matching.novelty import novelty
+from nucleate.matching.library import StructureLibrary, novelty
 from nucleate.screening.protocols import matcher_of
 from nucleate.settings import ScreenSettings
 

@@ -13,7 +13,7 @@ from nucleate.execution.executor import load_executor
 from nucleate.execution.progress import Progress, silent
 from nucleate.io.files import write_structures
 from nucleate.io.writing import whole_folder, write_whole
-from nucleate.matching.novelty import uniqueness
+from nucleate.matching.library import uniqueness
 from nucleate.potentials.registry import load_potential
 from nucleate.relaxation.relaxation import RELAX_V1, PotentialRelaxer
 from nucleate.search.cell_priors import crystal_stream

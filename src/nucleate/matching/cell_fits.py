@@ -199,6 +199,6 @@ class CellComparison:
         """Cells of equal sites together."""
         return CellGroup(tuple(cells), self.framework)
 
-    def fits(self, known: CellGroup, i: Ints, asked: CellGroup, j: Ints) -> tuple[Ints, dict[int, str]]:
+    def fits(self, known: CellGroup, i: Ints, queries: CellGroup, j: Ints) -> tuple[Ints, dict[int, str]]:
         """Results of pairs (P,), as :func:`fits` gives them."""
-        return fits(known, i, asked, j, self.settings)
+        return fits(known, i, queries, j, self.settings)

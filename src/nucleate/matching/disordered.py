@@ -8,7 +8,7 @@ crystals of one reduced formula are the same structure if
   second. A shared site matches a site of any of its elements; the first is reduced again, because sharing can make its
   primitive cell smaller; supercells are tried, and the sites of one may be a part of the other's.
 
-The first is the crystal asked about, the second the known one. The answers are those of pymatgen's ``StructureMatcher``
+The first is the queried crystal, the second the known one. The verdicts are those of pymatgen's ``StructureMatcher``
 used in this way; where one cell holds a whole number of times the sites of the other the comparisons are made together.
 """
 
@@ -175,7 +175,7 @@ class AlloyGroup:
 
 
 def alloy_fits(
-    known: AlloyGroup, i: Ints, asked: AlloyGroup, j: Ints, settings: MatchSettings
+    known: AlloyGroup, i: Ints, queries: AlloyGroup, j: Ints, settings: MatchSettings
 ) -> tuple[Ints, dict[int, str]]:
     """Whether queried crystals ``j`` (P,) are the known ones ``i`` (P,) of the same reduced formula.
 
@@ -184,18 +184,18 @@ def alloy_fits(
     """
     answers = np.full(len(i), NO)
     reasons: dict[int, str] = {}
-    for group, stack, rows in _pairings(asked.merged, j, known.shared, i):
-        found, why = _shared_fits(group, asked.merged.place[j[rows]], stack, known.shared.place[i[rows]], settings)
+    for group, stack, rows in _pairings(queries.merged, j, known.shared, i):
+        found, why = _shared_fits(group, queries.merged.place[j[rows]], stack, known.shared.place[i[rows]], settings)
         answers[rows] = found
         reasons |= {int(rows[row]): reason for row, reason in why.items()}
     left = np.flatnonzero(answers != YES)
-    for group, stack, part in _pairings(asked.ordered, j[left], known.ordered, i[left]):
+    for group, stack, part in _pairings(queries.ordered, j[left], known.ordered, i[left]):
         if site_key(group.members[0], False) != site_key(stack.members[0], False):
             continue
         rows = left[part]
-        found, why = fits(group, asked.ordered.place[j[rows]], stack, known.ordered.place[i[rows]], settings)
+        found, why = fits(group, queries.ordered.place[j[rows]], stack, known.ordered.place[i[rows]], settings)
         for row, answer in zip(rows.tolist(), found.tolist(), strict=True):
-            if answer != NO and asked.members[j[row]].space_group == known.members[i[row]].space_group:
+            if answer != NO and queries.members[j[row]].space_group == known.members[i[row]].space_group:
                 answers[row] = answer
                 if answer == YES:
                     reasons.pop(row, None)
@@ -256,6 +256,6 @@ class AlloyComparison:
         """Crystals of one formula together."""
         return AlloyGroup(tuple(cells))
 
-    def fits(self, known: AlloyGroup, i: Ints, asked: AlloyGroup, j: Ints) -> tuple[Ints, dict[int, str]]:
+    def fits(self, known: AlloyGroup, i: Ints, queries: AlloyGroup, j: Ints) -> tuple[Ints, dict[int, str]]:
         """Results of pairs (P,), as :func:`alloy_fits` gives them."""
-        return alloy_fits(known, i, asked, j, self.settings)
+        return alloy_fits(known, i, queries, j, self.settings)

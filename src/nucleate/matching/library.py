@@ -1,122 +1,45 @@
-"""Libraries of structures: which known crystal is the same as this one; pymatgen's answers at many times its speed.
+"""Libraries of structures: which known crystal is the same as this one, and which are new or unique.
 
-Two crystals are the same if pymatgen's ``StructureMatcher`` says so (S. P. Ong et al., Comput. Mater. Sci. 68, 314
-(2013)). They are compared only if their reduced formulas agree and their primitive cells hold equally many sites;
-without either the matcher answers no by construction. Cells are reduced once a crystal, and the comparisons of a
-crystal with all entries of its formula are made together (:mod:`nucleate.matching.cell_fits`), in worker processes
-where there are many crystals (:mod:`nucleate.matching.parallel`).
-
-``MATCHERS`` of :mod:`nucleate.matching.reduced_cells` names the two matchers of MatterGen's evaluation, ``ordered`` and
-``disordered``; settings of either go to a library, to ``uniqueness`` and to ``judge``.
+Where there are many crystals, worker processes compare them formula by formula; the matches are those of one process.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import reduce
-from math import gcd
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
+import pandas as pd
+import torch
+from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.errors import UserError
-from nucleate.matching import parallel
-from nucleate.matching.cell_fits import CellComparison
-from nucleate.matching.disordered import AlloyComparison
-from nucleate.matching.lattice_mappings import Ints
+from nucleate.crystal.elements import parse_formula
+from nucleate.crystal.formula import reduced
+from nucleate.execution.executor import Lost, Task, WorkersUnavailableError, load_executor
+from nucleate.matching.entries import CompositionKey, Entries, Entry, Match, PreparedCell, composition_key
 from nucleate.matching.reduced_cells import SAME_STRUCTURE, MatchError, MatchSettings, structure_fault
 
-CompositionKey = tuple[tuple[int, int], ...]
-"""Sorted (atomic number, count) pairs without a common divisor."""
+SHARE = 64
+"""Crystals to be prepared for one task, about; more where one formula has more."""
 
-ENTRIES = 64
-"""Entries that all crystals are compared with before those with an answer are taken out."""
+WORTH_WORKERS = 1500
+"""Crystals to be prepared from which on worker processes pay; each takes seconds to import its libraries."""
 
+Arrays = list[NDArray[np.generic]]
 
-@dataclass(frozen=True)
-class Match:
-    """Verdict of a library on one crystal.
-
-    Attributes:
-        index: Number of the first entry that is the same structure, or None.
-        reason: Why the answer is missing or may be incomplete; empty where every comparison was made.
-    """
-
-    index: int | None
-    reason: str = ""
-
-    @property
-    def is_known(self) -> bool | None:
-        """Whether the library holds the crystal; None where that could not be found out."""
-        return True if self.index is not None else None if self.reason else False
-
-
-def composition_key(numbers: Tensor) -> CompositionKey:
-    """Reduced formula of one crystal from its atomic numbers, padding (0) left out; shape (N,)."""
-    elements, counts = np.unique(numbers.detach().cpu().numpy(), return_counts=True)
-    pairs = [(int(z), int(n)) for z, n in zip(elements, counts, strict=True) if z]
-    divisor = reduce(gcd, (n for _, n in pairs), 0)
-    return tuple((z, n // divisor) for z, n in pairs)
-
-
-class Comparison(Protocol):
-    """A way to compare crystals of one formula; what is compared of a crystal is its own affair."""
-
-    def prepare(self, crystals: Crystals, rows: Sequence[int]) -> Sequence[Any]:
-        """Cell to be compared of each crystal, or a :class:`MatchError`."""
-
-    def key(self, cell: Any) -> object:
-        """Further key that crystals must share to be compared."""
-
-    def stack(self, cells: Sequence[Any]) -> Any:
-        """Crystals of one key together."""
-
-    def fits(self, known: Any, i: Ints, asked: Any, j: Ints) -> tuple[Ints, dict[int, str]]:
-        """Verdicts on P pairs of known and queried crystals, shape (P,): 1 (same), 0 or 2 (unknown, with reasons)."""
+_NOTHING_KNOWN = Match(None, "no known structures to compare with")
 
 
 @dataclass
-class Entry:
-    """A crystal of a library, and what is compared of it once that was needed."""
-
-    crystals: Crystals
-    row: int
-    index: int
-    cell: Any = None
-
-
-@dataclass
-class StructureLibrary:
-    """Crystals that others are compared with; cells are reduced when first needed and then kept.
+class StructureLibrary(Entries):
+    """Crystals that others are compared with, by worker processes where there are enough to make them pay.
 
     Attributes:
-        settings: Variant, tolerances and time limit of a comparison.
-        framework: Take all species for equal, so that structure types are compared instead of structures
-            (pymatgen's ``FrameworkComparator``).
-        workers: Processes to use where there are enough crystals to make them pay. The answers are the same.
-
-    Raises:
-        UserError: The disordered variant of a framework.
+        workers: Number of processes. The matches are those of one.
     """
 
-    settings: MatchSettings = SAME_STRUCTURE
-    framework: bool = False
     workers: int = 1
-    entries: list[Entry] = field(default_factory=list)
-    _groups: dict[CompositionKey, list[Entry]] = field(default_factory=lambda: defaultdict(list))
-    _stacks: dict[CompositionKey, tuple[int, list[tuple[Any, list[Entry]]], str]] = field(default_factory=dict)
-    _formulas: set[CompositionKey] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self._comparison: Comparison = CellComparison(self.settings, self.framework)
-        if self.settings.variant != "ordered":
-            if self.framework:
-                raise UserError("matcher", f"the {self.settings.variant} variant of a framework", "the ordered one")
-            self._comparison = AlloyComparison(self.settings)
 
     @classmethod
     def of(
@@ -131,189 +54,200 @@ class StructureLibrary:
         library.extend(crystals)
         return library
 
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    @property
-    def formulas(self) -> set[CompositionKey]:
-        """Reduced formulas of all entries."""
-        return set(self._formulas)
-
-    def extend(self, crystals: Crystals) -> None:
-        """Append every crystal of a batch, numbered on from the last entry."""
-        for row in range(len(crystals)):
-            self.append(crystals, row, len(self))
-
-    def append(self, crystals: Crystals, row: int, index: int, cell: Any = None) -> Entry:
-        """Append crystal ``row`` of a batch under a number of the caller's choice, with what is prepared of it."""
-        entry = Entry(crystals, row, index, cell)
-        self._groups[self.key(crystals, row)].append(entry)
-        self._formulas.add(composition_key(crystals.numbers[row]))
-        self.entries.append(entry)
-        return entry
-
-    def find(self, crystals: Crystals, row: int) -> Match:
-        """The first entry that is the same structure as crystal ``row``."""
-        return self.find_all(crystals[row])[0]
-
     def find_all(self, crystals: Crystals) -> list[Match]:
-        """The first entry that is the same structure as each crystal of a batch.
-
-        Entries that cannot be compared are left out and named in the reason, and so is the fault of a crystal
-        that cannot be compared itself.
-        """
-        shared = parallel.answers(self, crystals, None)
-        return [match for match, _ in self._search(crystals)] if shared is None else shared
+        """See :meth:`nucleate.matching.entries.Entries.find_all`."""
+        shared = self._shared(crystals, None)
+        return super().find_all(crystals) if shared is None else shared
 
     def take(self, crystals: Crystals, indices: Sequence[int] | None = None) -> list[Match]:
-        """Compare each crystal with the entries and the crystals before it, and append it if it is a new one.
-
-        This is the greedy rule of MatterGen (Zeni et al., 2025) and of pymatgen's ``group_structures``: each set of
-        equal crystals is represented by its first, and only representatives are compared with. A crystal whose
-        standing is unknown does not become one.
-
-        Arguments:
-            crystals: Batch of B crystals, in order.
-            indices: Numbers under which they are appended, shape (B,); by default counted on from the last entry.
-        """
+        """See :meth:`nucleate.matching.entries.Entries.take`."""
         numbers = list(range(len(self), len(self) + len(crystals))) if indices is None else list(indices)
-        shared = parallel.answers(self, crystals, numbers)
-        if shared is not None:
-            return shared
-        found = self._search(crystals)
-        answers = [match for match, _ in found]
-        groups: dict[CompositionKey, list[int]] = {}
-        for row, match in enumerate(answers):
-            if match.is_known is False:
-                groups.setdefault(self.key(crystals, row), []).append(row)
-        cells = {row: cell for row, (_, cell) in enumerate(found) if cell is not None}
-        for rows in self._by_sites(crystals, list(groups.values()), cells, answers):
-            self._group(rows, cells, numbers, answers)
-        for row, answer in enumerate(answers):
-            if answer.is_known is False:
-                self.append(crystals, row, numbers[row], cells.get(row))
-        return answers
+        shared = self._shared(crystals, numbers)
+        return super().take(crystals, numbers) if shared is None else shared
 
-    def _by_sites(
-        self,
-        crystals: Crystals,
-        groups: list[list[int]],
-        cells: dict[int, Any],
-        answers: list[Match],
-    ) -> list[list[int]]:
-        """Split groups of one formula by the sites of their reduced cells; a lone crystal needs none."""
-        wanted = [rows for rows in groups if len(rows) > 1]
-        missing = [row for rows in wanted for row in rows if row not in cells]
-        for row, cell in zip(missing, self._comparison.prepare(crystals, missing), strict=True):
-            if isinstance(cell, MatchError):
-                answers[row] = Match(None, str(cell))
-            else:
-                cells[row] = cell
-        split: dict[object, list[int]] = {}
-        for number, rows in enumerate(wanted):
-            for row in rows:
-                if row in cells:
-                    split.setdefault((number, self._comparison.key(cells[row])), []).append(row)
-        return list(split.values())
+    def _shared(self, crystals: Crystals, numbers: Sequence[int] | None) -> list[Match] | None:
+        """Matches of ``find_all`` or, with ``numbers``, of ``take``, found by worker processes.
 
-    def _group(self, rows: list[int], cells: dict[int, Any], numbers: list[int], answers: list[Match]) -> None:
-        """The greedy rule within crystals of equal sites."""
-        group = self._comparison.stack([cells[row] for row in rows])
-        left = np.arange(len(rows))
-        while len(left):
-            leader, left = int(left[0]), left[1:]
-            if answers[rows[leader]].reason or not len(left):
-                continue
-            same, reasons = self._comparison.fits(group, np.full(len(left), leader), group, left)
-            for position, reason in reasons.items():
-                row = rows[left[position]]
-                answers[row] = Match(None, _and(answers[row].reason, f"entry {numbers[rows[leader]]}: {reason}"))
-            for member in left[same == 1].tolist():
-                answers[rows[member]] = Match(numbers[rows[leader]])
-            left = left[same != 1]
-
-    def _search(self, crystals: Crystals) -> list[tuple[Match, Any]]:
-        answers: list[tuple[Match, Any]] = [(Match(None), None)] * len(crystals)
-        groups: dict[CompositionKey, list[int]] = {}
-        for row in range(len(crystals)):
-            fault = structure_fault(crystals, row)
-            if fault:
-                answers[row] = (Match(None, fault), None)
-                continue
-            key = self.key(crystals, row)
-            if self._groups.get(key):
-                groups.setdefault(key, []).append(row)
-        wanted = [row for rows in groups.values() for row in rows]
-        cells: dict[int, Any] = {}
-        for row, cell in zip(wanted, self._comparison.prepare(crystals, wanted), strict=True):
-            if isinstance(cell, MatchError):
-                answers[row] = (Match(None, str(cell)), None)
-            else:
-                cells[row] = cell
-        self.prepare(list(groups))
-        for key, rows in groups.items():
-            usable = [row for row in rows if row in cells]
-            for row, match in zip(usable, self._compare(key, [cells[row] for row in usable]), strict=True):
-                answers[row] = (match, cells[row])
-        return answers
-
-    def _compare(self, key: CompositionKey, cells: list[Any]) -> list[Match]:
-        """The first entry of one formula that each cell matches."""
-        _, stacks, faults = self._stacks[key]
-        answers = [Match(None, faults)] * len(cells)
-        positions: dict[object, list[int]] = {}
-        for position, cell in enumerate(cells):
-            positions.setdefault(self._comparison.key(cell), []).append(position)
-        for known, entries in stacks:
-            rows = positions.get(self._comparison.key(known.members[0]), [])
-            group = self._comparison.stack([cells[row] for row in rows])
-            left = np.arange(len(rows))
-            for start in range(0, len(entries), ENTRIES):
-                if not len(left):
-                    break
-                block = np.arange(start, min(start + ENTRIES, len(entries)))
-                i, j = np.tile(block, len(left)), np.repeat(left, len(block))
-                same, reasons = self._comparison.fits(known, i, group, j)
-                for position, reason in reasons.items():
-                    row, entry = rows[j[position]], entries[i[position]]
-                    answers[row] = Match(None, _and(answers[row].reason, f"entry {entry.index}: {reason}"))
-                table = same.reshape(len(left), len(block)) == 1
-                for member, place in zip(left[table.any(1)], table.argmax(1)[table.any(1)], strict=True):
-                    answers[rows[member]] = Match(entries[block[place]].index)
-                left = left[~table.any(1)]
-        return answers
-
-    def prepare(self, keys: list[CompositionKey]) -> None:
-        """Reduce the entries of some formulas and stack those of equal sites."""
-        stale = [key for key in keys if self._stacks.get(key, (0,))[0] != len(self._groups[key])]
-        raw = [entry for key in stale for entry in self._groups[key] if entry.cell is None]
-        if len({id(entry.crystals) for entry in raw}) == 1:
-            cells = self._comparison.prepare(raw[0].crystals, [entry.row for entry in raw])
-        else:
-            cells = [self._comparison.prepare(entry.crystals, [entry.row])[0] for entry in raw]
-        for entry, cell in zip(raw, cells, strict=True):
-            entry.cell = cell
-        for key in stale:
-            split: dict[object, tuple[list[Any], list[Entry]]] = {}
-            faults = ""
-            for entry in self._groups[key]:
-                if isinstance(entry.cell, MatchError):
-                    faults = _and(faults, f"entry {entry.index}: {entry.cell}")
-                    continue
-                part = split.setdefault(self._comparison.key(entry.cell), ([], []))
-                part[0].append(entry.cell)
-                part[1].append(entry)
-            stacks = [(self._comparison.stack(members), entries) for members, entries in split.values()]
-            self._stacks[key] = (len(self._groups[key]), stacks, faults)
-
-    def key(self, crystals: Crystals, row: int) -> CompositionKey:
-        """Key that crystals must share to be compared: their reduced formula, unless species count as equal."""
-        return () if self.framework else composition_key(crystals.numbers[row])
-
-    def entries_of(self, key: CompositionKey) -> list[Entry]:
-        """The entries that crystals of a key are compared with."""
-        return self._groups.get(key, [])
+        None where they would not pay or cannot be had.
+        """
+        if self.workers < 2:
+            return None
+        found = [Match(None, structure_fault(crystals, row)) for row in range(len(crystals))]
+        shares = _shares(self, crystals, [row for row, match in enumerate(found) if not match.reason], numbers)
+        if sum(share.weight for share in shares) < WORTH_WORKERS:
+            return None
+        items = [_item(crystals, share, numbers) for share in shares]
+        seconds = self.settings.seconds * max(share.weight for share in shares)
+        settings = self.settings, self.framework
+        executor = load_executor(workers=self.workers)
+        taken: dict[int, PreparedCell | MatchError | None] = {}
+        try:
+            for index, result in executor.map(Task(_solver, settings), items, seconds):
+                share = shares[index]
+                if isinstance(result, Lost):
+                    result = [Match(None, result.reason)] * len(share.rows), [entry.cell for entry in share.entries], []
+                matches, cells, new = result
+                for row, match in zip(share.rows, matches, strict=True):
+                    found[row] = match
+                for entry, cell in zip(share.entries, cells, strict=True):
+                    entry.cell = cell
+                taken |= zip((row for row in share.rows if found[row].is_known is False), new, strict=False)
+        except WorkersUnavailableError:
+            return None
+        if numbers is not None:
+            for row, match in enumerate(found):
+                if match.is_known is False:
+                    self.append(crystals, row, numbers[row], taken.get(row))
+        return found
 
 
-def _and(reasons: str, reason: str) -> str:
-    return f"{reasons}; {reason}" if reasons else f"not compared with {reason}"
+def novelty(crystals: Crystals, known: StructureLibrary | Crystals, known_formulas: Iterable[str] = ()) -> pd.DataFrame:
+    """Compare each crystal with the known structures of its reduced formula.
+
+    Arguments:
+        crystals: Batch of B crystals.
+        known: Known structures. Pass one :class:`StructureLibrary` to every call: its reduced cells are kept, and it
+            says which matcher is used and by how many processes.
+        known_formulas: Further formulas that are known without a structure; they only set ``formula_known``.
+
+    Returns:
+        A row for each crystal: ``is_novel`` (boolean; missing where there is no verdict, and everywhere if there are
+        no known structures), ``known_as`` (number of the known structure), ``formula_known`` and
+        ``novelty_reason``.
+    """
+    library = known if isinstance(known, StructureLibrary) else StructureLibrary.of(known)
+    formulas = library.formulas | formula_keys(known_formulas)
+    matches = library.find_all(crystals) if len(library) else [_NOTHING_KNOWN] * len(crystals)
+    keys = [composition_key(row) for row in crystals.numbers]
+    return pd.DataFrame(
+        {
+            "is_novel": pd.array([None if m.is_known is None else not m.is_known for m in matches], dtype="boolean"),
+            "known_as": pd.array([m.index for m in matches], dtype="Int64"),
+            "formula_known": pd.array([key in formulas for key in keys], dtype="boolean"),
+            "novelty_reason": pd.array([m.reason for m in matches], dtype=object),
+        }
+    )
+
+
+def formula_keys(formulas: Iterable[str]) -> set[CompositionKey]:
+    """Reduced formulas of texts such as ``Mg2Si``.
+
+    Raises:
+        UserError: A text is not a formula.
+    """
+    return {tuple(sorted(reduced(parse_formula(text, "known formula")).items())) for text in set(formulas)}
+
+
+def uniqueness(crystals: Crystals, settings: MatchSettings = SAME_STRUCTURE, workers: int = 1) -> pd.DataFrame:
+    """Compare each crystal with the unique ones before it, within its reduced formula.
+
+    The rule is MatterGen's (Zeni et al., 2025): greedy, in the order given.
+
+    Arguments:
+        crystals: Batch of B crystals.
+        settings: Variant, tolerances and time limit of the matcher.
+        workers: Processes to use where there are enough crystals to make them pay. The verdicts are the same.
+
+    Returns:
+        A row for each crystal: ``is_unique`` (boolean, missing where there is no verdict), ``duplicate_of`` (row of
+        the first equal crystal) and ``uniqueness_reason`` (why a verdict is missing or incomplete).
+    """
+    matches = StructureLibrary(settings, workers=workers).take(crystals)
+    return pd.DataFrame(
+        {
+            "is_unique": pd.array([None if m.is_known is None else not m.is_known for m in matches], dtype="boolean"),
+            "duplicate_of": pd.array([m.index for m in matches], dtype="Int64"),
+            "uniqueness_reason": pd.array([m.reason for m in matches], dtype=object),
+        }
+    )
+
+
+@dataclass
+class _Share:
+    """One task: crystals of a batch and the entries that they may match."""
+
+    rows: list[int]
+    entries: list[Entry]
+
+    @property
+    def weight(self) -> int:
+        """Crystals that must be prepared."""
+        return len(self.rows) + sum(entry.cell is None for entry in self.entries)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A share as plain arrays; with ``numbers`` the crystals are taken in, else looked up."""
+
+    crystals: Arrays
+    entries: Arrays
+    indices: list[int]
+    cells: list[PreparedCell | MatchError | None]
+    numbers: list[int] | None
+
+
+_Solution = tuple[list[Match], list[PreparedCell | MatchError | None], list[PreparedCell | MatchError | None]]
+"""Matches of a share's crystals, then the cells prepared of its entries and of the crystals that were taken in."""
+
+
+def _shares(library: Entries, crystals: Crystals, rows: Sequence[int], numbers: Sequence[int] | None) -> list[_Share]:
+    """Small formulas together, the longest tasks first; crystals with nothing to be compared with are left out."""
+    groups: dict[CompositionKey, list[int]] = {}
+    for row in rows:
+        groups.setdefault(library.key(crystals, row), []).append(row)
+    large = [key for key, part in groups.items() if len(part) > SHARE and library.entries_of(key)]
+    if numbers is None:  # crystals that are only looked up do not need each other
+        library.prepare(large)
+    shares: list[_Share] = []
+    for key, part in groups.items():
+        entries = library.entries_of(key)
+        if not entries and (numbers is None or len(part) == 1):
+            continue
+        step = SHARE if numbers is None else len(part)
+        for start in range(0, len(part), step):
+            if not shares or shares[-1].weight >= SHARE:
+                shares.append(_Share([], []))
+            shares[-1].rows.extend(part[start : start + step])
+            shares[-1].entries.extend(entries)
+    return sorted(shares, key=lambda share: -share.weight)
+
+
+def _item(crystals: Crystals, share: _Share, numbers: Sequence[int] | None) -> _Item:
+    return _Item(
+        _arrays([(crystals, row) for row in share.rows]),
+        _arrays([(entry.crystals, entry.row) for entry in share.entries]),
+        [entry.index for entry in share.entries],
+        [entry.cell for entry in share.entries],
+        None if numbers is None else [numbers[row] for row in share.rows],
+    )
+
+
+def _solver(settings: MatchSettings, framework: bool) -> Callable[[_Item], _Solution]:
+    """Function of a worker that compares the crystals of a share."""
+    torch.set_num_threads(1)
+
+    def solve(task: _Item) -> _Solution:
+        library = Entries(settings, framework)
+        entries, crystals = _crystals(task.entries), _crystals(task.crystals)
+        for row, (index, cell) in enumerate(zip(task.indices, task.cells, strict=True)):
+            library.append(entries, row, index, cell)
+        matches = library.find_all(crystals) if task.numbers is None else library.take(crystals, task.numbers)
+        cells = [entry.cell for entry in library.entries]
+        return matches, cells[: len(entries)], cells[len(entries) :]
+
+    return solve
+
+
+def _arrays(parts: Sequence[tuple[Crystals, int]]) -> Arrays:
+    """Fields of single crystals of some batches."""
+    if len({id(batch) for batch, _ in parts}) == 1:
+        crystals = parts[0][0][[row for _, row in parts]]
+    else:
+        crystals = Crystals.concatenate([batch[row] for batch, row in parts])
+    fields = (crystals.numbers, crystals.frac, crystals.lattice, crystals.n_atoms)
+    return [value.detach().cpu().numpy() for value in fields]
+
+
+def _crystals(arrays: Arrays) -> Crystals:
+    numbers, frac, lattice, n_atoms = (torch.from_numpy(value) for value in arrays)
+    return Crystals(numbers, frac, lattice, n_atoms)

@@ -16,8 +16,7 @@ from nucleate.crystal.formula import compositions, count_table
 from nucleate.descriptors.geometry import validity
 from nucleate.descriptors.registry import DESCRIPTORS, descriptor_table, select
 from nucleate.errors import Status
-from nucleate.matching.library import StructureLibrary
-from nucleate.matching.novelty import novelty
+from nucleate.matching.library import StructureLibrary, novelty
 from nucleate.matching.prototypes import Prototypes, framework_library, match_prototypes
 from nucleate.matching.rmsd import rmsd_to_relaxed
 from nucleate.potentials.registry import scale_of

@@ -5,7 +5,7 @@ from pymatgen.core.structure_matcher import StructureMatcher
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.io.interop import from_pymatgen
-from nucleate.matching.novelty import uniqueness
+from nucleate.matching.library import uniqueness
 
 
 def test_disguised_copies_are_duplicates(prototypes, disguised) -> None:

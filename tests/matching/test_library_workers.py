@@ -7,15 +7,15 @@ import torch
 from nucleate.crystal.crystals import Crystals
 from nucleate.execution.executor import Lost, WorkersUnavailableError
 from nucleate.io.interop import from_pymatgen
-from nucleate.matching import parallel
+from nucleate.matching import library
 from nucleate.matching.library import StructureLibrary
 from nucleate.matching.reduced_cells import MATCHERS, SAME_STRUCTURE
 
 
 @pytest.fixture
 def few(monkeypatch) -> None:
-    monkeypatch.setattr(parallel, "WORTH_WORKERS", 4)
-    monkeypatch.setattr(parallel, "SHARE", 5)
+    monkeypatch.setattr(library, "WORTH_WORKERS", 4)
+    monkeypatch.setattr(library, "SHARE", 5)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ class InProcess:
 @pytest.mark.parametrize("settings", MATCHERS.values(), ids=list(MATCHERS))
 def test_shared_answers_are_those_of_one_process(monkeypatch, crystals, settings) -> None:
     inside = InProcess()
-    monkeypatch.setattr(parallel, "load_executor", lambda workers: inside)
+    monkeypatch.setattr(library, "load_executor", lambda workers: inside)
     known, asked = crystals[: len(crystals) // 2], crystals
     for framework in (False, True) if settings is SAME_STRUCTURE else (False,):
         one, two = (StructureLibrary.of(known, settings, framework, workers) for workers in (1, 2))
@@ -66,11 +66,11 @@ def test_a_lost_task_is_a_reason(monkeypatch, crystals) -> None:
         def map(self, task, items, timeout):
             yield from ((index, Lost(True, "stopped")) for index in range(len(items)))
 
-    monkeypatch.setattr(parallel, "load_executor", lambda workers: Losing())
-    library = StructureLibrary(workers=2)
-    matches = library.take(crystals)
+    monkeypatch.setattr(library, "load_executor", lambda workers: Losing())
+    known = StructureLibrary(workers=2)
+    matches = known.take(crystals)
     assert any(match.reason == "stopped" for match in matches)
-    assert len(library) == sum(match.is_known is False for match in matches)
+    assert len(known) == sum(match.is_known is False for match in matches)
 
 
 @pytest.mark.usefixtures("few")
@@ -79,7 +79,7 @@ def test_without_processes_one_does_it(monkeypatch, crystals) -> None:
         def map(self, task, items, timeout):
             raise WorkersUnavailableError("none")
 
-    monkeypatch.setattr(parallel, "load_executor", lambda workers: Absent())
+    monkeypatch.setattr(library, "load_executor", lambda workers: Absent())
     assert StructureLibrary(workers=2).take(crystals) == StructureLibrary().take(crystals)
 
 

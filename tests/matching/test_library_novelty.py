@@ -5,8 +5,7 @@ import pytest
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
 from nucleate.io.interop import from_pymatgen
-from nucleate.matching.library import StructureLibrary
-from nucleate.matching.novelty import novelty
+from nucleate.matching.library import StructureLibrary, novelty
 
 
 def test_a_set_against_itself_has_no_novelty(prototypes, disguised) -> None:
