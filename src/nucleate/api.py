@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from nucleate.execution.progress import Progress, silent
+from nucleate.execution.executor import Progress, silent
 from nucleate.options import resolve_device, takes
 from nucleate.settings import (
     CompareSettings,

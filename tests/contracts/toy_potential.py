@@ -2,7 +2,7 @@
 
 import torch
 
-from nucleate.potentials.bond_graph import build_bond_graph
+from nucleate.potentials.chgnet import build_bond_graph
 from nucleate.potentials.potential import Evaluation
 from nucleate.potentials.registry import POTENTIALS
 

@@ -12,9 +12,9 @@ import torch
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
 from nucleate.potentials import chgnet
-from nucleate.potentials.bond_graph import TooManyBondsError, build_bond_graph
-from nucleate.potentials.chgnet import CHGNetPotential
+from nucleate.potentials.chgnet import CHGNetPotential, build_bond_graph
 from nucleate.potentials.chgnet_layers import bessel, fourier
+from nucleate.potentials.potential import TooManyBondsError
 
 GPA = 160.21766208
 

@@ -16,8 +16,7 @@ from nucleate.data.reference import Reference
 from nucleate.errors import UserError
 from nucleate.families.registry import load_generator
 from nucleate.matching.library import StructureLibrary, uniqueness
-from nucleate.potentials.bond_graph import TooManyBondsError
-from nucleate.potentials.potential import Evaluation
+from nucleate.potentials.potential import Evaluation, TooManyBondsError
 from nucleate.screening.prefilter import MOST_DRAWS, EnergyPrefilter, energies_above_hull, energies_per_atom
 
 LIMIT = 1.5

@@ -13,7 +13,7 @@ from nucleate.campaign.export import export_run
 from nucleate.conditions.request import Conditions
 from nucleate.data.reference import Reference
 from nucleate.errors import RequestWarning
-from nucleate.execution.progress import Progress, counted, silent
+from nucleate.execution.executor import Progress, counted, silent
 from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, load_generator
 from nucleate.matching.library import StructureLibrary
 from nucleate.options import resolve_device

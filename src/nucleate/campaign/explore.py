@@ -13,7 +13,7 @@ from nucleate.campaign.design import design
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
 from nucleate.errors import Status, UserError
-from nucleate.execution.progress import Progress, silent
+from nucleate.execution.executor import Progress, silent
 from nucleate.families.registry import find_model
 from nucleate.io.writing import write_json, write_whole
 from nucleate.runs.run import Run, held_run

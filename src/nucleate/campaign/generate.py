@@ -8,7 +8,7 @@ from pathlib import Path
 from nucleate.campaign.design import SAMPLED_TOGETHER, candidate_id, chunk_plan
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
-from nucleate.execution.progress import Progress, counted, silent
+from nucleate.execution.executor import Progress, counted, silent
 from nucleate.families.registry import load_generator
 from nucleate.io.files import write_structures
 from nucleate.io.writing import writing

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nucleate.errors import Status, UserError
-from nucleate.execution.progress import Progress, silent
+from nucleate.execution.executor import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def orderings_to(
 
     from nucleate.io.files import file_names
     from nucleate.io.writing import write_whole
-    from nucleate.potentials.fallback import FAULTS
+    from nucleate.potentials.potential import FAULTS
     from nucleate.potentials.registry import load_potential
     from nucleate.thermo.magnetism import magnetic_orderings, write_orderings
 

@@ -16,7 +16,7 @@ from nucleate.campaign.export import export_run, run_summary
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.errors import Status, UserError
-from nucleate.execution.progress import Progress, silent
+from nucleate.execution.executor import Progress, silent
 from nucleate.io.cif_writer import made_different
 from nucleate.io.files import read_structures
 from nucleate.runs.candidates import Candidates

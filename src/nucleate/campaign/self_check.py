@@ -21,7 +21,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.descriptors.spp import shipped_table
 from nucleate.errors import UserError
-from nucleate.execution.progress import Progress, silent
+from nucleate.execution.executor import Progress, silent
 from nucleate.families.registry import load_generator
 from nucleate.intervals import Rate
 from nucleate.matching.library import StructureLibrary, novelty

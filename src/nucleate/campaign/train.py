@@ -17,7 +17,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.periodic import usable_cells
 from nucleate.data.dataset import Dataset, hold_out_system, known_labels, label, split
 from nucleate.errors import UserError
-from nucleate.execution.progress import Progress, silent
+from nucleate.execution.executor import Progress, silent
 from nucleate.families.registry import trainable
 from nucleate.symmetry.standard_cells import niggli_reduced
 from nucleate.training.checkpoint import read_progress

@@ -9,8 +9,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status
-from nucleate.execution.executor import load_executor
-from nucleate.execution.progress import Progress, silent
+from nucleate.execution.executor import Progress, load_executor, silent
 from nucleate.io.files import write_structures
 from nucleate.io.writing import whole_folder, write_whole
 from nucleate.matching.library import uniqueness

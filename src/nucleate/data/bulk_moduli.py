@@ -17,8 +17,7 @@ import torch
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import Dataset
 from nucleate.potentials.chgnet import CHGNetPotential
-from nucleate.potentials.fallback import asked_together
-from nucleate.potentials.potential import Potential
+from nucleate.potentials.potential import Potential, evaluate_with_fallback
 from nucleate.thermo.equation_of_state import EquationOfState, equations_of_state
 
 BULK_MODULUS = "bulk_modulus"
@@ -38,7 +37,7 @@ def shipped_bulk_moduli() -> pd.DataFrame:
 def bulk_moduli(dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
     """Bulk moduli in GPa, shape (B,): shipped ones where name and volume agree, else CHGNet's; NaN where there is none.
 
-    A crystal that CHGNet cannot be asked about, such as one of an element that it does not know, has none.
+    A crystal that CHGNet cannot evaluate, such as one of an element that it does not know, has none.
 
     Arguments:
         dataset: B structures.
@@ -60,7 +59,7 @@ def bulk_moduli(dataset: Dataset, progress: Callable[[int, int], None] | None = 
 
     for start in range(0, len(missing), PART):
         rows = missing[start : start + PART]
-        values[rows] = asked_together(dataset.crystals[torch.from_numpy(rows)], moduli, float("nan"))
+        values[rows] = evaluate_with_fallback(dataset.crystals[torch.from_numpy(rows)], moduli, float("nan"))
         if progress is not None:
             progress(start + len(rows), len(missing))
     return values

@@ -1,4 +1,4 @@
-"""Executors: who computes many independent tasks, and what stands in place of a result that never came."""
+"""Executors: who computes many independent tasks, what stands in place of a lost result, and how progress is shown."""
 
 from __future__ import annotations
 
@@ -150,3 +150,20 @@ def load_executor(name: str | None = None, workers: int | None = None) -> Execut
         UserError: There is no such executor.
     """
     return EXECUTORS.get(name or os.environ.get(VARIABLE) or "processes")(workers or usable_cores())
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with a stage, how many crystals are through it, and how many there are."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Progress for nobody."""
+
+
+def counted(progress: Progress, stage: str, start: int, total: int) -> Callable[[int], None]:
+    """Progress of a part of a stage, which begins after ``start`` crystals."""
+
+    def update(done: int) -> None:
+        progress(stage, start + done, total)
+
+    return update

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,11 +11,20 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
+from nucleate.errors import UserError
 from nucleate.potentials import calculator_server as server
+
+
+class TooManyBondsError(ValueError):
+    """A crystal is so dense that its bonds, or the angles between them, cannot be listed."""
 
 
 class CalculatorFaultError(RuntimeError):
     """A calculator gave no answer for a crystal; the message says why."""
+
+
+FAULTS = (TooManyBondsError, CalculatorFaultError, UserError)
+"""A collapsed cell, a calculator that gives no answer, an element that the potential does not know."""
 
 
 @dataclass(frozen=True)
@@ -94,3 +104,26 @@ def gathered(crystals: Crystals, found: list[dict[str, Any]]) -> Evaluation:
         energy[i], forces[i, :n], stress[i] = one["energy"], one["forces"], one["stress"]
         magmoms[i, :n] = np.nan if one["magmoms"] is None else one["magmoms"]
     return Evaluation(*(torch.from_numpy(part) for part in (energy, forces, stress, magmoms)))
+
+
+def evaluate_with_fallback(
+    crystals: Crystals,
+    evaluate: Callable[[Crystals], list[float]],
+    lost: float,
+    faults: tuple[type[Exception], ...] = FAULTS,
+) -> list[float]:
+    """Values of B crystals from one call; where it fails each is evaluated alone, so that only those at fault are lost.
+
+    Arguments:
+        crystals: B crystals.
+        evaluate: Returns a value of each of some crystals, in its own unit, or raises one of ``faults``.
+        lost: The value of a crystal at fault, in the same unit.
+        faults: Exceptions that say that a crystal cannot be evaluated.
+    """
+    try:
+        return evaluate(crystals)
+    except faults:
+        if len(crystals) <= 1:
+            return [lost] * len(crystals)
+        alone = (crystals[i : i + 1] for i in range(len(crystals)))
+        return [evaluate_with_fallback(crystal, evaluate, lost, faults)[0] for crystal in alone]

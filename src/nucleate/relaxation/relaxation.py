@@ -1,4 +1,4 @@
-"""Relaxation of positions and cell under a fixed protocol, one crystal a worker process."""
+"""Relaxation of positions and cell under a fixed protocol, and the symmetry that a relaxed crystal may have lost."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.periodic import bonds_within, pairs_within
+from nucleate.crystal.lattice import heights
+from nucleate.crystal.periodic import bonds_within, minimum_distances, pairs_within, reduced_cells
 from nucleate.errors import Status
 from nucleate.execution.executor import Executor, Lost, Task, load_executor
-from nucleate.potentials.bond_graph import TooManyBondsError
-from nucleate.potentials.potential import CalculatorFaultError, Potential
+from nucleate.potentials.potential import CalculatorFaultError, Potential, TooManyBondsError
 from nucleate.potentials.registry import load_potential
 from nucleate.relaxation.minimiser import Array, FrechetCoordinates, TrustRegion, spring_hessian
-from nucleate.relaxation.symmetrization import settled
+from nucleate.symmetry.space_group import space_groups, symmetrized
 
 MIN_DISTANCE = 0.5
 """Closer atoms, in Å, are not worth relaxing."""
@@ -31,6 +31,17 @@ CONTACT = 6.0
 PATIENCE, GRACE_SECONDS = 5.0, 30.0
 """A worker hangs when it takes this many times the protocol's time on the clock, and this much more."""
 RATTLE_POSITION, RATTLE_STRAIN = 0.03, 0.01
+"""Standard deviations of displacements in Å an axis and of strains, dimensionless."""
+TOLERANCES = (0.2, 0.1)
+"""Tolerances in Å within which a relaxed crystal is moved onto a symmetry, the widest first."""
+OF_CONTACT = 0.1
+"""Part of the shortest distance that no tolerance exceeds: a wide one ties different sites together, and the search for
+symmetry may not end."""
+MOST_ELONGATED = 10.0
+"""Longest edge over smallest spacing of the reduced cell above which nothing is tried: on needles of 16 and more the
+search for symmetry took minutes and gigabytes."""
+PRICE = 1e-3
+"""eV an atom by which the crystal may then lie higher; less is noise of a relaxation."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +50,17 @@ class RelaxProtocol:
 
     Attributes:
         name: What reports call it.
-        fmax: Largest force in eV/Å on an atom, or on a row of the cell's unknowns.
+        fmax: Largest force in eV/Å on an atom, or on a row of the cell's unknowns, at convergence.
         max_steps: Most evaluations of the potential.
         max_seconds: Most seconds of processor time for a crystal, so that a busy machine changes no outcome.
-        settle: Move a relaxed crystal onto symmetry that costs no energy
-            (:func:`nucleate.relaxation.symmetrization.settled`).
+        symmetrize: Move a relaxed crystal onto symmetry that costs no energy (:func:`symmetrize`).
     """
 
     name: str = "relax-v1"
     fmax: float = 0.05
     max_steps: int = 500
     max_seconds: float = 60.0
-    settle: bool = True
+    symmetrize: bool = True
 
 
 RELAX_V1 = RelaxProtocol()
@@ -165,10 +175,66 @@ def relax(
         rattle: Seed and number of the crystal, to displace it first.
     """
     found = _minimised(numbers, frac, lattice, potential, protocol, rattle)
-    if not protocol.settle or found.status != Status.OK:
+    if not protocol.symmetrize or found.status != Status.OK:
         return found
     left = replace(protocol, max_seconds=max(protocol.max_seconds - found.seconds, 0.0))
-    return settled(found, lambda frac, lattice: _minimised(numbers, frac, lattice, potential, left, None))
+    return symmetrize(found, lambda frac, lattice: _minimised(numbers, frac, lattice, potential, left, None))
+
+
+def symmetric_starts(relaxed: Relaxed) -> Iterator[tuple[Array, Array]]:
+    """Fractional coordinates (n, 3) and lattice (3, 3) in Å of a crystal on each symmetry that it nearly has.
+
+    The symmetry within the widest tolerance comes first; none of them is P1.
+    """
+    crystal = Crystals.from_lists(
+        [relaxed.numbers.tolist()], [torch.from_numpy(relaxed.frac)], [torch.from_numpy(relaxed.lattice)]
+    )
+    reduced = reduced_cells(crystal.lattice)[0]
+    if float(torch.linalg.vector_norm(reduced, dim=-1).max()) > MOST_ELONGATED * float(heights(reduced).min()):
+        return
+    contact = float(minimum_distances(crystal).min())
+    tried = {0, 1}
+    for tolerance in TOLERANCES:
+        within = min(tolerance, OF_CONTACT * contact)
+        group = int(space_groups(crystal, within)[0])
+        if group not in tried:
+            tried.add(group)
+            _, frac, lattice = (part.numpy() for part in symmetrized(crystal, within).sites(0))
+            yield frac, lattice
+
+
+def symmetrize(relaxed: Relaxed, relax_on: Callable[[Array, Array], Relaxed]) -> Relaxed:
+    """A relaxed crystal on the symmetry of the widest tolerance that costs no energy, or as it is.
+
+    A relaxation that ends at forces of 0.05 eV/Å does not undo a rattle to the end, so that half of the known crystals
+    come out of it without their space group. Whether a symmetry is real is a question to the energy: the crystal is
+    moved onto it and relaxed on, which keeps it. Where it then lies no higher than before, the rattle has found nothing
+    better.
+
+    Arguments:
+        relaxed: A relaxed crystal.
+        relax_on: Relaxes the same sites from fractional coordinates (n, 3) and a lattice (3, 3) in Å.
+
+    Returns:
+        The crystal with the steps and seconds of all its relaxations.
+    """
+    for frac, lattice in symmetric_starts(relaxed):
+        taken, relaxed = lower_of(relaxed, relax_on(frac, lattice))
+        if taken:
+            break
+    return relaxed
+
+
+def lower_of(relaxed: Relaxed, symmetric: Relaxed) -> tuple[bool, Relaxed]:
+    """Whether a relaxation from a symmetric start costs no energy; and it, or else the one before it.
+
+    Steps and seconds of both add up.
+    """
+    n_steps, seconds = relaxed.n_steps + symmetric.n_steps, relaxed.seconds + symmetric.seconds
+    if symmetric.status != Status.OK or not symmetric.energy_per_atom <= relaxed.energy_per_atom + PRICE:
+        return False, replace(relaxed, n_steps=n_steps, seconds=seconds)
+    first = relaxed.initial_energy_per_atom
+    return True, replace(symmetric, initial_energy_per_atom=first, n_steps=n_steps, seconds=seconds)
 
 
 def _minimised(
@@ -271,9 +337,9 @@ def fault_of(frac: Array, lattice: Array) -> tuple[Status, str] | None:
     volume = abs(np.linalg.det(lattice)) / len(frac)
     if not MIN_VOLUME_PER_ATOM <= volume <= MAX_VOLUME_PER_ATOM:
         return Status.INVALID_GEOMETRY, f"{volume:.2f} Å³ an atom"
-    heights = volume * len(frac) / np.linalg.norm(np.cross(lattice[[1, 2, 0]], lattice[[2, 0, 1]]), axis=1)
-    if heights.min() < MIN_DISTANCE:
-        return Status.INVALID_GEOMETRY, f"a cell only {heights.min():.2f} Å high"
+    spacings = volume * len(frac) / np.linalg.norm(np.cross(lattice[[1, 2, 0]], lattice[[2, 0, 1]]), axis=1)
+    if spacings.min() < MIN_DISTANCE:
+        return Status.INVALID_GEOMETRY, f"a cell only {spacings.min():.2f} Å high"
     i, j, vectors = bonds_within(frac @ lattice, lattice, MIN_DISTANCE)
     distance = np.linalg.norm(vectors, axis=1)
     if len(distance):

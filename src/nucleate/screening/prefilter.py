@@ -21,7 +21,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions
 from nucleate.errors import Status, UserError
 from nucleate.matching.library import StructureLibrary
-from nucleate.potentials.fallback import asked_together
+from nucleate.potentials.potential import evaluate_with_fallback
 from nucleate.potentials.registry import load_potential, scale_of
 from nucleate.relaxation.relaxation import Relaxed, fault_of
 from nucleate.runs.candidates import Candidates
@@ -97,7 +97,7 @@ def energies_per_atom(crystals: Crystals, potential: Potential) -> list[float]:
         found: list[float] = (potential.evaluate(some).energy / some.n_atoms).tolist()
         return found
 
-    return [inf if isnan(energy) else energy for energy in asked_together(crystals, energies, inf)]
+    return [inf if isnan(energy) else energy for energy in evaluate_with_fallback(crystals, energies, inf)]
 
 
 @dataclass(frozen=True)

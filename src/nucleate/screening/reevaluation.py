@@ -8,7 +8,7 @@ import numpy as np
 
 from nucleate.data.reference import Reference
 from nucleate.errors import RELAXED
-from nucleate.potentials.fallback import FAULTS, asked_together
+from nucleate.potentials.potential import FAULTS, evaluate_with_fallback
 from nucleate.potentials.registry import load_potential
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import CANDIDATE_COLUMNS
@@ -59,13 +59,13 @@ TOGETHER = 32
 def magnetizations(crystals: Crystals, potential: Potential) -> list[float]:
     """µ₀M in T of the ferromagnetic alignment of each crystal; NaN for one that the potential fails on."""
 
-    def ask(some: Crystals) -> list[float]:
+    def evaluate(some: Crystals) -> list[float]:
         found: list[float] = potential_magnetization(some, potential).tolist()
         return found
 
     parts = (crystals[start : start + TOGETHER] for start in range(0, len(crystals), TOGETHER))
     faults = (*FAULTS, RuntimeError)  # moments are an extra: no potential's failure ends a comparison for them
-    return [value for some in parts for value in asked_together(some, ask, float("nan"), faults)]
+    return [value for some in parts for value in evaluate_with_fallback(some, evaluate, float("nan"), faults)]
 
 
 def magnetization(run: Run) -> pd.DataFrame:

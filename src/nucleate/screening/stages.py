@@ -17,8 +17,7 @@ from nucleate.citations import CITATIONS
 from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
-from nucleate.execution.executor import load_executor
-from nucleate.execution.progress import Progress, silent
+from nucleate.execution.executor import Progress, load_executor, silent
 from nucleate.potentials.registry import provenance_of
 from nucleate.relaxation.relaxation import PotentialRelaxer, Relaxed, RelaxProtocol
 from nucleate.runs.candidates import Candidates
@@ -119,7 +118,10 @@ def _relaxations(
     if not todo:
         return
     protocol = RelaxProtocol(
-        fmax=settings.fmax, max_steps=settings.max_steps, max_seconds=settings.max_seconds, settle=settings.settle
+        fmax=settings.fmax,
+        max_steps=settings.max_steps,
+        max_seconds=settings.max_seconds,
+        symmetrize=settings.settle,
     )
     crystals = Crystals.concatenate([chunk.generated.crystals[chunk.todo] for chunk in chunks])
     rattle_seed = settings.seed if settings.rattle else None

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nucleate.potentials.bond_graph import TooManyBondsError
-from nucleate.potentials.potential import CalculatorFaultError, Potential
+from nucleate.potentials.potential import CalculatorFaultError, Potential, TooManyBondsError
 from nucleate.symmetry.wyckoff_parametrization import Layout
 
 SMALLEST_RADIUS, LARGEST_RADIUS = 1e-4, 0.6

@@ -39,7 +39,7 @@ from nucleate.evaluation.benchmark import (
     measures_of_reference,
     rate_row,
 )
-from nucleate.execution.progress import Progress, silent
+from nucleate.execution.executor import Progress, silent
 from nucleate.intervals import Rate, wilson
 from nucleate.io.writing import write_json, write_whole
 from nucleate.runs.provenance import versions

@@ -22,7 +22,7 @@ from nucleate.campaign.magnets.plan import Plan
 from nucleate.campaign.magnets.summary import write_summary
 from nucleate.campaign.orderings import orderings_to
 from nucleate.campaign.screen import screen
-from nucleate.execution.progress import Progress, counted, silent
+from nucleate.execution.executor import Progress, counted, silent
 from nucleate.families.registry import load_generator
 from nucleate.io.files import write_structures
 from nucleate.io.validation import StructureFile

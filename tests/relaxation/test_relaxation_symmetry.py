@@ -1,4 +1,4 @@
-"""Settling: symmetry comes back where it costs nothing, and stays lost where the energy is lower without."""
+"""Symmetry after relaxation: it comes back where it costs nothing, and stays lost where the energy is lower without."""
 
 from dataclasses import replace
 
@@ -10,8 +10,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status
 from nucleate.potentials.chgnet import CHGNetPotential
 from nucleate.potentials.potential import Evaluation
-from nucleate.relaxation.relaxation import RELAX_V1, Relaxed, relax
-from nucleate.relaxation.symmetrization import settled
+from nucleate.relaxation.relaxation import RELAX_V1, Relaxed, relax, symmetrize
 from nucleate.symmetry.space_group import space_groups
 
 NUMBERS = np.array([12, 8])
@@ -26,7 +25,7 @@ def group(found, tolerance):
 
 def test_a_rattled_rock_salt_comes_back_exactly():
     potential = CHGNetPotential()
-    plain = relax(NUMBERS, FRAC, PRIMITIVE, potential, replace(RELAX_V1, settle=False), (3, 0))
+    plain = relax(NUMBERS, FRAC, PRIMITIVE, potential, replace(RELAX_V1, symmetrize=False), (3, 0))
     found = relax(NUMBERS, FRAC, PRIMITIVE, potential, RELAX_V1, (3, 0))
     assert group(plain, 1e-3) != 225
     assert group(found, 1e-3) == 225
@@ -84,4 +83,4 @@ def test_needles_are_left_alone():
     needle = Relaxed(
         Status.OK, "", NUMBERS, FRAC, np.diag([3.0, 3.0, 240.0]), energy_per_atom=-1.0, initial_energy_per_atom=0.0
     )
-    assert settled(needle, lambda *_: pytest.fail("relaxed again")) is needle
+    assert symmetrize(needle, lambda *_: pytest.fail("relaxed again")) is needle
