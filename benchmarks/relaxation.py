@@ -24,7 +24,8 @@ from nucleate.crystal.elements import parse_formula
 from nucleate.errors import Status
 from nucleate.execution.executor import Lost, Task, load_executor
 from nucleate.potentials.chgnet import CHGNetPotential
-from nucleate.relaxation.relaxation import RELAX_V1, relax
+from nucleate.relaxation.relaxation import relax
+from nucleate.relaxation.relaxer import RELAX_V1
 
 MOVE, STRAIN = 0.3, 0.08
 FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])

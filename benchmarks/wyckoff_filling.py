@@ -29,7 +29,8 @@ from nucleate.descriptors.geometry import validity
 from nucleate.descriptors.spp import proxy_potential, shipped_table
 from nucleate.io.interop import to_pymatgen
 from nucleate.potentials.registry import load_potential
-from nucleate.relaxation.relaxation import RELAX_V1, relax
+from nucleate.relaxation.relaxation import relax
+from nucleate.relaxation.relaxer import RELAX_V1
 from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.protostructure_filling import Candidates, FillSettings, candidates
 from nucleate.symmetry.protostructure import Protostructure, protostructures

@@ -20,7 +20,8 @@ from nucleate.potentials.potential import CalculatorFaultError
 from nucleate.potentials.registry import load_potential, provenance_of
 from nucleate.potentials.subprocess_potential import InterpreterLostError, InterpreterPotential
 from nucleate.relaxation import relaxation
-from nucleate.relaxation.relaxation import PotentialRelaxer, RelaxProtocol, relax
+from nucleate.relaxation.relaxation import PotentialRelaxer, relax
+from nucleate.relaxation.relaxer import RelaxProtocol
 
 FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 HERE = Path(__file__).parent

@@ -15,8 +15,8 @@ from nucleate.errors import Status
 from nucleate.execution.processes import Processes
 from nucleate.potentials.potential import CalculatorPotential
 from nucleate.relaxation import relaxation
-from nucleate.relaxation.minimiser import FrechetCoordinates, spring_hessian
-from nucleate.relaxation.relaxation import PotentialRelaxer, RelaxProtocol, relax
+from nucleate.relaxation.relaxation import FrechetCoordinates, PotentialRelaxer, relax, spring_hessian
+from nucleate.relaxation.relaxer import RelaxProtocol
 
 FCC = np.array([[0, 0, 0], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 HERE = Path(__file__).parents[1] / "potentials"

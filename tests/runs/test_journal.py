@@ -5,7 +5,7 @@ import pytest
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status
-from nucleate.relaxation.relaxation import Relaxed
+from nucleate.relaxation.relaxer import Relaxed
 from nucleate.runs.journal import Journal
 
 CRYSTALS = Crystals.from_lists([[29, 79], [13], [26]], [[[0.0] * 3] * 2, [[0.0] * 3], [[0.0] * 3]], [np.eye(3)] * 3)

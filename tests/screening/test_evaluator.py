@@ -11,7 +11,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.errors import Status
 from nucleate.io.validation import Failure
-from nucleate.relaxation.relaxation import Relaxed
+from nucleate.relaxation.relaxer import Relaxed
 from nucleate.runs.candidates import Candidates
 from nucleate.screening.evaluator import CandidateEvaluator, meets_request, place_on_hull, with_relaxations
 from nucleate.settings import ScreenSettings

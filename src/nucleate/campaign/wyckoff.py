@@ -14,7 +14,8 @@ from nucleate.io.files import write_structures
 from nucleate.io.writing import whole_folder, write_whole
 from nucleate.matching.library import uniqueness
 from nucleate.potentials.registry import load_potential
-from nucleate.relaxation.relaxation import RELAX_V1, PotentialRelaxer
+from nucleate.relaxation.relaxation import PotentialRelaxer
+from nucleate.relaxation.relaxer import RELAX_V1
 from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.protostructure_filling import FillSettings, candidates
 from nucleate.symmetry.detection import SYMPREC

@@ -20,7 +20,8 @@ from nucleate.data.survey import survey
 from nucleate.errors import Status, UserError
 from nucleate.execution.executor import load_executor
 from nucleate.potentials.registry import provenance_of
-from nucleate.relaxation.relaxation import RELAX_V1, PotentialRelaxer
+from nucleate.relaxation.relaxation import PotentialRelaxer
+from nucleate.relaxation.relaxer import RELAX_V1
 
 LITERATURE = "literature"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.relaxation.relaxation import PotentialRelaxer, Relaxed
+from nucleate.relaxation.relaxation import PotentialRelaxer
+from nucleate.relaxation.relaxer import Relaxed
 
 CHUNK = 100
 

@@ -1,4 +1,8 @@
-"""Relaxation of positions and cell under a fixed protocol, and the symmetry that a relaxed crystal may have lost."""
+"""Relaxation of one crystal by quasi-Newton steps with a trust radius, and of many as tasks of an executor.
+
+The unknowns are positions and the logarithm of the cell's deformation (:class:`FrechetCoordinates`); the first Hessian
+is one of springs between neighbours.
+"""
 
 from __future__ import annotations
 
@@ -6,113 +10,37 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.lattice import heights
-from nucleate.crystal.periodic import bonds_within, minimum_distances, pairs_within, reduced_cells
+from nucleate.crystal.elements import COVALENT_RADII
+from nucleate.crystal.periodic import pairs_within
 from nucleate.errors import Status
 from nucleate.execution.executor import Executor, Lost, Task, load_executor
 from nucleate.potentials.potential import CalculatorFaultError, Potential, TooManyBondsError
 from nucleate.potentials.registry import load_potential
-from nucleate.relaxation.minimiser import Array, FrechetCoordinates, TrustRegion, spring_hessian
-from nucleate.symmetry.space_group import space_groups, symmetrized
+from nucleate.relaxation.relaxer import (
+    CONTACT,
+    MAX_VOLUME_PER_ATOM,
+    MIN_VOLUME_PER_ATOM,
+    RELAX_V1,
+    Array,
+    Relaxed,
+    RelaxProtocol,
+    fault_of,
+    has_loose_atom,
+    rattled,
+    symmetrize,
+)
 
-MIN_DISTANCE = 0.5
-"""Closer atoms, in Å, are not worth relaxing."""
-MAX_VOLUME_PER_ATOM, MIN_VOLUME_PER_ATOM = 400.0, 1.0
-"""Bounds in Å³ beyond which a crystal has exploded or collapsed."""
-CONTACT = 6.0
-"""An atom without a neighbour at this distance in Å is not part of the crystal."""
 PATIENCE, GRACE_SECONDS = 5.0, 30.0
 """A worker hangs when it takes this many times the protocol's time on the clock, and this much more."""
-RATTLE_POSITION, RATTLE_STRAIN = 0.03, 0.01
-"""Standard deviations of displacements in Å an axis and of strains, dimensionless."""
-TOLERANCES = (0.2, 0.1)
-"""Tolerances in Å within which a relaxed crystal is moved onto a symmetry, the widest first."""
-OF_CONTACT = 0.1
-"""Part of the shortest distance that no tolerance exceeds: a wide one ties different sites together, and the search for
-symmetry may not end."""
-MOST_ELONGATED = 10.0
-"""Longest edge over smallest spacing of the reduced cell above which nothing is tried: on needles of 16 and more the
-search for symmetry took minutes and gigabytes."""
-PRICE = 1e-3
-"""eV an atom by which the crystal may then lie higher; less is noise of a relaxation."""
-
-
-@dataclass(frozen=True)
-class RelaxProtocol:
-    """When a relaxation ends.
-
-    Attributes:
-        name: What reports call it.
-        fmax: Largest force in eV/Å on an atom, or on a row of the cell's unknowns, at convergence.
-        max_steps: Most evaluations of the potential.
-        max_seconds: Most seconds of processor time for a crystal, so that a busy machine changes no outcome.
-        symmetrize: Move a relaxed crystal onto symmetry that costs no energy (:func:`symmetrize`).
-    """
-
-    name: str = "relax-v1"
-    fmax: float = 0.05
-    max_steps: int = 500
-    max_seconds: float = 60.0
-    symmetrize: bool = True
-
-
-RELAX_V1 = RelaxProtocol()
-
-
-@dataclass(frozen=True)
-class Relaxed:
-    """The outcome for one crystal of n sites; without a relaxed one, the crystal as it was given.
-
-    Attributes:
-        status: OK, or why there is no relaxed crystal.
-        reason: The same in words; empty where all went well.
-        numbers: Atomic numbers, shape (n,).
-        frac: Relaxed fractional coordinates in [0, 1), shape (n, 3).
-        lattice: Relaxed lattice, rows in Å, shape (3, 3).
-        energy_per_atom: In eV/atom; NaN where there is none.
-        initial_energy_per_atom: Before relaxation (and after the rattle), in eV/atom; NaN where there is none.
-        n_steps: Evaluations of the potential.
-        seconds: Processor time it took.
-    """
-
-    status: Status
-    reason: str
-    numbers: NDArray[np.int64]
-    frac: Array
-    lattice: Array
-    energy_per_atom: float = float("nan")
-    initial_energy_per_atom: float = float("nan")
-    n_steps: int = 0
-    seconds: float = 0.0
-
 
 _Item = tuple[NDArray[np.int64], Array, Array, tuple[int, int] | None]
 """Numbers (n,), fractional coordinates (n, 3), lattice (3, 3) in Å, and seed and number of the rattle."""
-
-
-class Relaxer(Protocol):
-    """Relaxes batches of crystals; one for a graphics card may keep them together, this machine's takes them apart."""
-
-    def relax(
-        self, crystals: Crystals, rattle_seed: int | None = None, indices: Sequence[int] | None = None
-    ) -> Iterator[tuple[int, Relaxed]]:
-        """Yield (index, outcome) of B crystals as they finish; a crystal that fails is an outcome with its reason.
-
-        Arguments:
-            crystals: B crystals to relax.
-            rattle_seed: Displace atoms by 0.03 Å and strain cells by 1 % first; crystal i draws from (seed, i).
-            indices: Numbers of the crystals in the request they belong to, for their draws; 0, 1, ... by default.
-
-        Raises:
-            UserError: There is no such potential or interpreter.
-        """
 
 
 @dataclass(frozen=True)
@@ -181,62 +109,6 @@ def relax(
     return symmetrize(found, lambda frac, lattice: _minimised(numbers, frac, lattice, potential, left, None))
 
 
-def symmetric_starts(relaxed: Relaxed) -> Iterator[tuple[Array, Array]]:
-    """Fractional coordinates (n, 3) and lattice (3, 3) in Å of a crystal on each symmetry that it nearly has.
-
-    The symmetry within the widest tolerance comes first; none of them is P1.
-    """
-    crystal = Crystals.from_lists(
-        [relaxed.numbers.tolist()], [torch.from_numpy(relaxed.frac)], [torch.from_numpy(relaxed.lattice)]
-    )
-    reduced = reduced_cells(crystal.lattice)[0]
-    if float(torch.linalg.vector_norm(reduced, dim=-1).max()) > MOST_ELONGATED * float(heights(reduced).min()):
-        return
-    contact = float(minimum_distances(crystal).min())
-    tried = {0, 1}
-    for tolerance in TOLERANCES:
-        within = min(tolerance, OF_CONTACT * contact)
-        group = int(space_groups(crystal, within)[0])
-        if group not in tried:
-            tried.add(group)
-            _, frac, lattice = (part.numpy() for part in symmetrized(crystal, within).sites(0))
-            yield frac, lattice
-
-
-def symmetrize(relaxed: Relaxed, relax_on: Callable[[Array, Array], Relaxed]) -> Relaxed:
-    """A relaxed crystal on the symmetry of the widest tolerance that costs no energy, or as it is.
-
-    A relaxation that ends at forces of 0.05 eV/Å does not undo a rattle to the end, so that half of the known crystals
-    come out of it without their space group. Whether a symmetry is real is a question to the energy: the crystal is
-    moved onto it and relaxed on, which keeps it. Where it then lies no higher than before, the rattle has found nothing
-    better.
-
-    Arguments:
-        relaxed: A relaxed crystal.
-        relax_on: Relaxes the same sites from fractional coordinates (n, 3) and a lattice (3, 3) in Å.
-
-    Returns:
-        The crystal with the steps and seconds of all its relaxations.
-    """
-    for frac, lattice in symmetric_starts(relaxed):
-        taken, relaxed = lower_of(relaxed, relax_on(frac, lattice))
-        if taken:
-            break
-    return relaxed
-
-
-def lower_of(relaxed: Relaxed, symmetric: Relaxed) -> tuple[bool, Relaxed]:
-    """Whether a relaxation from a symmetric start costs no energy; and it, or else the one before it.
-
-    Steps and seconds of both add up.
-    """
-    n_steps, seconds = relaxed.n_steps + symmetric.n_steps, relaxed.seconds + symmetric.seconds
-    if symmetric.status != Status.OK or not symmetric.energy_per_atom <= relaxed.energy_per_atom + PRICE:
-        return False, replace(relaxed, n_steps=n_steps, seconds=seconds)
-    first = relaxed.initial_energy_per_atom
-    return True, replace(symmetric, initial_energy_per_atom=first, n_steps=n_steps, seconds=seconds)
-
-
 def _minimised(
     numbers: NDArray[np.int64],
     frac: Array,
@@ -253,7 +125,7 @@ def _minimised(
     if fault is not None:
         return Relaxed(*fault, numbers, frac, lattice)
     if rattle is not None:
-        frac, lattice = _rattled(frac, lattice, rattle)
+        frac, lattice = rattled(frac, lattice, rattle)
     coordinates = FrechetCoordinates(frac, lattice)
     steps, initial = 0, float("nan")
 
@@ -294,7 +166,7 @@ def _minimised(
         if not MIN_VOLUME_PER_ATOM <= volume <= MAX_VOLUME_PER_ATOM:
             return outcome(Status.EXPLODED, f"{volume:.1f} Å³ an atom", state.x, state.energy)
         if largest < protocol.fmax:
-            if _has_loose_atom(here, cell):
+            if has_loose_atom(here, cell):
                 reason = f"an atom has no neighbour within {CONTACT:.0f} Å"
                 return outcome(Status.EXPLODED, reason, state.x, state.energy)
             return outcome(Status.OK, "", state.x, state.energy)
@@ -323,40 +195,171 @@ def _single(numbers: NDArray[np.int64], frac: Array, lattice: Array) -> Crystals
     )
 
 
-def fault_of(frac: Array, lattice: Array) -> tuple[Status, str] | None:
-    """Why no potential should be asked about a crystal, or None.
+# An orthonormal basis of the symmetric 3 x 3 matrices, shape (6, 3, 3).
+SYMMETRIC_BASIS: Array = np.zeros((6, 3, 3))
+for _k, (_i, _j) in enumerate([(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]):
+    SYMMETRIC_BASIS[_k, _i, _j] = SYMMETRIC_BASIS[_k, _j, _i] = 1.0 if _i == _j else np.sqrt(0.5)
+
+
+class FrechetCoordinates:
+    """The map between a crystal of n sites and its vector of 3n + 6 unknowns.
+
+    The last six are the components of L times ``length``, so that all have the unit Å.
 
     Arguments:
-        frac: Fractional coordinates, shape (n, 3).
-        lattice: Cell as rows in Å, shape (3, 3).
+        frac: Starting fractional coordinates, shape (n, 3).
+        lattice: Starting lattice, rows in Å, shape (3, 3).
     """
-    if len(frac) == 0:
-        return Status.INVALID_GEOMETRY, "no atoms"
-    if not (np.isfinite(frac).all() and np.isfinite(lattice).all()):
-        return Status.NOT_FINITE, "coordinates or lattice are not finite"
-    volume = abs(np.linalg.det(lattice)) / len(frac)
-    if not MIN_VOLUME_PER_ATOM <= volume <= MAX_VOLUME_PER_ATOM:
-        return Status.INVALID_GEOMETRY, f"{volume:.2f} Å³ an atom"
-    spacings = volume * len(frac) / np.linalg.norm(np.cross(lattice[[1, 2, 0]], lattice[[2, 0, 1]]), axis=1)
-    if spacings.min() < MIN_DISTANCE:
-        return Status.INVALID_GEOMETRY, f"a cell only {spacings.min():.2f} Å high"
-    i, j, vectors = bonds_within(frac @ lattice, lattice, MIN_DISTANCE)
-    distance = np.linalg.norm(vectors, axis=1)
-    if len(distance):
-        k = int(distance.argmin())
-        return Status.INVALID_GEOMETRY, f"sites {i[k]} and {j[k]} are {distance[k]:.2f} Å apart"
-    return None
+
+    def __init__(self, frac: Array, lattice: Array) -> None:
+        self.n = len(frac)
+        self.lattice = lattice
+        self.start = frac @ lattice
+        self.length = float(self.n)
+
+    def initial(self) -> Array:
+        """The unknowns of the starting crystal, shape (3n + 6,)."""
+        return np.concatenate([self.start.ravel(), np.zeros(6)])
+
+    def crystal(self, x: Array) -> tuple[Array, Array]:
+        """Fractional coordinates (not wrapped) and lattice at the unknowns ``x``."""
+        deformation = self._exponential(x)[0]
+        frac = np.asarray(np.linalg.solve(self.lattice.T, x[: 3 * self.n].reshape(-1, 3).T).T, dtype=np.float64)
+        return frac, self.lattice @ deformation
+
+    def gradient(self, x: Array, forces: Array, virial: Array) -> Array:
+        """Gradient in eV/Å from forces in eV/Å and the strain derivative V*stress in eV; shape (3n + 6,)."""
+        deformation, values, vectors = self._exponential(x)
+        by_deformation = np.linalg.solve(deformation, virial)
+        exponentials, gaps = np.exp(values), values[:, None] - values[None, :]
+        close = np.abs(gaps) < 1e-7
+        divided = np.where(
+            close,
+            0.5 * (exponentials[:, None] + exponentials[None, :]),
+            (exponentials[:, None] - exponentials[None, :]) / np.where(close, 1.0, gaps),
+        )
+        by_log = vectors @ (divided * (vectors.T @ by_deformation @ vectors)) @ vectors.T
+        by_cell = np.einsum("kij,ij->k", SYMMETRIC_BASIS, by_log) / self.length
+        return np.concatenate([(-forces @ deformation).ravel(), by_cell])
+
+    def largest_force(self, gradient: Array) -> float:
+        """The largest row of the gradient, over atoms and the three rows of the cell scaled by n; in eV/Å."""
+        by_cell = np.einsum("k,kij->ij", gradient[-6:], SYMMETRIC_BASIS) * self.length / self.n
+        rows = np.concatenate([gradient[:-6].reshape(-1, 3), by_cell])
+        return float(np.sqrt((rows**2).sum(1).max()))
+
+    def _exponential(self, x: Array) -> tuple[Array, Array, Array]:
+        log = np.einsum("k,kij->ij", x[-6:] / self.length, SYMMETRIC_BASIS)
+        values, vectors = np.linalg.eigh(log)
+        return (vectors * np.exp(values)) @ vectors.T, values, vectors
 
 
-def _has_loose_atom(frac: Array, lattice: Array) -> bool:
-    return len(set(pairs_within(frac @ lattice, lattice, CONTACT)[0].tolist())) < len(frac)
+Function = Callable[[Array], tuple[float, Array]]
+FIRST_RADIUS, SMALLEST_RADIUS, LARGEST_RADIUS = 0.2, 0.005, 0.5
+"""Trust radii in Å."""
+CURVATURE_FLOOR = 1.0
+"""Smallest curvature, in eV/Å², that a step is divided by."""
+ENERGY_NOISE = 1e-4
+"""Rise in eV that single precision may cause; larger ones are taken back."""
 
 
-def _rattled(frac: Array, lattice: Array, rattle: tuple[int, int]) -> tuple[Array, Array]:
-    """Atoms displaced by 0.03 Å (standard deviation an axis) and the cell strained by 1 % an element."""
-    generator = np.random.default_rng(rattle)
-    strain = RATTLE_STRAIN * generator.standard_normal((3, 3))
-    strained = lattice @ (np.eye(3) + 0.5 * (strain + strain.T))
-    moved = frac @ strained + RATTLE_POSITION * generator.standard_normal(frac.shape)
-    rattled = np.asarray(np.linalg.solve(strained.T, moved.T).T, dtype=np.float64)
-    return rattled, strained
+@dataclass
+class State:
+    """Where the minimiser stands.
+
+    Attributes:
+        x: Unknowns in Å of the lowest energy so far, shape (U,).
+        energy: Energy there in eV.
+        gradient: Gradient there in eV/Å, shape (U,).
+        evaluations: Number of evaluations of the function so far.
+    """
+
+    x: Array
+    energy: float
+    gradient: Array
+    evaluations: int = 1
+
+
+class TrustRegion:
+    """A minimisation in progress; each `step` costs one evaluation.
+
+    Arguments:
+        function: Energy in eV and gradient in eV/Å at x.
+        x: Where to start, unknowns in Å, shape (U,).
+        hessian: First guess of the second derivatives in eV/Å², positive definite, shape (U, U).
+    """
+
+    def __init__(self, function: Function, x: Array, hessian: Array) -> None:
+        self.function = function
+        energy, gradient = function(x)
+        self.state = State(x, energy, gradient)
+        self.hessian = hessian
+        self.radius = FIRST_RADIUS
+
+    def step(self) -> State:
+        """Try one step and return the best state so far."""
+        state = self.state
+        values, vectors = np.linalg.eigh(self.hessian)
+        move = -vectors @ ((vectors.T @ state.gradient) / np.maximum(np.abs(values), CURVATURE_FLOOR))
+        longest = float(np.sqrt((move.reshape(-1, 3) ** 2).sum(1).max()))
+        if longest > self.radius:
+            move *= self.radius / longest
+        energy, gradient = self.function(state.x + move)
+        state.evaluations += 1
+        predicted = float(state.gradient @ move + 0.5 * move @ self.hessian @ move)
+        actual = energy - state.energy
+        if np.isfinite(gradient).all() and np.isfinite(energy):
+            self._learn(move, gradient - state.gradient)
+        if not actual <= ENERGY_NOISE:
+            self.radius = max(min(self.radius, longest) * 0.4, SMALLEST_RADIUS)
+            if self.radius > SMALLEST_RADIUS or not np.isfinite(energy):
+                return state
+        ratio = actual / predicted if predicted < 0 else 0.0
+        if ratio > 0.75 and longest >= 0.99 * self.radius:
+            self.radius = min(1.5 * self.radius, LARGEST_RADIUS)
+        elif ratio < 0.2 and predicted < -ENERGY_NOISE:
+            self.radius = max(0.6 * self.radius, SMALLEST_RADIUS)
+        state.x, state.energy, state.gradient = state.x + move, energy, gradient
+        return state
+
+    def _learn(self, move: Array, change: Array) -> None:
+        """BFGS update of the Hessian, damped where the curvature along the step is not positive enough."""
+        image = self.hessian @ move
+        along = float(move @ image)
+        if abs(along) < 1e-14:
+            return
+        curvature = float(move @ change)
+        if curvature < 0.2 * along:
+            weight = 0.8 * along / (along - curvature)
+            change = weight * change + (1 - weight) * image
+            curvature = float(move @ change)
+        self.hessian += np.outer(change, change) / curvature - np.outer(image, image) / along
+
+
+SPRING = 5.0
+"""Stiffness in eV/Å² of a spring as long as the sum of the covalent radii."""
+DECAY = 3.0
+"""How fast springs weaken with their length over that sum."""
+LARGEST_SPRING = 10.0
+FLOOR = 5.0
+"""Stiffness in eV/Å² of everything, so that no direction is free."""
+REACH = 6.0
+"""Springs are at most this long, in Å."""
+
+
+def spring_hessian(coordinates: FrechetCoordinates, numbers: NDArray[np.int64]) -> Array:
+    """Second derivatives in eV/Å² in the unknowns of ``coordinates`` at their start, shape (3n + 6, 3n + 6)."""
+    n = coordinates.n
+    i, j, vectors, lengths = pairs_within(coordinates.start, coordinates.lattice, REACH)
+    radii = np.array(COVALENT_RADII)[np.minimum(numbers, len(COVALENT_RADII) - 1)]
+    springs = np.minimum(SPRING * np.exp(-DECAY * (lengths / (radii[i] + radii[j]) - 1)), LARGEST_SPRING)
+    units = vectors / lengths[:, None]
+    stretch = np.zeros((len(lengths), n + 2, 3))  # how each unknown changes each length
+    rows = np.arange(len(lengths))
+    np.add.at(stretch, (rows, i), -units)
+    np.add.at(stretch, (rows, j), units)
+    by_cell = np.einsum("pa,kab,pb->pk", vectors, SYMMETRIC_BASIS, units) / coordinates.length
+    stretch[:, n:] = by_cell.reshape(-1, 2, 3)
+    flat = stretch.reshape(len(lengths), 3 * n + 6)
+    hessian = 0.5 * (flat * springs[:, None]).T @ flat  # each pair is listed from both ends
+    return np.asarray(hessian + FLOOR * np.eye(3 * n + 6), dtype=np.float64)

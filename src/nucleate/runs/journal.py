@@ -12,7 +12,7 @@ import numpy as np
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status
 from nucleate.io.writing import writing
-from nucleate.relaxation.relaxation import Relaxed
+from nucleate.relaxation.relaxer import Relaxed
 
 
 class Journal:

@@ -32,7 +32,7 @@ from nucleate.symmetry.space_group import space_groups
 
 if TYPE_CHECKING:
     from nucleate.data.reference import Reference
-    from nucleate.relaxation.relaxation import Relaxed
+    from nucleate.relaxation.relaxer import Relaxed
 
 HAS_GEOMETRY = frozenset({Status.OK, Status.UNCONVERGED, Status.TIME_LIMIT, Status.NO_REFERENCE})
 """Outcomes of a relaxation that leave a structure worth comparing."""

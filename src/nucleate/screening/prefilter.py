@@ -23,7 +23,7 @@ from nucleate.errors import Status, UserError
 from nucleate.matching.library import StructureLibrary
 from nucleate.potentials.potential import evaluate_with_fallback
 from nucleate.potentials.registry import load_potential, scale_of
-from nucleate.relaxation.relaxation import Relaxed, fault_of
+from nucleate.relaxation.relaxer import Relaxed, fault_of
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.run import Run
 from nucleate.screening.evaluator import LOWEST_FORMATION_ENERGY

@@ -19,7 +19,8 @@ from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
 from nucleate.execution.executor import Progress, load_executor, silent
 from nucleate.potentials.registry import provenance_of
-from nucleate.relaxation.relaxation import PotentialRelaxer, Relaxed, RelaxProtocol
+from nucleate.relaxation.relaxation import PotentialRelaxer
+from nucleate.relaxation.relaxer import Relaxed, RelaxProtocol
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.journal import Journal
 from nucleate.runs.provenance import reference_hash, versions

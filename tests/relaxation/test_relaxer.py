@@ -10,7 +10,8 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status
 from nucleate.potentials.chgnet import CHGNetPotential
 from nucleate.potentials.potential import Evaluation
-from nucleate.relaxation.relaxation import RELAX_V1, Relaxed, relax, symmetrize
+from nucleate.relaxation.relaxation import relax
+from nucleate.relaxation.relaxer import RELAX_V1, Relaxed, symmetrize
 from nucleate.symmetry.space_group import space_groups
 
 NUMBERS = np.array([12, 8])

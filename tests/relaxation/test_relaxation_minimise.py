@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nucleate.relaxation.minimiser import TrustRegion
+from nucleate.relaxation.relaxation import TrustRegion
 
 
 def quadratic(x: np.ndarray) -> tuple[float, np.ndarray]:
