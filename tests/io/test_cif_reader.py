@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from minerals import MINERALS, RUTILE, SPINEL
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifParser, CifWriter
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
@@ -17,22 +18,9 @@ from nucleate.io.bounds import as_text
 from nucleate.io.cif_blocks import split_blocks
 from nucleate.io.cif_reader import lattice_rows, parse_cifs
 from nucleate.io.interop import to_pymatgen
-from nucleate.io.validation import admit
+from nucleate.io.validation import validate
 
 seeds = st.integers(0, 2**32 - 1)
-RUTILE = Structure.from_spacegroup(
-    "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-)
-SPINEL = Structure.from_spacegroup(
-    "Fd-3m", Lattice.cubic(8.083), ["Mg", "Al", "O"], [[0.25] * 3, [0.625] * 3, [0.3874] * 3]
-)
-WURTZITE = Structure.from_spacegroup(
-    "P6_3mc", Lattice.hexagonal(3.25, 5.207), ["Zn", "O"], [[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, 0.3819]]
-)
-CORUNDUM = Structure.from_spacegroup(
-    "R-3c", Lattice.hexagonal(4.759, 12.991), ["Al", "O"], [[0, 0, 0.3522], [0.3064, 0, 0.25]]
-)
-KNOWN = [RUTILE, SPINEL, WURTZITE, CORUNDUM]
 
 CUBIC = (5.64, 5.64, 5.64, 90, 90, 90)
 SALT = "Na1 Na 0 0 0\nCl1 Cl 0.5 0.5 0.5"
@@ -56,16 +44,16 @@ def cif(
 
 def read(text: str) -> str:
     """Formula of what is read, or ``refused: `` and the reason."""
-    admitted = admit(parse_cifs([text]))
-    if admitted.reasons:
-        return f"refused: {admitted.reasons[0]}"
-    numbers = admitted.crystals.sites(0)[0].tolist()
+    validated = validate(parse_cifs([text]))
+    if validated.reasons:
+        return f"refused: {validated.reasons[0]}"
+    numbers = validated.crystals.sites(0)[0].tolist()
     kinds = dict.fromkeys(parse_cifs([text])[0].numbers.tolist())
     return " ".join(f"{SYMBOLS[z]}{numbers.count(z)}" for z in kinds)
 
 
 def group_of(text: str) -> int:
-    (structure,) = to_pymatgen(admit(parse_cifs([text])).crystals)
+    (structure,) = to_pymatgen(validate(parse_cifs([text])).crystals)
     return SpacegroupAnalyzer(structure, 0.01).get_space_group_number()
 
 
@@ -93,7 +81,7 @@ def test_what_pymatgen_writes_in_p1_is_read_as_pymatgen_reads_it(make_crystals, 
         assert found.notes == ()
 
 
-@pytest.mark.parametrize("structure", KNOWN, ids=lambda s: s.reduced_formula)
+@pytest.mark.parametrize("structure", MINERALS.values(), ids=lambda s: s.reduced_formula)
 def test_what_pymatgen_writes_with_symmetry_is_read_as_pymatgen_reads_it(structure):
     text = str(CifWriter(structure, symprec=0.01))
     (found,) = parse_cifs([text])
@@ -112,14 +100,14 @@ def test_real_rows_are_read_as_pymatgen_reads_them(real_cifs):
         assert np.array_equal(found[row].lattice, expected.lattice.matrix)
 
 
-@pytest.mark.parametrize("structure", KNOWN, ids=lambda s: s.reduced_formula)
+@pytest.mark.parametrize("structure", MINERALS.values(), ids=lambda s: s.reduced_formula)
 @pytest.mark.parametrize("digits", [2, 3, 4, 8])
 def test_few_digits_cost_no_symmetry(structure, digits):
     text = str(CifWriter(structure, symprec=0.01, significant_figures=digits))
     tolerance = 10.0**-digits
     (found,) = parse_cifs([re.sub(r"_cell_volume.*\n", "", text)])
     assert isinstance(found, ParsedStructure), found
-    (again,) = to_pymatgen(admit([found]).crystals)
+    (again,) = to_pymatgen(validate([found]).crystals)
     assert again.composition == structure.composition
     assert SpacegroupAnalyzer(again, 0.01).get_space_group_number() == structure.get_space_group_info(0.01)[1]
     assert np.abs(np.sort(again.distance_matrix.ravel()) - np.sort(structure.distance_matrix.ravel())).max() < (
@@ -128,7 +116,7 @@ def test_few_digits_cost_no_symmetry(structure, digits):
 
 
 @pytest.mark.parametrize("program", ["ase", "gemmi"])
-@pytest.mark.parametrize("structure", KNOWN, ids=lambda s: s.reduced_formula)
+@pytest.mark.parametrize("structure", MINERALS.values(), ids=lambda s: s.reduced_formula)
 def test_what_other_programs_write_is_read(structure, program):
     if program == "ase":
         from ase.io import write
@@ -476,9 +464,9 @@ def _edited(old: str, new: str) -> str:
     ],
 )
 def test_each_fault_of_the_text_has_its_reason(text, reason):
-    admitted = admit(parse_cifs([text, str(CifWriter(RUTILE))]))
-    assert admitted.rows == [1]
-    assert re.search(reason, admitted.reasons[0]), admitted.reasons[0]
+    validated = validate(parse_cifs([text, str(CifWriter(RUTILE))]))
+    assert validated.rows == [1]
+    assert re.search(reason, validated.reasons[0]), validated.reasons[0]
 
 
 @given(seed=seeds)

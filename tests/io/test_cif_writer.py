@@ -5,29 +5,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from minerals import MINERALS
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Structure
 
 from nucleate.crystal.parsed_structure import ParsedStructure
 from nucleate.io.cif_reader import parse_cifs
 from nucleate.io.cif_writer import block_names, cif_texts, made_different
 from nucleate.io.interop import from_pymatgen, to_pymatgen
-from nucleate.io.validation import admit
+from nucleate.io.validation import validate
 
 seeds = st.integers(0, 2**32 - 1)
-RUTILE = Structure.from_spacegroup(
-    "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-)
-SPINEL = Structure.from_spacegroup(
-    "Fd-3m", Lattice.cubic(8.083), ["Mg", "Al", "O"], [[0.25] * 3, [0.625] * 3, [0.3874] * 3]
-)
-WURTZITE = Structure.from_spacegroup(
-    "P6_3mc", Lattice.hexagonal(3.25, 5.207), ["Zn", "O"], [[1 / 3, 2 / 3, 0], [1 / 3, 2 / 3, 0.3819]]
-)
-CORUNDUM = Structure.from_spacegroup(
-    "R-3c", Lattice.hexagonal(4.759, 12.991), ["Al", "O"], [[0, 0, 0.3522], [0.3064, 0, 0.25]]
-)
-KNOWN = {"rutile": RUTILE, "spinel": SPINEL, "wurtzite": WURTZITE, "corundum": CORUNDUM}
 NUMBERS = {"rutile": 136, "spinel": 227, "wurtzite": 186, "corundum": 167}
 
 
@@ -40,9 +28,9 @@ def _same_sites(first: ParsedStructure, second: ParsedStructure, tolerance: floa
     return bool((near.sum(0) == 1).all() and (near.sum(1) == 1).all())
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", MINERALS)
 def test_written_symmetry_comes_back_through_pymatgen(name):
-    structure = KNOWN[name]
+    structure = MINERALS[name]
     primitive = structure.get_primitive_structure()
     (text,) = cif_texts(from_pymatgen([primitive]), [name])
     again = Structure.from_str(text, fmt="cif")
@@ -57,9 +45,9 @@ def test_written_symmetry_comes_back_through_pymatgen(name):
     assert len(atom_lines) == {"rutile": 2, "spinel": 3, "wurtzite": 2, "corundum": 2}[name]
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", MINERALS)
 def test_written_symmetry_is_read_back_as_pymatgen_reads_it(name):
-    (text,) = cif_texts(from_pymatgen([KNOWN[name]]), [name])
+    (text,) = cif_texts(from_pymatgen([MINERALS[name]]), [name])
     (found,) = parse_cifs([text])
     again = Structure.from_str(text, fmt="cif")
     theirs = ParsedStructure(np.array(again.atomic_numbers), again.frac_coords, again.lattice.matrix)
@@ -67,19 +55,19 @@ def test_written_symmetry_is_read_back_as_pymatgen_reads_it(name):
     assert found.notes == ()
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", MINERALS)
 def test_wyckoff_letters_and_multiplicities_are_those_of_spglib(name):
     from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-    (text,) = cif_texts(from_pymatgen([KNOWN[name]]), [name])
+    (text,) = cif_texts(from_pymatgen([MINERALS[name]]), [name])
     found = sorted([line.split()[0], line.split()[2]] for line in text.split("occupancy\n")[1].splitlines())
-    symmetrized = SpacegroupAnalyzer(KNOWN[name], 0.01).get_symmetrized_structure()
+    symmetrized = SpacegroupAnalyzer(MINERALS[name], 0.01).get_symmetrized_structure()
     expected = sorted([sites[0].specie.symbol, str(len(sites))] for sites in symmetrized.equivalent_sites)
     assert found == expected
 
 
 def test_real_crystals_come_back_matching(real_cifs):
-    crystals = admit(parse_cifs(real_cifs["cif"].tolist()[::60])).crystals
+    crystals = validate(parse_cifs(real_cifs["cif"].tolist()[::60])).crystals
     texts = cif_texts(crystals, [str(i) for i in range(len(crystals))])
     matcher = StructureMatcher()
     asymmetric = 0
@@ -101,7 +89,7 @@ def test_without_symmetry_the_cell_and_the_order_stay(make_crystals, same_crysta
         return
     texts = cif_texts(crystals, [str(i) for i in range(len(crystals))])
     assert all("_symmetry_space_group_name_H-M   'P 1'" in text for text in texts)
-    again = admit(parse_cifs(texts)).crystals
+    again = validate(parse_cifs(texts)).crystals
     assert torch.equal(again.numbers, crystals.numbers)
     delta = again.frac - crystals.frac
     assert (delta - delta.round()).abs().max() < 1e-4 / 3  # thirds are made exact
@@ -113,7 +101,7 @@ def test_other_programs_read_the_symmetric_files():
 
     from ase.io import read
 
-    for name, structure in KNOWN.items():
+    for name, structure in MINERALS.items():
         (text,) = cif_texts(from_pymatgen([structure]), [name])
         atoms = read(io.StringIO(text), format="cif")
         assert len(atoms) == len(structure)

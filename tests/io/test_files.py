@@ -11,8 +11,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from minerals import RUTILE, SALT
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
 from nucleate.errors import Status, UserError
@@ -24,10 +24,6 @@ EXACT = ["out.extxyz", "out.parquet", "out.db", "out.vasp", "POSCAR"]
 CIFS = ["out.cif", "out.cif.gz", "folder", "out.zip", "out.csv", "out.csv.gz"]
 WITH_PROPERTIES = ["out.extxyz", "out.parquet", "out.db", "out.csv", "out.csv.gz"]
 
-SALT = Structure.from_spacegroup("Fm-3m", Lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5] * 3])
-RUTILE = Structure.from_spacegroup(
-    "P4_2/mnm", Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]]
-)
 printable = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)
 
 

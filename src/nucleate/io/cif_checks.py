@@ -1,4 +1,4 @@
-"""What a CIF says of its crystal beside the sites, and whether a reading agrees with it."""
+"""Statements of a CIF about its crystal beside the sites, and whether a reading agrees with them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TERM = re.compile(r"([A-Z][a-z]?)(\d*\.?\d*)")
 
 @dataclass(frozen=True)
 class Statements:
-    """What a CIF says of the content of its cell.
+    """Content of the cell as a CIF states it.
 
     Attributes:
         formula: Atoms of the formula by atomic number; empty where none is stated or it is not understood.
@@ -52,7 +52,7 @@ class Agreement:
 
     Attributes:
         faults: What disagrees, with both numbers.
-        certain: Whether a statement that could have told another reading apart agrees with this one.
+        certain: Whether a statement that would exclude another reading agrees with this one.
         notes: What disagrees, but is outweighed.
     """
 
@@ -62,7 +62,7 @@ class Agreement:
 
 
 def parse_formula(text: str) -> dict[int, float]:
-    """Atoms of a formula such as ``Na4 Cl4`` by atomic number, deuterium as hydrogen; empty where it is none."""
+    """Dimensionless counts of atoms in a formula by atomic number, deuterium as hydrogen; empty where it is none."""
     plain = re.sub(r"\s+\d*[-+]$", "", text) if len(text) <= 500 else ""
     terms = _TERM.findall(plain)
     if "".join([symbol + count for symbol, count in terms]) != "".join(plain.split()):
@@ -109,12 +109,12 @@ def check(sites: Sites, orbits: Orbits, statements: Statements) -> Agreement:
 
 
 def formula_text(counts: Mapping[int, float]) -> str:
-    """Counts as they are written in a CIF, such as ``Na4 Cl4``."""
+    """Dimensionless counts of atoms as they are written in a CIF, such as ``Na4 Cl4``."""
     return " ".join(f"{SYMBOLS[z]}{count:g}" for z, count in counts.items())
 
 
 def _check_formula(numbers: np.ndarray, statements: Statements) -> tuple[str, bool]:
-    """What disagrees, and whether the agreement fixes the number of atoms."""
+    """The disagreement with the formula, and whether the agreement fixes the number of atoms."""
     formula, units = statements.formula, statements.units
     if not formula:
         return "", False
@@ -141,7 +141,7 @@ def _check_formula(numbers: np.ndarray, statements: Statements) -> tuple[str, bo
 
 
 def _check_multiplicities(sites: Sites, orbits: Orbits) -> tuple[str, bool]:
-    """What disagrees, and whether more than one image of a site is stated and found."""
+    """The disagreement with the multiplicities, and whether more than one image of a site is stated and found."""
     stated, sizes = sites.multiplicities, orbits.sizes
     if stated is None:
         return "", False

@@ -133,7 +133,7 @@ def _choose(block: Block, sites: Sites, lattice: np.ndarray, statements: Stateme
         if not stated.numbers or not listed.number or listed.number in stated.numbers:
             _demand(as_listed)
             return as_listed, []
-        return _settle(as_listed, [reading(one) for one in _fitting(stated, lattice)], stated, sites.numbers)
+        return _resolve(as_listed, [reading(one) for one in _fitting(stated, lattice)], stated, sites.numbers)
     stated = stated_groups(*names)
     if not stated.candidates:
         alone = reading(operations_of_texts(_IDENTITY))
@@ -152,7 +152,7 @@ def _choose(block: Block, sites: Sites, lattice: np.ndarray, statements: Stateme
     return certain[0], []
 
 
-def _settle(
+def _resolve(
     as_listed: _Reading, others: Sequence[_Reading], stated: Stated, numbers: np.ndarray
 ) -> tuple[_Reading, list[str]]:
     """The right one of the operations listed and of those that the symbol means, where they are different groups.

@@ -110,7 +110,7 @@ def read_sites(columns: Mapping[str, Sequence[str]], elements: frozenset[int]) -
 
 
 def read_number(text: str) -> float:
-    """A number of a CIF, with or without its standard uncertainty; NaN where there is none."""
+    """A number of a CIF without its standard uncertainty, dimensionless or in its item's unit; NaN where there is none."""
     return gemmi.cif.as_number(text) if len(text) <= 60 else np.nan
 
 
@@ -173,7 +173,7 @@ def _symbol(letters: str, elements: frozenset[int]) -> int:
 
 
 def _no_atom(text: str) -> str:
-    """What a type stands for if it is no single atom; empty where nobody knows."""
+    """The reason why a type is no single atom; empty where nobody knows."""
     plain = re.sub(r"\d*[-+]+\d*$", "", text.strip().upper())
     if _MIXED.search(text):
         return f"{text!r} is more than one element: partial occupancies"

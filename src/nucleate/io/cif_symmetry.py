@@ -71,7 +71,7 @@ class Operations:
 
 @dataclass(frozen=True)
 class Stated:
-    """What symbols and number of a CIF say.
+    """Space groups that symbols and number of a CIF mean.
 
     Attributes:
         candidates: Operations that they may mean, the likeliest first; several where the origin or the axes are open.

@@ -26,7 +26,7 @@ METHOD = "Nucleate"
 
 
 def cif_texts(crystals: Crystals, ids: Sequence[str], symprec: float | None = SYMPREC) -> list[str]:
-    """One data block per crystal; with ``symprec`` None all in P1, in their own cells.
+    """One data block per crystal, its symmetry found within ``symprec`` Å; with None all in P1, in their own cells.
 
     A crystal with symmetry is written as the conventional cell of its space group (standard setting, refined
     coordinates), with the operations and one site per orbit with its Wyckoff letter. Without symmetry, its

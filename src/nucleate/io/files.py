@@ -31,7 +31,7 @@ FORMATS = (
     ".cif (one file), a folder, .zip or .tar.gz of CIFs, .extxyz or .xyz, .parquet, .csv or .csv.gz with a "
     "column 'cif', .db (ASE), .vasp or POSCAR (a file, or a folder of them)"
 )
-"""What can be read and written, for messages."""
+"""Formats that can be read and written, for messages."""
 
 
 def read_structures(path: str | Path) -> StructureFile:
@@ -164,7 +164,7 @@ def _read_members(members: Iterable[tuple[PurePosixPath, str | None]], path: Pat
 
 
 def _nothing_in(path: Path) -> tuple[str, str]:
-    """What was found in a folder or archive without structure files, and what is expected."""
+    """Content of a folder or archive without structure files, and the names expected."""
     expected = "files named .cif, .vasp or POSCAR"
     if not path.is_dir():
         return "no structure files", f"{expected} (extended XYZ and tables are read by themselves, unpacked)"

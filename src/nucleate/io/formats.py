@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from ase import Atoms
 
-_MAX_COLUMNS = 1000  # of a frame; the library takes the width it is told
+_MAX_COLUMNS = 1000  # of a frame; the library takes any width
 
 
 def read_extxyz(path: Path) -> StructureFile:
@@ -196,7 +196,7 @@ def _rows(properties: pd.DataFrame | None, n: int) -> list[dict[str, Any]]:
 
 
 def _pairs(row: dict[str, Any]) -> dict[str, Any]:
-    """What the database takes as key-value pairs: plain names that mean nothing else to it, no text like a number."""
+    """Key-value pairs that the database takes: plain names that mean nothing else to it, no text like a number."""
     from ase.db.core import reserved_keys
 
     return {

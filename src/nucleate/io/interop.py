@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import torch
+from ase import Atoms
+from pymatgen.core import Element, Lattice, Structure
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.parsed_structure import unknown_species
 from nucleate.errors import UserError
 
-if TYPE_CHECKING:
-    from ase import Atoms
-    from pymatgen.core import Structure
-
 
 def to_pymatgen(crystals: Crystals) -> list[Structure]:
     """One ordered ``Structure`` per crystal, sites in order."""
-    from pymatgen.core import Element, Lattice, Structure
-
     elements = {z: Element.from_Z(z) for z in crystals.numbers.unique().tolist() if z}
     structures = []
     for numbers, frac, lattice in _plain(crystals):
@@ -50,8 +45,6 @@ def from_pymatgen(structures: Iterable[Structure], dtype: torch.dtype = torch.fl
 
 def to_ase(crystals: Crystals) -> list[Atoms]:
     """One fully periodic ``Atoms`` per crystal, sites in order."""
-    from ase import Atoms
-
     return [
         Atoms(numbers=numbers.numpy(), cell=lattice.numpy(), scaled_positions=frac.numpy(), pbc=True)
         for numbers, frac, lattice in _plain(crystals)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from pymatgen.io.vasp import Poscar
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import NUMBERS
@@ -44,8 +45,6 @@ def poscar_id(text: str, fallback: str) -> str:
 
 def poscar_texts(crystals: Crystals, ids: Sequence[str]) -> list[str]:
     """One POSCAR per crystal, its id as the comment; sites keep their order."""
-    from pymatgen.io.vasp import Poscar
-
     return [
         Poscar(structure, comment=_COMMENT + " ".join(identifier.split())).get_str(significant_figures=12)
         for structure, identifier in zip(to_pymatgen(crystals), ids, strict=True)

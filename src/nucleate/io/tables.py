@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.parsed_structure import ParsedStructure
@@ -15,9 +17,6 @@ from nucleate.errors import UserError
 from nucleate.io.bounds import MAX_BYTES, read_bytes, regular_file
 from nucleate.io.cif_reader import parse_cifs
 from nucleate.io.validation import StructureFile, default_ids, gather
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 ID_COLUMNS = ("id", "material_id", "structure_id", "mp_id")
 """Columns that name a row, in the order in which they are looked for."""
@@ -35,8 +34,6 @@ def read_csv(path: Path) -> StructureFile:
     Raises:
         UserError: The file cannot be read as CSV, or has no column ``cif``.
     """
-    import pandas as pd
-
     content = read_bytes(path)
     try:
         table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, na_filter=False)
@@ -56,9 +53,6 @@ def read_parquet(path: Path) -> StructureFile:
     Raises:
         UserError: The file is not Parquet, is too large, or lacks those columns.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     regular_file(path)
     try:
         file = pq.ParquetFile(path)
@@ -108,8 +102,6 @@ def _from_arrays(
 
 def _typed(values: pd.Series) -> pd.Series:
     """The column as whole numbers, numbers with NaN, truth values, or text with None for missing."""
-    import pandas as pd
-
     plain = values.str.strip()
     missing = plain.str.casefold().isin(_MISSING)
     numbers = pd.to_numeric(plain.mask(missing), errors="coerce")
@@ -137,8 +129,6 @@ def write_parquet(crystals: Crystals, ids: Sequence[str], properties: pd.DataFra
 
 
 def _with_ids(ids: Sequence[str], properties: pd.DataFrame | None) -> pd.DataFrame:
-    import pandas as pd
-
     table = pd.DataFrame({"id": list(ids)})
     if properties is None:
         return table

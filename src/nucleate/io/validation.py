@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
+from scipy.spatial import cKDTree
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure, batched
 from nucleate.errors import Status
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_SLOTS = 50_000_000
 """Sites of a batch with padding (about 1.6 GB); large crystals in large batches are refused."""
@@ -32,7 +30,7 @@ _SMALL = 256  # sites up to which all pairs are cheaper than a tree
 
 
 @dataclass(frozen=True)
-class Admitted:
+class Validated:
     """The crystals that passed.
 
     Attributes:
@@ -46,7 +44,7 @@ class Admitted:
     reasons: dict[int, str]
 
 
-def admit(entries: Sequence[ParsedStructure | str]) -> Admitted:
+def validate(entries: Sequence[ParsedStructure | str]) -> Validated:
     """Check structures and batch those that are crystals; an entry that is text is a reason already.
 
     Refused are crystals that are empty, too large, not finite, flat, or that hold unknown elements or two
@@ -68,7 +66,7 @@ def admit(entries: Sequence[ParsedStructure | str]) -> Admitted:
     if len(rows) + len(reasons) > len(entries):
         keep = [k for k, row in enumerate(rows) if row not in reasons]
         crystals, rows = crystals[keep], [rows[k] for k in keep]
-    return Admitted(crystals, rows, dict(sorted(reasons.items())))
+    return Validated(crystals, rows, dict(sorted(reasons.items())))
 
 
 def _refusal(raw: ParsedStructure, limit: int) -> str:
@@ -127,8 +125,6 @@ def _overlaps(crystals: Crystals) -> dict[int, str]:
 
 def _close_pair(frac: np.ndarray, lattice: np.ndarray) -> tuple[int, int, float] | None:
     """A pair closer than ``OVERLAP`` in a large crystal, found with a tree over the atoms and ghosts at the faces."""
-    from scipy.spatial import cKDTree
-
     heights = 1.0 / np.linalg.norm(np.linalg.inv(lattice), axis=0)
     margin = OVERLAP / heights
     points, owner = frac, np.arange(len(frac))
@@ -197,19 +193,17 @@ def gather(
 
     Where a row was repaired, the property ``READ_AS`` says how.
     """
-    admitted = admit(entries)
+    validated = validate(entries)
     if any(entry.notes for entry in entries if not isinstance(entry, str)):
         properties = _with_notes(properties, entries)
-    failures = tuple(Failure(row, ids[row], Status.INVALID_INPUT, reason) for row, reason in admitted.reasons.items())
+    failures = tuple(Failure(row, ids[row], Status.INVALID_INPUT, reason) for row, reason in validated.reasons.items())
     if properties is not None:
-        properties = properties.iloc[admitted.rows].reset_index(drop=True)
-    return StructureFile(admitted.crystals, [ids[row] for row in admitted.rows], admitted.rows, failures, properties)
+        properties = properties.iloc[validated.rows].reset_index(drop=True)
+    return StructureFile(validated.crystals, [ids[row] for row in validated.rows], validated.rows, failures, properties)
 
 
 def _with_notes(properties: pd.DataFrame | None, entries: Sequence[ParsedStructure | str]) -> pd.DataFrame:
     """The properties with the column ``READ_AS``, empty where a row was read as it stands."""
-    import pandas as pd
-
     notes = [None if isinstance(entry, str) or not entry.notes else "; ".join(entry.notes) for entry in entries]
     table = pd.DataFrame(index=range(len(entries))) if properties is None else properties.reset_index(drop=True)
     return table.assign(**{READ_AS: notes})

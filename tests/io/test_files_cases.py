@@ -14,7 +14,7 @@ from nucleate.io.cif_blocks import split_blocks
 from nucleate.io.cif_reader import parse_cifs
 from nucleate.io.files import read_structures
 from nucleate.io.poscar import parse_poscar
-from nucleate.io.validation import admit
+from nucleate.io.validation import validate
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 REFUSED_TOO = {  # the answer allows a refusal with this reason
@@ -47,12 +47,12 @@ def test_a_cif_is_read_right_or_refused(name):
     said = (CASES / f"{name}.expected").read_text(encoding="utf-8").split("  # ")[0].strip()
     expected = json.loads(said) if said.startswith("{") else {"refuse": said}
     found = _entries(path)
-    admitted = admit(found)
+    validated = validate(found)
     if "refuse" in expected or name in REFUSED_TOO:
-        assert len(found) == len(admitted.reasons) == 1
-        assert REFUSED_TOO.get(name, "") in admitted.reasons[0]
+        assert len(found) == len(validated.reasons) == 1
+        assert REFUSED_TOO.get(name, "") in validated.reasons[0]
         return
-    assert not admitted.reasons
+    assert not validated.reasons
     assert len(found) == expected.get("n", 1)
     assert isinstance(found[0], ParsedStructure)
     symbols = [SYMBOLS[z] for z in found[0].numbers]
@@ -68,11 +68,11 @@ def test_a_cif_is_read_right_or_refused(name):
 def test_a_poscar_is_read_right_or_refused(name):
     said = json.loads((CASES / f"{name}.expected").read_text(encoding="utf-8").split("  # ")[0])
     entry = parse_poscar(as_text((CASES / name).read_bytes()))
-    admitted = admit([entry])
+    validated = validate([entry])
     if "refuse" in said:
-        assert admitted.reasons
+        assert validated.reasons
         return
-    assert not admitted.reasons
+    assert not validated.reasons
     symbols = [SYMBOLS[z] for z in entry.numbers]
     assert {symbol: symbols.count(symbol) for symbol in symbols} == _counts(said["formula"])
     if "V" in said:

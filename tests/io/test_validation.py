@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure, batched
 from nucleate.crystal.periodic import minimum_distances
 from nucleate.io import validation
-from nucleate.io.validation import OVERLAP, admit
+from nucleate.io.validation import OVERLAP, validate
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -34,11 +34,11 @@ def test_rows_point_back_to_the_input(make_crystals, seed, broken):
     entries = list(_raws(make_crystals(seed, 7)))
     for row in broken:
         entries[row] = "a reason"
-    admitted = admit(entries)
-    assert set(admitted.reasons) == set(broken)
-    assert sorted([*admitted.rows, *admitted.reasons]) == list(range(7))
-    for k, row in enumerate(admitted.rows):
-        assert np.array_equal(admitted.crystals.sites(k)[0].numpy(), entries[row].numbers)
+    validated = validate(entries)
+    assert set(validated.reasons) == set(broken)
+    assert sorted([*validated.rows, *validated.reasons]) == list(range(7))
+    for k, row in enumerate(validated.rows):
+        assert np.array_equal(validated.crystals.sites(k)[0].numpy(), entries[row].numbers)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_rows_point_back_to_the_input(make_crystals, seed, broken):
 )
 def test_each_fault_has_its_reason(raw, reason):
     sound = _cubic([[0, 0, 0], [0.5, 0.5, 0.5]])
-    admitted = admit([sound, raw, sound])
-    assert admitted.rows == [0, 2]
-    assert len(admitted.crystals) == 2
+    validated = validate([sound, raw, sound])
+    assert validated.rows == [0, 2]
+    assert len(validated.crystals) == 2
     with pytest.raises(AssertionError, match=reason):
-        raise AssertionError(admitted.reasons[1])
+        raise AssertionError(validated.reasons[1])
 
 
 @given(seeds, st.floats(0.02, 0.3))
@@ -78,23 +78,23 @@ def test_overlaps_are_found_exactly_in_small_and_large_cells(make_crystals, seed
     shortest = float(minimum_distances(batched([raw])).min())
     if abs(shortest - OVERLAP) < 1e-9:
         return
-    assert bool(admit([raw]).reasons) == (shortest < OVERLAP)
+    assert bool(validate([raw]).reasons) == (shortest < OVERLAP)
     assert (validation._close_pair(raw.frac % 1.0, lattice) is not None) == (shortest < OVERLAP)
 
 
 def test_large_crystals_are_checked_too():
     grid = np.stack(np.meshgrid(*[np.arange(8) / 8] * 3, indexing="ij"), -1).reshape(-1, 3)
-    assert not admit([_cubic(grid, a=24.0)]).reasons
+    assert not validate([_cubic(grid, a=24.0)]).reasons
     doubled = np.vstack([grid, grid[-1] + 0.001])
-    assert "overlapping" in admit([_cubic(doubled, a=24.0)]).reasons[0]
+    assert "overlapping" in validate([_cubic(doubled, a=24.0)]).reasons[0]
 
 
 def test_one_large_crystal_cannot_blow_up_a_large_batch(monkeypatch):
     monkeypatch.setattr(validation, "MAX_SLOTS", 10_000)
     large = _cubic(np.random.default_rng(0).random((1500, 3)), a=60.0)
-    admitted = admit([_cubic([[0, 0, 0]])] * 20 + [large])
-    assert "1,500 sites; at most 1,000" in admitted.reasons[20]
-    assert admitted.crystals.numbers.shape[1] == 1
+    validated = validate([_cubic([[0, 0, 0]])] * 20 + [large])
+    assert "1,500 sites; at most 1,000" in validated.reasons[20]
+    assert validated.crystals.numbers.shape[1] == 1
 
 
 def test_coordinates_are_wrapped():
@@ -105,11 +105,11 @@ def test_coordinates_are_wrapped():
 
 @pytest.mark.parametrize("frac", [7.2e25, -1e7])
 def test_coordinates_without_digits_are_refused(frac):
-    admitted = admit([_cubic([[frac, 0.0, 0.0]])])
-    assert "fractional coordinate" in admitted.reasons[0]
+    validated = validate([_cubic([[frac, 0.0, 0.0]])])
+    assert "fractional coordinate" in validated.reasons[0]
 
 
 def test_cells_of_any_length_are_refused_quietly(recwarn):
-    admitted = admit([ParsedStructure(np.array([3]), np.zeros((1, 3)), np.diag([1e308, 4.0, 4.0]))])
-    assert "lattice vectors" in admitted.reasons[0]
+    validated = validate([ParsedStructure(np.array([3]), np.zeros((1, 3)), np.diag([1e308, 4.0, 4.0]))])
+    assert "lattice vectors" in validated.reasons[0]
     assert not recwarn
