@@ -110,7 +110,7 @@ def read_sites(columns: Mapping[str, Sequence[str]], elements: frozenset[int]) -
 
 
 def read_number(text: str) -> float:
-    """A number of a CIF without its standard uncertainty, dimensionless or in its item's unit; NaN where there is none."""
+    """A number without its standard uncertainty, dimensionless or in its item's unit; NaN where there is none."""
     return gemmi.cif.as_number(text) if len(text) <= 60 else np.nan
 
 
