@@ -278,8 +278,8 @@ Potential = Annotated[
     Option(metavar="NAME[,KEY=VALUE...]", panel=SCREENING),
     Field(
         min_length=1,
-        description="chgnet, mace, mattersim, orb, sevenn, ase:emt, or an ASE calculator as module:Class; keyword "
-        "arguments behind commas: mace,model=medium.",
+        description="chgnet, mace, mattersim, orb, sevenn, torchsim, ase:emt, or an ASE calculator as module:Class; "
+        "keyword arguments behind commas: mace,model=medium.",
     ),
 ]
 Python = Annotated[

@@ -21,7 +21,7 @@ def exact():
 
 
 def test_every_potential_is_here():
-    assert set(POTENTIALS.own) == {"chgnet"}
+    assert set(POTENTIALS.own) == {"chgnet", "torchsim"}
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)

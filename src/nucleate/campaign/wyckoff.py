@@ -14,7 +14,7 @@ from nucleate.io.files import write_structures
 from nucleate.io.writing import whole_folder, write_whole
 from nucleate.matching.library import uniqueness
 from nucleate.potentials.registry import load_potential
-from nucleate.relaxation.relaxation import PotentialRelaxer
+from nucleate.relaxation.relaxation import load_relaxer
 from nucleate.relaxation.relaxer import RELAX_V1
 from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.protostructure_filling import FillSettings, candidates
@@ -71,7 +71,7 @@ def realise(
     parts: list[Crystals] = [crystals[i] for i in range(count)]
     done, steps, seconds = 0, 0, 0.0
     progress("relax", 0, count)
-    relaxer = PotentialRelaxer(settings.potential, settings.python, RELAX_V1, load_executor(workers=workers))
+    relaxer = load_relaxer(settings.potential, settings.python, RELAX_V1, load_executor(workers=workers))
     for i, relaxed in relaxer.relax(crystals, rattle_seed=seed):
         energy, inside = relaxed.energy_per_atom, float(found.energy[i])
         if found.converged[i] and relaxed.status == Status.OK and energy > inside - GAIN:

@@ -20,7 +20,7 @@ from nucleate.data.survey import survey
 from nucleate.errors import Status, UserError
 from nucleate.execution.executor import load_executor
 from nucleate.potentials.registry import provenance_of
-from nucleate.relaxation.relaxation import PotentialRelaxer
+from nucleate.relaxation.relaxation import load_relaxer
 from nucleate.relaxation.relaxer import RELAX_V1
 
 LITERATURE = "literature"
@@ -73,7 +73,7 @@ def build_relaxed(
     crystals, ids, sources = _with_literature(dataset, structures.name)
     key = hashlib.sha256(f"{origin} {dataset.digest}".encode()).hexdigest()[:12]
     folder = out / "survey" / key
-    relaxer = PotentialRelaxer(potential, python, RELAX_V1, load_executor(workers=workers))
+    relaxer = load_relaxer(potential, python, RELAX_V1, load_executor(workers=workers))
     surveyed = survey(crystals, ids, "structures", folder, relaxer, progress)
     surveyed = surveyed.assign(source=sources)
     fine = surveyed["status"] == str(Status.OK)

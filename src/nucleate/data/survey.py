@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.relaxation.relaxation import PotentialRelaxer
-from nucleate.relaxation.relaxer import Relaxed
+from nucleate.relaxation.relaxer import Relaxed, Relaxer
 
 CHUNK = 100
 
@@ -19,7 +18,7 @@ def survey(
     ids: list[str],
     source: str,
     folder: Path,
-    relaxer: PotentialRelaxer,
+    relaxer: Relaxer,
     progress: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
     """Relax structures in chunks; a chunk that is already in ``folder`` is read, not computed.

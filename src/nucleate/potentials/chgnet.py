@@ -49,6 +49,7 @@ class CHGNetPotential:
 
     Arguments:
         device: Where to compute.
+        batch_atoms: Most atoms evaluated at once.
 
     Raises:
         UserError: The ``chgnet`` package, which brings the weights, is missing.
@@ -56,8 +57,8 @@ class CHGNetPotential:
 
     outside_seconds = 0.0
 
-    def __init__(self, device: torch.device | str = "cpu") -> None:
-        self.device = torch.device(device)
+    def __init__(self, device: torch.device | str = "cpu", batch_atoms: int = BATCH_ATOMS) -> None:
+        self.device, self.batch_atoms = torch.device(device), batch_atoms
         state = {k: v.to(self.device) for k, v in _read_weights().items()}
         self.reference = state["composition_model.fc.weight"].view(-1).double()
         self.embedding = state["atom_embedding.embedding.weight"]
@@ -94,7 +95,7 @@ class CHGNetPotential:
             start = 0
             while start < b:
                 total = torch.cumsum(crystals.n_atoms[start:], 0)
-                stop = start + max(1, int((total <= BATCH_ATOMS).sum()))
+                stop = start + max(1, int((total <= self.batch_atoms).sum()))
                 self._evaluate_into(crystals[start:stop], result, slice(start, stop))
                 start = stop
         return result

@@ -23,11 +23,18 @@ from nucleate.potentials import calculator_server as server
 from nucleate.potentials.potential import CalculatorPotential, Potential
 from nucleate.potentials.subprocess_potential import InterpreterPotential
 
-CHGNET = "chgnet"
+CHGNET, TORCHSIM = "chgnet", "torchsim"
 CHGNET_SCALE = "CHGNet 0.3.0"
 HERE = "in this environment"
+HOW = frozenset({"device", "batch_sites"})
+"""Keyword arguments that say how energies are computed, not which."""
 POTENTIALS: Registry[Callable[..., Potential]] = Registry(
-    "potential", "nucleate.potentials", {CHGNET: "nucleate.potentials.chgnet:CHGNetPotential"}
+    "potential",
+    "nucleate.potentials",
+    {
+        CHGNET: "nucleate.potentials.chgnet:CHGNetPotential",
+        TORCHSIM: "nucleate.potentials.torch_sim:TorchSimPotential",
+    },
 )
 """Potentials by name, each made from keyword arguments; a plugin adds its own."""
 _NEXT_KEYWORD = re.compile(r",(?=[A-Za-z_]\w*=)")
@@ -75,10 +82,10 @@ def parse_choice(text: str) -> tuple[str, dict[str, Any]]:
 def scale_of(choice: str) -> str:
     """The scale of a potential's energies: what it is and its keyword arguments, wherever it computes."""
     name, keywords = parse_choice(choice)
-    if name == CHGNET:
+    if name == CHGNET or (name == TORCHSIM and keywords.get("model", CHGNET) == CHGNET):
         return CHGNET_SCALE
-    told = (f"{key}={json.dumps(value)}" for key, value in sorted(keywords.items()) if key != "device")
-    return ",".join([name, *told])
+    stated = (f"{key}={json.dumps(value)}" for key, value in sorted(keywords.items()) if key not in HOW)
+    return ",".join([name, *stated])
 
 
 def load_potential(choice: str, python: str | None = None) -> Potential:
@@ -102,13 +109,18 @@ def load_potential(choice: str, python: str | None = None) -> Potential:
 
 
 def provenance_of(choice: str, python: str | None = None) -> Provenance:
-    """What the potential of a choice is and where it runs; it is made once to find out.
+    """Scale, version and place of a choice of potential; it is made once to find out.
 
     Raises:
         UserError: As `load_potential`.
     """
     name, keywords = parse_choice(choice)
     scale = scale_of(choice)
+    if name == TORCHSIM:
+        _registered(name, keywords, python)
+        model = str(keywords.get("model", CHGNET))
+        versions = f"{server.version_of(model)}, torch-sim-atomistic {version('torch-sim-atomistic')}"
+        return Provenance(scale, versions, HERE, CHGNET if scale == CHGNET_SCALE else "")
     if name == CHGNET:
         _refuse(name, keywords, python)
         try:

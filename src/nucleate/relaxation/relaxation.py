@@ -20,8 +20,9 @@ from nucleate.crystal.elements import COVALENT_RADII
 from nucleate.crystal.periodic import pairs_within
 from nucleate.errors import Status
 from nucleate.execution.executor import Executor, Lost, Task, load_executor
+from nucleate.plugins import Registry
 from nucleate.potentials.potential import CalculatorFaultError, Potential, TooManyBondsError
-from nucleate.potentials.registry import load_potential
+from nucleate.potentials.registry import TORCHSIM, load_potential, parse_choice
 from nucleate.relaxation.relaxer import (
     CONTACT,
     MAX_VOLUME_PER_ATOM,
@@ -29,6 +30,7 @@ from nucleate.relaxation.relaxer import (
     RELAX_V1,
     Array,
     Relaxed,
+    Relaxer,
     RelaxProtocol,
     fault_of,
     has_loose_atom,
@@ -82,6 +84,35 @@ class PotentialRelaxer:
                 status = Status.TIME_LIMIT if result.hung else Status.ERROR
                 result = Relaxed(status, result.reason, *items[i][:3])
             yield i, result
+
+
+RELAXERS: Registry[Callable[[str, RelaxProtocol], Relaxer]] = Registry(
+    "relaxer", "nucleate.relaxers", {TORCHSIM: "nucleate.relaxation.torch_sim:TorchSimRelaxer"}
+)
+"""Relaxers of potentials that evaluate batches, by the potential's name; each made from its choice and a protocol."""
+
+
+def load_relaxer(
+    potential: str = "chgnet",
+    python: str | None = None,
+    protocol: RelaxProtocol = RELAX_V1,
+    executor: Executor | None = None,
+) -> Relaxer:
+    """The relaxer of a potential: the one that keeps its batches together, else one crystal a task of an executor.
+
+    Arguments:
+        potential: Choice of the potential, see :func:`nucleate.potentials.registry.load_potential`.
+        python: Path of the interpreter that runs the potential, where this environment cannot.
+        protocol: When a relaxation ends.
+        executor: Who computes single crystals; processes of this machine by default, one a core.
+
+    Raises:
+        UserError: A package of the potential is missing.
+    """
+    name, _ = parse_choice(potential)
+    if name in RELAXERS and python is None:
+        return RELAXERS.get(name)(potential, protocol)
+    return PotentialRelaxer(potential, python, protocol, executor or load_executor())
 
 
 def relax(

@@ -19,7 +19,7 @@ from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import Status
 from nucleate.execution.executor import Progress, load_executor, silent
 from nucleate.potentials.registry import provenance_of
-from nucleate.relaxation.relaxation import PotentialRelaxer
+from nucleate.relaxation.relaxation import load_relaxer
 from nucleate.relaxation.relaxer import Relaxed, RelaxProtocol
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.journal import Journal
@@ -127,7 +127,7 @@ def _relaxations(
     crystals = Crystals.concatenate([chunk.generated.crystals[chunk.todo] for chunk in chunks])
     rattle_seed = settings.seed if settings.rattle else None
     numbers = [run.chunks[chunk.number][0] + i for chunk, i in todo]
-    relaxer = PotentialRelaxer(settings.potential, settings.python, protocol, load_executor(workers=workers))
+    relaxer = load_relaxer(settings.potential, settings.python, protocol, load_executor(workers=workers))
     for position, relaxed in relaxer.relax(crystals, rattle_seed, numbers):
         chunk, i = todo[position]
         yield chunk, i, relaxed
