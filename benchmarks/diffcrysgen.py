@@ -17,8 +17,7 @@ from nucleate.crystal.formula import reduced_formulas
 from nucleate.data.dataset import load_dataset
 from nucleate.descriptors.geometry import validity
 from nucleate.families.diffcrysgen import SPEC
-from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, SamplerConfig
-from nucleate.families.diffcrysgen.model import DiffCrysGen
+from nucleate.families.diffcrysgen.model import PAPER_SAMPLER, DiffCrysGen, SamplerConfig
 from nucleate.families.registry import load_generator
 from nucleate.intervals import percent_text
 from nucleate.representations.ircr import IRCR

@@ -20,9 +20,8 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from nucleate.networks.gemnet import GemNet, GemNetConfig, _row_cosines
-from nucleate.networks.gemnet_blocks import EdgeScore, zonal_harmonics
 from nucleate.networks.gemnet_graph import Graph, periodic_graph
-from nucleate.networks.gemnet_layers import Residuals
+from nucleate.networks.gemnet_layers import EdgeScore, Residuals, zonal_harmonics
 
 CRYSTALS, ATOMS = 16, 10
 Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]

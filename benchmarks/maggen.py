@@ -34,7 +34,7 @@ from nucleate.families.maggen.study import (
     property_fits,
     reconstruction,
 )
-from nucleate.symmetry.standard_cells import niggli_reduced
+from nucleate.symmetry.space_group import niggli_reduced
 
 PAPER = {
     "elements": 0.9864,

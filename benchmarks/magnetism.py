@@ -16,7 +16,7 @@ import torch
 
 from nucleate.data.dataset import label, load_dataset
 from nucleate.potentials.registry import load_potential
-from nucleate.symmetry.standard_cells import niggli_reduced
+from nucleate.symmetry.space_group import niggli_reduced
 from nucleate.thermo.magnetism import SMALLEST, saturation_magnetization
 
 

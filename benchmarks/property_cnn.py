@@ -18,7 +18,7 @@ import torch
 from nucleate.campaign.train import TrainingTask, train_family
 from nucleate.data.dataset import Dataset, label, load_dataset
 from nucleate.predictors.property_cnn import SPEC, PropertyCNN
-from nucleate.symmetry.standard_cells import niggli_reduced
+from nucleate.symmetry.space_group import niggli_reduced
 
 
 def errors(model: PropertyCNN, data: Dataset, column: str) -> tuple[int, float, float, float, np.ndarray]:

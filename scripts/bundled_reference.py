@@ -24,8 +24,7 @@ from nucleate.data.dataset import load_dataset
 from nucleate.data.literature import load_literature
 from nucleate.data.prototypes import sweep
 from nucleate.data.reference import bundled_folder
-from nucleate.data.reference_tables import NEAR_HULL, build_bundled
-from nucleate.data.survey import survey
+from nucleate.data.reference_tables import NEAR_HULL, build_bundled, survey
 from nucleate.execution.executor import load_executor
 from nucleate.relaxation.relaxation import PotentialRelaxer
 

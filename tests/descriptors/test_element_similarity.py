@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 
 from nucleate.crystal.elements import NUMBERS
 from nucleate.descriptors.element_similarity import likeness
-from nucleate.search.compositions import DEFAULT_ELEMENTS
+from nucleate.search.cell_priors import DEFAULT_ELEMENTS
 
 
 def test_symmetric_and_bounded() -> None:

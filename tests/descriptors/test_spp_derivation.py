@@ -12,8 +12,7 @@ from nucleate.crystal.elements import COVALENT_RADII
 from nucleate.descriptors import spp
 from nucleate.descriptors.element_tables import N_PAIRS, pair_rows
 from nucleate.descriptors.proxy_potentials import FIRST_NODE, N_SCALED, SCALED_STEP, STEP, nodes
-from nucleate.descriptors.spp import proxy_potential
-from nucleate.descriptors.spp_derivation import (
+from nucleate.descriptors.spp import (
     BIN,
     BULK,
     CLASS_WEIGHT,
@@ -27,6 +26,7 @@ from nucleate.descriptors.spp_derivation import (
     count_pairs,
     derive_potentials,
     potentials,
+    proxy_potential,
 )
 from nucleate.errors import UserError
 

@@ -8,8 +8,7 @@ from pymatgen.core import Lattice, Structure
 from nucleate.families.matrix_templates import MatrixTemplates, in_template_order, templates_by_column
 from nucleate.io.interop import from_pymatgen, to_pymatgen
 from nucleate.representations.ircr import IRCR
-from nucleate.symmetry.space_group import space_groups
-from nucleate.symmetry.standard_cells import primitive_cells
+from nucleate.symmetry.space_group import primitive_cells, space_groups
 
 RUTILE = Structure.from_spacegroup(136, Lattice.tetragonal(4.594, 2.959), ["Ti", "O"], [[0, 0, 0], [0.305, 0.305, 0]])
 PEROVSKITE = Structure.from_spacegroup(

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from nucleate.guidance.adapters import MixIns
 from nucleate.networks.gemnet import GemNet, GemNetConfig
-from nucleate.networks.gemnet_adapter import MixIns
 from nucleate.networks.gemnet_layers import Scale
 
 TINY = GemNetConfig(

@@ -9,7 +9,7 @@ from nucleate.conditions.kinds import Scalar
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import NUMBERS
 from nucleate.errors import RequestWarning, UserError
-from nucleate.families.pigen.config import PigenConfig
+from nucleate.families.pigen.model import PigenConfig
 from nucleate.sampling.request_plan import Request
 
 WEIGHTS = torch.tensor([0.0, 0.1, 0.2, 0.0, 0.3, 0.0, 0.25, 0.0, 0.15])

@@ -16,10 +16,8 @@ from torch import nn
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
-from nucleate.training.checkpoint import NAME, read_progress
-from nucleate.training.config import TrainConfig
-from nucleate.training.history import History
-from nucleate.training.trainer import Trainer, _schedule
+from nucleate.training.model import TrainConfig
+from nucleate.training.trainer import NAME, History, Trainer, _schedule, read_progress
 
 CONFIG = TrainConfig(
     epochs=4, batch=(4, 4), warmup=5, learning_rate=1e-2, validate_every=3, checkpoint_seconds=1e-3, ema=0.9

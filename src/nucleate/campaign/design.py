@@ -1,7 +1,8 @@
-"""The main job: generate what was asked for, screen it, rank it, hand it over."""
+"""The main job: generate what was asked for, screen it, rank it, export it; or generate structures and nothing else."""
 
 from __future__ import annotations
 
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from nucleate.campaign.export import export_run
 from nucleate.conditions.request import Conditions
+from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
-from nucleate.errors import RequestWarning
+from nucleate.errors import RequestWarning, UserError
 from nucleate.execution.executor import Progress, counted, silent
 from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, load_generator
+from nucleate.io.files import write_structures
+from nucleate.io.writing import writing
 from nucleate.matching.library import StructureLibrary
 from nucleate.options import resolve_device
 from nucleate.runs.candidates import Candidates
@@ -24,10 +28,11 @@ from nucleate.runs.run import Run, held_run
 from nucleate.screening.prefilter import MOST_DRAWS, Drawn, EnergyPrefilter, energies_above_hull
 from nucleate.screening.protocols import matcher_of
 from nucleate.screening.stages import new_record, processor_seconds, screen_run
-from nucleate.settings import DesignSettings
+from nucleate.settings import DesignSettings, GenerateSettings
 
 if TYPE_CHECKING:
     from nucleate.families.registry import Generator
+
 
 SAMPLED_TOGETHER = 256
 """Candidates that a generator is asked for at once."""
@@ -152,3 +157,42 @@ def _record(settings: DesignSettings, entry: ModelEntry, reference: Reference) -
         chosen = "crystals were chosen by their energy as generated; the work counts all"
         said["deviations"] = (*record.protocol.deviations, chosen)
     return record.model_copy(update={"protocol": record.protocol.model_copy(update=said)})
+
+
+def generate_to(settings: GenerateSettings, out: Path, progress: Progress = silent) -> dict[str, object]:
+    """Generate and write; says what was written, for machines.
+
+    Raises:
+        UserError: The request cannot be met, or the output cannot be written.
+    """
+    rehearse(out)
+    generator = load_generator(settings.model, resolve_device(settings.device), settings.sampler, settings.guidance)
+    progress("generate", 0, settings.n)
+    parts = []
+    for start, stop in chunk_plan(settings.n, SAMPLED_TOGETHER):
+        parts.append(
+            generator.sample(
+                stop - start,
+                settings.where,
+                settings.seed,
+                start,
+                counted(progress, "generate", start, settings.n),
+            )
+        )
+        progress("generate", stop, settings.n)
+    write_structures(Crystals.concatenate(parts), out, ids=[candidate_id(i) for i in range(settings.n)])
+    return {"n": settings.n, "out": str(out), "model": generator.name, "seed": settings.seed}
+
+
+def rehearse(out: Path) -> None:
+    """Write nothing in the format and place asked for, so that no hour of generation ends in a bad suffix."""
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(str(out), "something already there", "a new or empty folder")
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        scratch = tempfile.TemporaryDirectory(dir=out.parent, prefix=".nucleate-")
+    with scratch as folder:
+        try:
+            write_structures(Crystals.from_lists([], [], []), Path(folder) / out.name)
+        except UserError as error:
+            raise UserError(str(out), error.found, error.expected) from None

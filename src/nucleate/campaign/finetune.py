@@ -18,8 +18,8 @@ from nucleate.data.dataset import Dataset, label
 from nucleate.errors import UserError
 from nucleate.families.base import ConditionalModel, FamilySpec
 from nucleate.families.registry import FAMILIES, check_weights, find_model
-from nucleate.training.config import TrainConfig
 from nucleate.training.export import WEIGHTS, ModelFacts, StoredModel, write_model
+from nucleate.training.model import TrainConfig
 from nucleate.training.trainer import Trainer
 
 PASSES = 60_000

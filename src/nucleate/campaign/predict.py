@@ -25,7 +25,7 @@ from nucleate.errors import Status, UserError
 from nucleate.families.registry import check_weights, find_model, trainable
 from nucleate.io.validation import StructureFile
 from nucleate.predictors.base import PREDICTORS, Predictor, Target
-from nucleate.symmetry.standard_cells import primitive_cells
+from nucleate.symmetry.space_group import primitive_cells
 from nucleate.training.export import WEIGHTS, ModelFacts, StoredModel, write_model
 from nucleate.training.trainer import Trainer
 

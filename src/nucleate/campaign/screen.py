@@ -21,7 +21,7 @@ from nucleate.io.cif_writer import made_different
 from nucleate.io.files import read_structures
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import INPUT_COLUMNS
-from nucleate.runs.provenance import path_hash
+from nucleate.runs.record import path_hash
 from nucleate.runs.run import Run, held_run
 from nucleate.screening.stages import new_record, screen_run
 from nucleate.settings import ScreenSettings

@@ -19,12 +19,10 @@ from nucleate.data.dataset import Dataset, hold_out_system, known_labels, label,
 from nucleate.errors import UserError
 from nucleate.execution.executor import Progress, silent
 from nucleate.families.registry import trainable
-from nucleate.symmetry.standard_cells import niggli_reduced
-from nucleate.training.checkpoint import read_progress
-from nucleate.training.config import TrainConfig
+from nucleate.symmetry.space_group import niggli_reduced
 from nucleate.training.export import ModelFacts, halved, write_model
-from nucleate.training.model import LabelledConfig, ModelConfig, Overrides, TrainableModel
-from nucleate.training.trainer import Trainer
+from nucleate.training.model import LabelledConfig, ModelConfig, Overrides, TrainableModel, TrainConfig
+from nucleate.training.trainer import Trainer, read_progress
 
 FEWEST_TO_SPLIT = 20
 """Below this many crystals all of them are trained on, and nothing is validated."""
@@ -39,7 +37,7 @@ class TrainingTask:
     Attributes:
         dataset: Structures; those that the model cannot take are left out and counted in its card.
         out: The model's folder; its name becomes the model's. Checkpoint and loss curve lie in its ``training`` folder.
-        overrides: Settings of the model and of :class:`nucleate.training.config.TrainConfig`, as text.
+        overrides: Settings of the model and of :class:`nucleate.training.model.TrainConfig`, as text.
         seed: Of everything that is drawn.
         device: Where to train.
         resume: Go on with the training found in ``out``.

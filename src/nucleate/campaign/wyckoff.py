@@ -18,9 +18,8 @@ from nucleate.relaxation.relaxation import load_relaxer
 from nucleate.relaxation.relaxer import RELAX_V1
 from nucleate.search.cell_priors import crystal_stream
 from nucleate.search.protostructure_filling import FillSettings, candidates
-from nucleate.symmetry.detection import SYMPREC
 from nucleate.symmetry.protostructure import Protostructure, protostructures
-from nucleate.symmetry.space_group import space_groups, symmetrized
+from nucleate.symmetry.space_group import SYMPREC, space_groups, symmetrized
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -63,7 +63,7 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Generate crystals and write them to a file or folder, without relaxing them."""
-    from nucleate.campaign.generate import generate_to
+    from nucleate.campaign.design import generate_to
 
     with shown_progress() as progress:
         outcome = generate_to(settings, out, progress)
@@ -83,7 +83,7 @@ def wyckoff(
     as_json: Json = False,
 ) -> None:
     """Find coordinates and a cell for a space group and elements on its Wyckoff positions."""
-    from nucleate.campaign.generate import rehearse
+    from nucleate.campaign.design import rehearse
     from nucleate.campaign.wyckoff import realise, write_realised
     from nucleate.cli.outcome import show_realised
 

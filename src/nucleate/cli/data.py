@@ -104,7 +104,7 @@ def potentials(
     from nucleate.cli.outcome import note, print_json
     from nucleate.cli.progress import shown_progress
     from nucleate.data.dataset import load_dataset
-    from nucleate.descriptors.spp_derivation import derive_potentials
+    from nucleate.descriptors.spp import derive_potentials
 
     dataset = load_dataset(path)
     details = {"source": path.name, "source_sha256": dataset.digest, "origin": origin}

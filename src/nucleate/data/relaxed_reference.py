@@ -15,8 +15,7 @@ from nucleate.crystal.formula import compositions
 from nucleate.data.dataset import Dataset, load_dataset
 from nucleate.data.literature import load_literature
 from nucleate.data.reference import Reference
-from nucleate.data.reference_tables import near_hull, phase_table, relaxed_crystals
-from nucleate.data.survey import survey
+from nucleate.data.reference_tables import near_hull, phase_table, relaxed_crystals, survey
 from nucleate.errors import Status, UserError
 from nucleate.execution.executor import load_executor
 from nucleate.potentials.registry import provenance_of

@@ -28,8 +28,7 @@ from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.periodic import usable_cells
-from nucleate.symmetry.detection import SYMPREC
-from nucleate.symmetry.space_group import symmetries
+from nucleate.symmetry.space_group import SYMPREC, symmetries
 
 
 def complexity(crystals: Crystals, symprec: float = SYMPREC) -> Tensor:

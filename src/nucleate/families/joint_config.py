@@ -8,7 +8,7 @@ from pydantic import Field
 
 from nucleate.configuration import Settings
 from nucleate.families.base import ConditionalConfig
-from nucleate.symmetry.detection import MAX_SYMPREC
+from nucleate.symmetry.space_group import MAX_SYMPREC
 
 
 class SamplerConfig(Settings):

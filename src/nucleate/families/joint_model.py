@@ -29,8 +29,7 @@ from nucleate.guidance.classifier_free import Guided
 from nucleate.representations.cells import CellVectors
 from nucleate.sampling.rejection import redrawn
 from nucleate.sampling.request_plan import Plan, Request
-from nucleate.symmetry.orbits import SiteOrbits
-from nucleate.symmetry.site_features import WIDTH, site_features
+from nucleate.symmetry.orbits import WIDTH, SiteOrbits, site_features
 from nucleate.symmetry.templates import OrbitTemplates
 from nucleate.symmetry.ties import described, ties_of
 

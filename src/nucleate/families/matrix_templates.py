@@ -11,9 +11,7 @@ from torch.nn import functional as F
 
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.lattice import matrix_to_parameters, parameters_to_matrix
-from nucleate.representations.element_properties import ELECTRONEGATIVITY
-from nucleate.representations.ircr import IRCR
-from nucleate.representations.site_order import canonical
+from nucleate.representations.ircr import ELECTRONEGATIVITY, IRCR, canonical
 from nucleate.symmetry.orbits import SiteOrbits
 from nucleate.symmetry.templates import OrbitTemplates
 
@@ -39,7 +37,7 @@ def usable(
     crystals = crystals[ircr.fits(crystals)]
     if cells == "standard" and len(crystals):
         # Symmetry needs more than tensors; a model without does without the libraries.
-        from nucleate.symmetry.standard_cells import primitive_cells
+        from nucleate.symmetry.space_group import primitive_cells
 
         crystals = replace(primitive_cells(crystals), crystal_fields=crystals.crystal_fields)
     return ordered(crystals, order, templates)

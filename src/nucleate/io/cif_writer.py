@@ -16,7 +16,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.formula import compositions, reduced_formula
 from nucleate.crystal.lattice import matrix_to_parameters
-from nucleate.symmetry.detection import search
+from nucleate.symmetry.space_group import search
 
 SYMPREC = 0.01
 """Å; tight, so that a written file holds the crystal itself and not a neat relative of it."""

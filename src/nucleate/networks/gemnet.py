@@ -13,7 +13,7 @@ angles between edges and lattice rows, a Cartesian head for coordinates and a he
 
 Conditions enter in two ways: ``context`` (B, condition_features) and ``sites`` (B, N, site_features) stand beside
 species and time in the first layer; ``mix(k, h)`` is called with the sites (B, N, hidden) before block k and returns
-what to add to them, which is where adapters go (:class:`nucleate.networks.gemnet_blocks.MixIns`).
+what to add to them, which is where adapters go (:class:`nucleate.guidance.adapters.MixIns`).
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nucleate.configuration import Settings
-from nucleate.networks.gemnet_blocks import (
+from nucleate.networks.gemnet_graph import Graph, periodic_graph
+from nucleate.networks.gemnet_layers import (
     Bases,
     Depth,
     EdgeEmbedding,
     EdgeScore,
     Interaction,
     RadialBasis,
+    Scale,
+    dense,
     zonal_harmonics,
 )
-from nucleate.networks.gemnet_graph import Graph, periodic_graph
-from nucleate.networks.gemnet_layers import Scale, dense
 
 Mix = Callable[[int, Tensor], Tensor]
 """From the number of a block and its sites (B, N, hidden) to what is added to them."""

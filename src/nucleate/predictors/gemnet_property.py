@@ -17,7 +17,7 @@ from nucleate.diffusion.noise import Noise
 from nucleate.errors import UserError
 from nucleate.networks.gemnet import GemNetConfig, GemNetEncoder
 from nucleate.predictors.base import ColumnConfig, Predictor, PredictorSpec, Target
-from nucleate.training.config import TrainConfig
+from nucleate.training.model import TrainConfig
 
 N_SPECIES = 100
 

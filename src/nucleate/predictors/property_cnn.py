@@ -19,10 +19,8 @@ from nucleate.diffusion.noise import Noise
 from nucleate.errors import UserError
 from nucleate.networks.cnn1d import SLOPE, ConvolutionEncoder, Tower, branch
 from nucleate.predictors.base import Predictor, PredictorSpec
-from nucleate.representations.ircr import IRCR, MatrixScaling
-from nucleate.representations.site_order import canonical, shuffled
-from nucleate.training.config import TrainConfig
-from nucleate.training.model import LabelledConfig
+from nucleate.representations.ircr import IRCR, MatrixScaling, canonical, shuffled
+from nucleate.training.model import LabelledConfig, TrainConfig
 
 
 class PropertyCNNConfig(LabelledConfig):

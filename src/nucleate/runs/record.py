@@ -6,10 +6,13 @@ The file is plain JSON with its keys in order, written whole. It is validated on
 
 from __future__ import annotations
 
+import hashlib
 import json
+import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -29,6 +32,38 @@ from nucleate.conditions.request import Conditions
 from nucleate.errors import UserError
 from nucleate.potentials.registry import Provenance
 from nucleate.settings import CompareSettings, DesignSettings, ExploreSettings, MagnetSettings, ScreenSettings
+
+PACKAGES = ("nucleate", "torch", "numpy", "scipy", "pymatgen", "ase", "chgnet", "moyopy", "pyxtal")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that compute."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def reference_hash(name: str) -> str:
+    """SHA-256 of the files of a reference."""
+    from nucleate.data.reference import bundled_folder
+
+    return path_hash(bundled_folder() if name == "bundled" else Path(name))
+
+
+def path_hash(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's file names and contents in order of name."""
+    digest = hashlib.sha256()
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        digest.update(str(file.relative_to(path)).encode() + b"\0")
+        with file.open("rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    return digest.hexdigest()
+
 
 FORMAT_VERSION: Literal[2] = 2
 """Raised whenever a record of before could be misunderstood."""

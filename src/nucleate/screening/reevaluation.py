@@ -12,7 +12,7 @@ from nucleate.potentials.potential import FAULTS, evaluate_with_fallback
 from nucleate.potentials.registry import load_potential
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import CANDIDATE_COLUMNS
-from nucleate.runs.provenance import reference_hash
+from nucleate.runs.record import reference_hash
 from nucleate.runs.run import Run, read_shard
 from nucleate.screening.evaluator import CandidateEvaluator
 from nucleate.thermo.magnetism import TESLA, potential_magnetization

@@ -18,7 +18,7 @@ from nucleate.data.cache import cache_folder
 from nucleate.descriptors.registry import descriptor_table
 from nucleate.io.writing import write_whole
 from nucleate.matching.prototypes import aflow_prototypes, commonest_prototypes
-from nucleate.runs.provenance import reference_hash
+from nucleate.runs.record import reference_hash
 from nucleate.runs.run import Run
 from nucleate.screening.funnel import Funnel
 from nucleate.screening.funnels import asks_for_types

@@ -23,8 +23,7 @@ from nucleate.relaxation.relaxation import load_relaxer
 from nucleate.relaxation.relaxer import Relaxed, RelaxProtocol
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.journal import Journal
-from nucleate.runs.provenance import reference_hash, versions
-from nucleate.runs.record import AnySettings, RunRecord, kind_of
+from nucleate.runs.record import AnySettings, RunRecord, kind_of, reference_hash, versions
 from nucleate.runs.run import Run
 from nucleate.screening.evaluator import CandidateEvaluator, descriptors_of
 from nucleate.screening.funnels import funnel_of

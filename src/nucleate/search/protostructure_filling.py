@@ -24,8 +24,8 @@ from nucleate.search.cell_priors import crystal_stream, drawn
 from nucleate.search.group_relaxation import Descent, relaxed_in_group, step_metric
 from nucleate.search.proxy_energy import ProxyEnergy
 from nucleate.search.pyxtal_filling import pyxtal_drawn
-from nucleate.symmetry.detection import SYMPREC
 from nucleate.symmetry.protostructure import Protostructure, protostructures
+from nucleate.symmetry.space_group import SYMPREC
 from nucleate.symmetry.wyckoff_parametrization import Layout, layout
 
 METHODS = ("proxy", "pyxtal")

@@ -17,8 +17,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.lattice import parameters_to_matrix
 from nucleate.crystal.periodic import minimum_distances
 from nucleate.errors import UserError
-from nucleate.search.cell_priors import crystal_stream
-from nucleate.search.compositions import DEFAULT_ELEMENTS, check_request
+from nucleate.search.cell_priors import DEFAULT_ELEMENTS, check_request, crystal_stream
 
 BATCH = 256
 SEPARATION = 1.0

@@ -19,10 +19,8 @@ from nucleate.crystal.lattice import parameters_to_matrix
 from nucleate.crystal.periodic import image_offsets, minimum_distances, minimum_image
 from nucleate.descriptors.element_tables import cell_volume
 from nucleate.errors import UserError
-from nucleate.search.cell_priors import crystal_stream, separation_matrix
-from nucleate.search.compositions import Counts, check_request, draw_composition
-from nucleate.symmetry.detection import search
-from nucleate.symmetry.space_group import space_groups
+from nucleate.search.cell_priors import Counts, check_request, crystal_stream, draw_composition, separation_matrix
+from nucleate.symmetry.space_group import search, space_groups
 from nucleate.symmetry.wyckoff import fits
 
 STEPS = 300

@@ -22,8 +22,7 @@ from nucleate.descriptors.element_similarity import is_known, likeness, likeness
 from nucleate.descriptors.element_tables import cell_volume
 from nucleate.descriptors.geometry import validity
 from nucleate.errors import UserError
-from nucleate.search.cell_priors import crystal_stream
-from nucleate.search.compositions import DEFAULT_ELEMENTS, Counts, check_request
+from nucleate.search.cell_priors import DEFAULT_ELEMENTS, Counts, check_request, crystal_stream
 from nucleate.search.random_search import space_group
 
 ATTEMPTS = 60

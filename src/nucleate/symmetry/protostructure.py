@@ -14,8 +14,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS, atomic_number
 from nucleate.crystal.formula import compositions, reduced_formula
 from nucleate.errors import UserError
-from nucleate.symmetry.detection import SYMPREC
-from nucleate.symmetry.space_group import Symmetry, symmetries
+from nucleate.symmetry.space_group import SYMPREC, Symmetry, symmetries
 from nucleate.symmetry.wyckoff import (
     LETTERS,
     by_letter,

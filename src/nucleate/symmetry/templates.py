@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from nucleate.crystal.crystals import Crystals, wrap
-from nucleate.symmetry.detection import SYMPREC, search
 from nucleate.symmetry.orbits import SiteOrbits, metric_average
+from nucleate.symmetry.space_group import SYMPREC, search
 
 TRANSLATIONS = 24
 """In the standard origin every translation of a space group is a multiple of 1/24 of a primitive vector."""

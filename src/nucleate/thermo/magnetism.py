@@ -19,7 +19,7 @@ from nucleate.errors import UserError
 from nucleate.io.files import write_structures
 from nucleate.io.writing import write_whole
 from nucleate.potentials.potential import Potential
-from nucleate.symmetry.detection import search
+from nucleate.symmetry.space_group import search
 
 VACUUM_PERMEABILITY = 1.25663706212e-6
 """N/A², CODATA 2018."""

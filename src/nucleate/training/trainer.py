@@ -1,24 +1,163 @@
-"""One training loop for any model that gives losses for a batch of crystals."""
+"""One training loop for any model that gives losses for a batch of crystals: its state, resumed, and its loss curves.
+
+The state is safetensors and JSON, written whole or not at all; the curves are a CSV for machines and a PNG for eyes.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
 from pydantic import JsonValue
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, Noise
 from nucleate.errors import UserError
-from nucleate.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
-from nucleate.training.config import TrainConfig
-from nucleate.training.history import History
+from nucleate.io.writing import write_whole
+from nucleate.training.model import TrainConfig
+
+NAME = "checkpoint.safetensors"
+FORMAT = 1
+
+
+def save_checkpoint(
+    folder: Path,
+    model: nn.Module,
+    average: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    progress: dict[str, Any],
+) -> None:
+    """Write everything that a resumed training needs into one file.
+
+    Arguments:
+        folder: Of the training.
+        model: With its current weights.
+        average: Averaged weights by name.
+        optimizer: Adam over the model's parameters, in their order.
+        progress: Plain JSON: where the training stands and what it was configured with.
+    """
+    tensors = {f"model/{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"average/{name}": value for name, value in average.items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
+    text = json.dumps({"format": FORMAT, **progress})
+    data = save({name: value.detach().contiguous().clone() for name, value in tensors.items()}, {"progress": text})
+    write_whole(folder / NAME, data)
+
+
+def read_progress(folder: Path) -> dict[str, Any] | None:
+    """The progress of a checkpoint, or None where there is none.
+
+    Raises:
+        UserError: The file is damaged or of another version.
+    """
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            progress: dict[str, Any] = json.loads(file.metadata()["progress"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise UserError(str(path), f"a damaged file ({error})", "a checkpoint of this training") from None
+    if progress["format"] != FORMAT:
+        raise UserError(str(path), f"format {progress['format']}", f"format {FORMAT}")
+    return progress
+
+
+def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Restore model and optimizer; returns the averaged weights."""
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+    with safe_open(folder / NAME, framework="pt") as file:
+        for key in file.keys():  # noqa: SIM118 (not a mapping)
+            kind, name = key.split("/", 1)
+            groups[kind][name] = file.get_tensor(key)
+    model.load_state_dict(groups["model"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in groups["optimizer"].items():
+        index, name = key.split("/", 1)
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return groups["average"]
+
+
+_AVERAGED_STEPS = 100
+
+
+class History:
+    """Losses over a training; training losses are averaged over a hundred steps.
+
+    Arguments:
+        folder: Where ``losses.csv`` and ``losses.png`` are written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows: list[dict[str, Any]] = []
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def accumulate(self, step: int, losses: dict[str, float], seconds: float) -> None:
+        """Take the losses of one training step."""
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+        if self._count == _AVERAGED_STEPS:
+            self.flush(step, seconds)
+
+    def flush(self, step: int, seconds: float) -> None:
+        """Add a row of the training losses that are not in one yet, if there are any."""
+        if self._count:
+            self.add(step, "train", {name: value / self._count for name, value in self._sums.items()}, seconds)
+            self._sums, self._count = {}, 0
+
+    def add(self, step: int, split: str, losses: dict[str, float], seconds: float) -> None:
+        """Add a row."""
+        self.rows.append({"step": step, "split": split, "seconds": round(seconds, 1), **losses})
+
+    def state(self) -> dict[str, Any]:
+        """Everything, as plain JSON."""
+        return {"rows": self.rows, "sums": self._sums, "count": self._count}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to an earlier :meth:`state`."""
+        self.rows, self._sums, self._count = state["rows"], state["sums"], state["count"]
+
+    def write(self) -> None:
+        """Write ``losses.csv`` and, once there is a curve, ``losses.png``."""
+        if not self.rows:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_whole(self.folder / "losses.csv", text.getvalue().encode())
+        write_whole(self.folder / "losses.png", self._picture())
+
+    def _picture(self) -> bytes:
+        from matplotlib.figure import Figure
+
+        names = [name for name in self.rows[0] if name not in ("step", "split", "seconds")]
+        figure = Figure(figsize=(3.2 * len(names), 2.8), layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+            for split, style in (("train", "-"), ("validation", "o-")):
+                rows = [row for row in self.rows if row["split"] == split]
+                axes.plot([r["step"] for r in rows], [r[name] for r in rows], style, ms=3, lw=1, label=split)
+            axes.set(title=name, xlabel="step", ylabel="loss")
+        axes.legend(frameon=False)
+        data = io.BytesIO()
+        figure.savefig(data, format="png", dpi=150)
+        return data.getvalue()
 
 
 def epoch_batches(n_atoms: Tensor, pairs: int, limits: tuple[int, int], seed: int, epoch: int) -> list[Tensor]:

@@ -5,12 +5,11 @@ import torch
 
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
-from nucleate.diffusion.heun import HeunSampler
+from nucleate.diffusion.edm import HeunSampler
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
 from nucleate.families.diffcrysgen.constraints import known_entries, meets
-from nucleate.representations.ircr import IRCR
-from nucleate.representations.site_order import canonical
+from nucleate.representations.ircr import IRCR, canonical
 
 ENCODED = IRCR(3, 6)
 

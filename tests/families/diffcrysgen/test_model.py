@@ -11,7 +11,7 @@ from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
 from nucleate.errors import RequestWarning, UserError
 from nucleate.families.base import sampler_from
 from nucleate.families.diffcrysgen import SPEC
-from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, DiffCrysGenConfig, SamplerConfig
+from nucleate.families.diffcrysgen.model import PAPER_SAMPLER, DiffCrysGenConfig, SamplerConfig
 from nucleate.guidance.classifier_free import Guided
 from nucleate.symmetry.space_group import space_groups
 from nucleate.training.export import ModelFacts, halved, write_model

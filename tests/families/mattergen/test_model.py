@@ -12,7 +12,7 @@ from nucleate.errors import UserError
 from nucleate.families.joint_config import SamplerConfig
 from nucleate.families.joint_model import bounded
 from nucleate.families.mattergen import SPEC
-from nucleate.families.mattergen.config import PAPER_SAMPLER, MatterGenConfig
+from nucleate.families.mattergen.model import PAPER_SAMPLER, MatterGenConfig
 
 FREE = SamplerConfig(steps=4, corrector="snr")
 TIED = SamplerConfig(steps=4, corrector_steps=0, symmetry="templates")

@@ -10,8 +10,7 @@ from nucleate.conditions.request import Conditions
 from nucleate.diffusion.joint import State
 from nucleate.errors import UserError
 from nucleate.families.joint_config import SamplerConfig
-from nucleate.families.mattergen.config import MatterGenConfig
-from nucleate.families.mattergen.model import MatterGen
+from nucleate.families.mattergen.model import MatterGen, MatterGenConfig
 from nucleate.families.mattergen.published import (
     ELEMENTS,
     SIZES,

@@ -10,7 +10,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
 from nucleate.families.pigen import SPEC
-from nucleate.families.pigen.config import PigenConfig, SamplerConfig
+from nucleate.families.pigen.model import PigenConfig, SamplerConfig
 
 
 def noise(seed=0):

@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from nucleate.campaign.comparison.requests import REQUESTS, BenchmarkRequest, requests_of, unmeasured
-from nucleate.campaign.comparison.sources import REQUEST_RUNS, Source, asked_sources
+from nucleate.campaign.comparison.sources import (
+    REQUEST_RUNS,
+    REQUESTS,
+    BenchmarkRequest,
+    Source,
+    asked_sources,
+    requests_of,
+    unmeasured,
+)
 from nucleate.campaign.design import design
 from nucleate.campaign.screen import screen
 from nucleate.errors import UserError
@@ -42,7 +49,7 @@ from nucleate.evaluation.benchmark import (
 from nucleate.execution.executor import Progress, silent
 from nucleate.intervals import Rate, wilson
 from nucleate.io.writing import write_json, write_whole
-from nucleate.runs.provenance import versions
+from nucleate.runs.record import versions
 from nucleate.runs.run import Run, held_run
 from nucleate.screening.funnels import funnel_of
 from nucleate.screening.ranking import is_sun

@@ -19,8 +19,7 @@ from nucleate.runs.candidates import Candidates
 from nucleate.sampling.rejection import symmetrize
 from nucleate.screening.funnel import Funnel, stopped_by
 from nucleate.screening.reevaluation import magnetizations
-from nucleate.symmetry.space_group import space_groups
-from nucleate.symmetry.standard_cells import niggli_reduced
+from nucleate.symmetry.space_group import niggli_reduced, space_groups
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -20,8 +20,7 @@ from nucleate.errors import UserError
 from nucleate.families.registry import WEIGHTS, check_weights, find_model, shipped_models
 from nucleate.options import resolve_device
 from nucleate.runs.candidates import Candidates
-from nucleate.runs.provenance import path_hash
-from nucleate.runs.record import RunRecord
+from nucleate.runs.record import RunRecord, path_hash
 from nucleate.runs.run import Run, holds_run
 from nucleate.screening.magnet_funnel import DEFAULT_ELEMENTS, PREDICTED, before_relaxation, magnet_funnel
 from nucleate.screening.stages import new_record

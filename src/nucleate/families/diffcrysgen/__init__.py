@@ -1,9 +1,8 @@
 """DiffCrysGen (Mal, Mishra & Sen, 2025): one score model over the invertible real-space matrix."""
 
 from nucleate.families.base import FamilySpec
-from nucleate.families.diffcrysgen.config import PAPER_SAMPLER, DiffCrysGenConfig
-from nucleate.families.diffcrysgen.model import DiffCrysGen
-from nucleate.training.config import TrainConfig
+from nucleate.families.diffcrysgen.model import PAPER_SAMPLER, DiffCrysGen, DiffCrysGenConfig
+from nucleate.training.model import TrainConfig
 
 SPEC = FamilySpec(
     name="diffcrysgen",

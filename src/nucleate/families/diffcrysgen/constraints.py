@@ -14,8 +14,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.edm import TensorDenoiser
 from nucleate.errors import UserError
 from nucleate.families.matrix_templates import MatrixTemplates
-from nucleate.representations.ircr import IRCR
-from nucleate.representations.site_order import element_order
+from nucleate.representations.ircr import IRCR, element_order
 from nucleate.sampling.rejection import best_of
 
 

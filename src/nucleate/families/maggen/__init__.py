@@ -3,7 +3,7 @@
 from nucleate.families.base import FamilySpec
 from nucleate.families.maggen.config import PAPER_SAMPLER, MagGenConfig
 from nucleate.families.maggen.model import MagGen
-from nucleate.training.config import TrainConfig
+from nucleate.training.model import TrainConfig
 
 SPEC = FamilySpec(
     name="maggen",

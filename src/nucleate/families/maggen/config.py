@@ -12,7 +12,7 @@ from nucleate.configuration import Settings
 from nucleate.families.base import FamilyConfig
 from nucleate.families.matrix_templates import Cells
 from nucleate.networks.cnn1d import Tower
-from nucleate.symmetry.detection import MAX_SYMPREC
+from nucleate.symmetry.space_group import MAX_SYMPREC
 
 
 class SamplerConfig(Settings):

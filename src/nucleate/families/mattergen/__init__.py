@@ -1,9 +1,8 @@
 """MatterGen (Zeni et al., Nature 2025)."""
 
 from nucleate.families.base import FamilySpec
-from nucleate.families.mattergen.config import PAPER_SAMPLER, MatterGenConfig
-from nucleate.families.mattergen.model import MatterGen
-from nucleate.training.config import TrainConfig
+from nucleate.families.mattergen.model import PAPER_SAMPLER, MatterGen, MatterGenConfig
+from nucleate.training.model import TrainConfig
 
 SPEC = FamilySpec(
     name="mattergen",

@@ -23,8 +23,7 @@ from torch import Tensor
 from nucleate.conditions.kinds import Condition, Scalar
 from nucleate.conditions.quantities import quantity
 from nucleate.errors import UserError
-from nucleate.families.mattergen.config import MatterGenConfig
-from nucleate.families.mattergen.model import MatterGen
+from nucleate.families.mattergen.model import MatterGen, MatterGenConfig
 from nucleate.families.mattergen.published_names import Shape, expected, shape_of
 from nucleate.networks.gemnet import GemNetConfig
 

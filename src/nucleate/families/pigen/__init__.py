@@ -1,8 +1,7 @@
 """PIGEN (Vasylenko et al., 2025), and DiffCSP (Jiao et al., NeurIPS 2023) that it rests on."""
 
 from nucleate.families.base import FamilySpec
-from nucleate.families.pigen.config import PAPER_SAMPLER, PigenConfig
-from nucleate.families.pigen.model import Pigen
+from nucleate.families.pigen.model import PAPER_SAMPLER, Pigen, PigenConfig
 
 SPEC = FamilySpec(
     name="pigen",

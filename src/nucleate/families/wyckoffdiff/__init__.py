@@ -3,7 +3,7 @@
 from nucleate.families.base import FamilySpec
 from nucleate.families.wyckoffdiff.config import PAPER_SAMPLER, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.model import WyckoffDiff
-from nucleate.training.config import TrainConfig
+from nucleate.training.model import TrainConfig
 
 SPEC = FamilySpec(
     name="wyckoffdiff",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nucleate.descriptors.element_similarity import is_known, likeness
 from nucleate.diffusion.noise import Noise
-from nucleate.representations.element_properties import GROUP
+from nucleate.representations.ircr import GROUP
 
 LEAST = exp(-2.0)
 """Likeness below which an element does not replace another of its group; one of another group never does."""

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nucleate.diffusion.heun import HeunSampler
+from nucleate.diffusion.edm import HeunSampler
 from nucleate.diffusion.noise import KeyedNoise
 
 MEANS = torch.tensor([[-2.0, 0.5], [2.0, 0.0], [0.2, -2.0]], dtype=torch.float64)

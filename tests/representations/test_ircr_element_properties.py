@@ -4,7 +4,7 @@ import warnings
 
 import pytest
 
-from nucleate.representations.element_properties import (
+from nucleate.representations.ircr import (
     D_ELECTRONS,
     ELECTRONEGATIVITY,
     GROUP,

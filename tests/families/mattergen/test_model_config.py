@@ -5,7 +5,7 @@ import torch
 
 from nucleate.errors import UserError
 from nucleate.families.mattergen import SPEC
-from nucleate.families.mattergen.config import PAPER_SAMPLER
+from nucleate.families.mattergen.model import PAPER_SAMPLER
 from nucleate.families.registry import load_generator
 from nucleate.training.export import ModelFacts, write_model
 

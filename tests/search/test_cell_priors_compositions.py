@@ -8,7 +8,7 @@ from nucleate.crystal.elements import NOBLE_GASES
 from nucleate.descriptors.composition import is_charge_balanced
 from nucleate.descriptors.element_tables import ATOMIC_VOLUMES, cell_volume
 from nucleate.errors import UserError
-from nucleate.search.compositions import DEFAULT_ELEMENTS, ELEMENT_SHARES, SIZE_SHARES, draw_composition, sizes
+from nucleate.search.cell_priors import DEFAULT_ELEMENTS, ELEMENT_SHARES, SIZE_SHARES, draw_composition, sizes
 
 
 def test_default_elements() -> None:

@@ -8,8 +8,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.lattice import matrix_to_parameters
 from nucleate.io.interop import to_pymatgen
-from nucleate.symmetry.space_group import space_groups
-from nucleate.symmetry.standard_cells import niggli_reduced, primitive_cells
+from nucleate.symmetry.space_group import niggli_reduced, primitive_cells, space_groups
 
 seeds = st.integers(0, 2**31 - 1)
 CENTRED = {225: 4, 216: 4, 227: 4, 141: 2, 167: 3}

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
-from nucleate.representations.element_properties import ELECTRONEGATIVITY
-from nucleate.representations.ircr import IRCR
-from nucleate.representations.site_order import canonical, element_order, reordered, shuffled
+from nucleate.representations.ircr import ELECTRONEGATIVITY, IRCR, canonical, element_order, reordered, shuffled
 
 
 def sites(crystals):

@@ -2,8 +2,7 @@
 
 import torch
 
-from nucleate.symmetry.orbits import SiteOrbits
-from nucleate.symmetry.site_features import CLASSES, WIDTH, site_features
+from nucleate.symmetry.orbits import CLASSES, WIDTH, SiteOrbits, site_features
 
 
 def perovskite():

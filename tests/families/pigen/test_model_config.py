@@ -7,7 +7,7 @@ import torch
 
 from nucleate.errors import UserError
 from nucleate.families.pigen import SPEC
-from nucleate.families.pigen.config import PAPER_SAMPLER
+from nucleate.families.pigen.model import PAPER_SAMPLER
 from nucleate.families.registry import load_generator
 from nucleate.training.export import ModelFacts, halved, write_model
 

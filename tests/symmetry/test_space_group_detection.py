@@ -3,7 +3,7 @@
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.symmetry.detection import search
+from nucleate.symmetry.space_group import search
 
 
 def test_a_flat_cell_is_not_searched():

@@ -2,7 +2,7 @@
 
 import csv
 
-from nucleate.training.history import History
+from nucleate.training.trainer import History
 
 
 def test_csv_and_png(tmp_path):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from nucleate.errors import UserError
-from nucleate.training.checkpoint import load_checkpoint, read_progress, save_checkpoint
+from nucleate.training.trainer import load_checkpoint, read_progress, save_checkpoint
 
 
 def trained():
