@@ -10,8 +10,32 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from nucleate.campaign.comparison.compare import side_by_side
+from nucleate.campaign.design import design as run_design
+from nucleate.campaign.explore import phase_diagram as explore
+from nucleate.campaign.finetune import finetune as tune
+from nucleate.campaign.magnets.campaign import RELAXED, run_campaign
+from nucleate.campaign.magnets.plan import default_models, default_predictor
+from nucleate.campaign.orderings import orderings_to
+from nucleate.campaign.predict import load_predictor, predictions, train_predictor
+from nucleate.campaign.screen import evaluate as run_evaluate
+from nucleate.campaign.screen import screen as run_screen
+from nucleate.campaign.self_check import self_check as run_checks
+from nucleate.campaign.train import TrainingTask, train_family
+from nucleate.campaign.wyckoff import realise
+from nucleate.crystal.crystals import Crystals
+from nucleate.data.dataset import load_dataset
+from nucleate.errors import UserError
 from nucleate.execution.executor import Progress, silent
+from nucleate.families.mattergen.importing import import_model as imported
+from nucleate.families.registry import load_generator
+from nucleate.io.files import read_structures, write_structures
+from nucleate.io.interop import from_ase, from_pymatgen
+from nucleate.io.validation import StructureFile
 from nucleate.options import resolve_device, takes
+from nucleate.report import build_page
+from nucleate.runs.run import holds_run
+from nucleate.screening.protocols import under_protocol
 from nucleate.settings import (
     CompareSettings,
     DesignSettings,
@@ -51,8 +75,6 @@ def load(model: str, device: str = "auto", sampler: str = "default", guidance: I
     Raises:
         UserError: There is no such model, or its weights are damaged.
     """
-    from nucleate.families.registry import load_generator
-
     return load_generator(model, resolve_device(device), sampler, tuple(guidance))
 
 
@@ -80,8 +102,6 @@ def design(
     Raises:
         UserError: The request or the folder is not usable.
     """
-    from nucleate.campaign.design import design as run_design
-
     run = run_design(_under_protocol(settings), Path(out), resume, workers, progress)
     write_report(out)
     return run
@@ -102,8 +122,6 @@ def phase_diagram(
     Raises:
         UserError: The system, a model or the folder is not usable.
     """
-    from nucleate.campaign.explore import phase_diagram as explore
-
     found = explore(_under_protocol(settings), Path(out), resume, workers, progress)
     for folder in sorted(Path(out).glob("*/run.json")):
         write_report(folder.parent)
@@ -120,8 +138,6 @@ def wyckoff(
     Raises:
         UserError: The label is none, or there is no such potential.
     """
-    from nucleate.campaign.wyckoff import realise
-
     crystals, table, _ = realise(settings, workers, progress)
     return crystals, table
 
@@ -140,9 +156,6 @@ def screen(
     Raises:
         UserError: The structures cannot be read, or the folder is not usable.
     """
-    from nucleate.campaign.screen import screen as run_screen
-    from nucleate.screening.protocols import under_protocol
-
     run = run_screen(_source(structures), under_protocol(settings), Path(out), resume, workers, progress)
     write_report(out)
     return run
@@ -157,9 +170,6 @@ def evaluate(
     Raises:
         UserError: The structures cannot be read.
     """
-    from nucleate.campaign.screen import evaluate as run_evaluate
-    from nucleate.screening.protocols import under_protocol
-
     return run_evaluate(_source(structures), under_protocol(settings.screen, settings.relax), workers, progress)
 
 
@@ -170,9 +180,6 @@ def self_check(settings: ScreenSettings, workers: int | None = None, progress: P
     Raises:
         UserError: The reference holds no structures on its hull.
     """
-    from nucleate.campaign.self_check import self_check as run_checks
-    from nucleate.screening.protocols import under_protocol
-
     return run_checks(under_protocol(settings, relax=True), workers=workers, progress=progress)
 
 
@@ -193,8 +200,6 @@ def compare(
     Raises:
         UserError: A source, a reference or the folder is not usable.
     """
-    from nucleate.campaign.comparison.compare import side_by_side
-
     found = side_by_side(_under_protocol(settings), Path(out), resume, workers, progress)
     for label in found["source"].unique():
         write_report(Path(out) / label)
@@ -218,10 +223,6 @@ def magnets(
     Raises:
         UserError: Something asked for does not exist or cannot be met, or the folder is not usable.
     """
-    from nucleate.campaign.magnets.campaign import RELAXED, run_campaign
-    from nucleate.campaign.magnets.plan import default_models, default_predictor
-    from nucleate.runs.run import holds_run
-
     shipped: dict[str, object] = {}
     if not settings.models and settings.structures is None:
         shipped["models"] = default_models()
@@ -244,8 +245,6 @@ def orderings(
     Raises:
         UserError: The structures cannot be read, the potential knows no moments, or ``out`` cannot be written.
     """
-    from nucleate.campaign.orderings import orderings_to
-
     return orderings_to(as_file(structures), settings, Path(out), progress)
 
 
@@ -256,10 +255,6 @@ def train(settings: TrainSettings, out: str | Path, resume: bool = False, progre
     Raises:
         UserError: The family, a column, a setting or the data are not usable.
     """
-    from nucleate.campaign.predict import train_predictor
-    from nucleate.campaign.train import train_family
-    from nucleate.errors import UserError
-
     family, predicts = settings.family, settings.family == "predictor"
     if not predicts and (settings.properties or settings.log10):
         raise UserError("--property", f"the family {family!r}", "predictor, which alone learns columns this way")
@@ -278,8 +273,6 @@ def finetune(settings: FinetuneSettings, out: str | Path, resume: bool = False, 
     Raises:
         UserError: The model, a property, a setting or the data are not usable.
     """
-    from nucleate.campaign.finetune import finetune as tune
-
     return tune(settings.model, settings.properties, _task(settings, out, resume, progress), settings.freeze)
 
 
@@ -290,8 +283,6 @@ def predict(settings: PredictSettings, structures: Structures) -> pd.DataFrame:
     Raises:
         UserError: There is no such predictor or column, or the structures cannot be read.
     """
-    from nucleate.campaign.predict import load_predictor, predictions
-
     predictor = load_predictor(settings.model, resolve_device(settings.device))
     return predictions(predictor, as_file(structures), settings.properties)
 
@@ -302,8 +293,6 @@ def write_report(run: str | Path) -> Path:
     Raises:
         UserError: The folder is none of these, another version made it, or it is not finished.
     """
-    from nucleate.report import build_page
-
     return build_page(Path(run))
 
 
@@ -313,9 +302,6 @@ def convert(source: str | Path, target: str | Path) -> int:
     Raises:
         UserError: A format is unknown, or the source holds no crystal.
     """
-    from nucleate.errors import UserError
-    from nucleate.io.files import read_structures, write_structures
-
     found = read_structures(Path(source))
     if not found.ids:
         why = f"; {found.failures[0].reason}" if found.failures else ""
@@ -330,8 +316,6 @@ def import_model(source: str | Path, out: str | Path, name: str | None = None) -
     Raises:
         UserError: The file cannot be read as tensors alone, or is not a MatterGen; the folder is taken.
     """
-    from nucleate.families.mattergen.importing import import_model as imported
-
     return imported(Path(source), Path(out), name)
 
 
@@ -341,10 +325,6 @@ def as_crystals(structures: Crystals | Sequence[Structure | Atoms]) -> Crystals:
     Raises:
         UserError: Some of them are neither.
     """
-    from nucleate.crystal.crystals import Crystals
-    from nucleate.errors import UserError
-    from nucleate.io.interop import from_ase, from_pymatgen
-
     if isinstance(structures, Crystals):
         return structures
     items = list(structures)
@@ -358,9 +338,6 @@ def as_crystals(structures: Crystals | Sequence[Structure | Atoms]) -> Crystals:
 
 def as_file(structures: str | Path | Crystals | Sequence[Structure | Atoms]) -> StructureFile:
     """Structures from a file, or others named by their positions."""
-    from nucleate.io.files import read_structures
-    from nucleate.io.validation import StructureFile
-
     if isinstance(structures, str | Path):
         return read_structures(structures)
     crystals = as_crystals(structures)
@@ -374,17 +351,12 @@ def _source(structures: Structures) -> Path | Crystals:
 
 def _under_protocol(settings: Screened) -> Screened:
     """Settings with what the published protocol fixes, where one is followed."""
-    from nucleate.screening.protocols import under_protocol
-
     return settings.model_copy(update={"screen": under_protocol(settings.screen)})
 
 
 def _task(
     settings: TrainSettings | FinetuneSettings, out: str | Path, resume: bool, progress: Progress
 ) -> TrainingTask:
-    from nucleate.campaign.train import TrainingTask
-    from nucleate.data.dataset import load_dataset
-
     device = resolve_device(settings.device)
     dataset = load_dataset(settings.data)
     return TrainingTask(dataset, Path(out), settings.overrides, settings.seed, device, resume, progress)

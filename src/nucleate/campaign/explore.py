@@ -12,7 +12,9 @@ import pandas as pd
 from nucleate.campaign.design import design
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
+from nucleate.data.reference import Reference
 from nucleate.errors import Status, UserError
+from nucleate.evaluation.phase_diagram import combined_hull
 from nucleate.execution.executor import Progress, silent
 from nucleate.families.registry import find_model
 from nucleate.io.writing import write_json, write_whole
@@ -50,9 +52,6 @@ def phase_diagram(
     Raises:
         UserError: The system or a model is not usable, or the folder holds other runs.
     """
-    from nucleate.data.reference import Reference
-    from nucleate.evaluation.phase_diagram import combined_hull
-
     elements = _elements(settings.system)
     names = list(dict.fromkeys(settings.models))
     if not names:

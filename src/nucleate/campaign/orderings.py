@@ -5,8 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from nucleate.errors import Status, UserError
 from nucleate.execution.executor import Progress, silent
+from nucleate.io.files import file_names
+from nucleate.io.writing import write_whole
+from nucleate.potentials.potential import FAULTS
+from nucleate.potentials.registry import load_potential
+from nucleate.thermo.magnetism import magnetic_orderings, write_orderings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,14 +44,6 @@ def orderings_to(
     Raises:
         UserError: The potential knows no moments, or the folder cannot be written.
     """
-    import pandas as pd
-
-    from nucleate.io.files import file_names
-    from nucleate.io.writing import write_whole
-    from nucleate.potentials.potential import FAULTS
-    from nucleate.potentials.registry import load_potential
-    from nucleate.thermo.magnetism import magnetic_orderings, write_orderings
-
     if out.is_dir() and any(out.iterdir()):
         raise UserError(str(out), "something already there", "a new or empty folder")
     source = load_potential(settings.potential)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import torch
 
 from nucleate.crystal.crystals import Crystals
@@ -56,8 +57,6 @@ def realise(
     Raises:
         UserError: The label is none, an element is not known well enough, or there is no such potential.
     """
-    import pandas as pd
-
     protostructure = Protostructure.parse(settings.label)
     n, seed = settings.n, settings.seed
     loaded = load_potential(settings.potential, settings.python)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nucleate.cli.options import Json, Resume, Structures, Unused, Workers, command
-from nucleate.cli.outcome import note, print_json, resumable
+from nucleate.cli.outcome import (
+    note,
+    plain_rows,
+    print_json,
+    resumable,
+    show_checks,
+    show_magnets,
+    show_phase_diagram,
+    show_realised,
+    show_run,
+    warn,
+)
 from nucleate.cli.progress import shown_progress
 from nucleate.errors import UserError
 
@@ -49,7 +61,6 @@ def design(
 ) -> None:
     """Generate crystals, relax them, place them on the hull, rank them and write a report."""
     from nucleate import api
-    from nucleate.cli.outcome import show_run
 
     with resumable(out), shown_progress() as progress:
         run = api.design(settings, out, resume=resume, workers=workers, progress=progress)
@@ -85,7 +96,6 @@ def wyckoff(
     """Find coordinates and a cell for a space group and elements on its Wyckoff positions."""
     from nucleate.campaign.design import rehearse
     from nucleate.campaign.wyckoff import realise, write_realised
-    from nucleate.cli.outcome import show_realised
 
     rehearse(out)
     with shown_progress() as progress:
@@ -106,7 +116,6 @@ def screen(
 ) -> None:
     """Relax structures, place them on the hull, compare and rank them and write a report."""
     from nucleate import api
-    from nucleate.cli.outcome import show_run
     from nucleate.options import resolve_device
 
     resolve_device(device)
@@ -134,7 +143,6 @@ def evaluate(
 ) -> None:
     """Validity, uniqueness, novelty, stability and S.U.N. of a set, each with protocol and interval."""
     from nucleate import api
-    from nucleate.cli.outcome import show_checks, warn
     from nucleate.options import resolve_device
 
     resolve_device(device)
@@ -193,7 +201,6 @@ def phase_diagram(
 ) -> None:
     """Generate, relax and place crystals of one chemical system with several models, on one combined hull."""
     from nucleate import api
-    from nucleate.cli.outcome import show_phase_diagram
 
     with resumable(out), shown_progress() as progress:
         found = api.phase_diagram(settings, out, resume=resume, workers=workers, progress=progress)
@@ -214,7 +221,6 @@ def magnets(
 ) -> None:
     """Generate many crystals, prescreen them cheaply, relax what is left, and write what remains for DFT."""
     from nucleate import api
-    from nucleate.cli.outcome import show_magnets
 
     with resumable(out), shown_progress() as progress:
         found = api.magnets(settings, out, resume=resume, workers=workers, progress=progress)
@@ -276,10 +282,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Predict properties; a structure that is none gets a row that says why."""
-    import sys
-
     from nucleate import api
-    from nucleate.cli.outcome import plain_rows
     from nucleate.io.writing import write_whole
 
     table = api.predict(settings, structures)
@@ -305,7 +308,6 @@ def orderings(
     Only a calculation with spins tells which of them is lowest in energy.
     """
     from nucleate import api
-    from nucleate.cli.outcome import plain_rows
 
     with shown_progress("structures") as progress:
         table = api.orderings(settings, structures, out, progress=progress)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nucleate.cli.options import Json, Structures, Workers, command
+from nucleate.cli.outcome import note, print_in_full, print_json
+from nucleate.cli.progress import shown_progress
 
 if TYPE_CHECKING:
     from nucleate.settings import ReferenceSettings
@@ -19,7 +22,6 @@ app = typer.Typer(no_args_is_help=True, help="Look into data sets and build refe
 @app.command("inspect", epilog="Example: nucleate data inspect structures.csv.gz")
 def inspect(path: Structures, as_json: Json = False) -> None:
     """Say what a data set holds: crystals, rows that failed and why, elements, sizes, property columns."""
-    from nucleate.cli.outcome import print_in_full, print_json
     from nucleate.data.dataset import load_dataset
     from nucleate.data.inspect import rendered, summarise
 
@@ -41,9 +43,6 @@ def reference(
 
     With a potential other than chgnet: from structures alone, all relaxed with that potential.
     """
-    from dataclasses import asdict
-
-    from nucleate.cli.outcome import note, print_json
     from nucleate.data.reference_tables import build_union
     from nucleate.potentials.registry import CHGNET
 
@@ -63,10 +62,6 @@ def reference(
 
 
 def _relaxed_reference(settings: ReferenceSettings, out: Path, workers: int | None, as_json: bool) -> None:
-    from dataclasses import asdict
-
-    from nucleate.cli.outcome import note, print_json
-    from nucleate.cli.progress import shown_progress
     from nucleate.data.relaxed_reference import build_relaxed
 
     with shown_progress() as progress:
@@ -101,8 +96,6 @@ def potentials(
     as_json: Json = False,
 ) -> None:
     """Derive statistical proxy potentials (SPP) and their thresholds from the distances in a data set."""
-    from nucleate.cli.outcome import note, print_json
-    from nucleate.cli.progress import shown_progress
     from nucleate.data.dataset import load_dataset
     from nucleate.descriptors.spp import derive_potentials
 
@@ -131,8 +124,6 @@ def bulk_moduli(
     as_json: Json = False,
 ) -> None:
     """Add bulk moduli (GPa): shipped ones of Materials Project structures, CHGNet's equation of state of others."""
-    from nucleate.cli.outcome import note, print_json
-    from nucleate.cli.progress import shown_progress
     from nucleate.data.bulk_moduli import bulk_moduli as moduli
     from nucleate.data.dataset import load_dataset
     from nucleate.io.cif_writer import cif_texts

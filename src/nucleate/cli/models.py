@@ -9,6 +9,8 @@ import typer
 from typer.core import TyperGroup
 
 from nucleate.cli import options
+from nucleate.cli.outcome import note, print_json
+from nucleate.errors import UserError
 
 SHOW = "show"
 
@@ -35,7 +37,6 @@ def show(
     as_json: options.Json = False,
 ) -> None:
     """List models and searchers, or show the card of one: data, cost and measured quality."""
-    from nucleate.cli.outcome import print_json
     from nucleate.families.registry import find_model, list_models
 
     entries = list_models() if model is None else [find_model(model)]
@@ -65,8 +66,6 @@ def import_(
     their authors: check the licence where you took them from.
     """
     from nucleate import api
-    from nucleate.cli.outcome import note, print_json
-    from nucleate.errors import UserError
 
     if name is None and out is None:
         raise UserError("models import", "neither --as nor -o", "a name or a folder for the model")

@@ -16,6 +16,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+import moyopy
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
@@ -173,8 +174,6 @@ def formula_text(value: Any) -> str:
 @lru_cache(maxsize=256)
 def space_group_name(group: int) -> str:
     """Short Hermann-Mauguin symbol as plain text, such as P6_3/mmc."""
-    import moyopy
-
     return str(moyopy.SpaceGroupType(group).hm_short).replace(" ", "")
 
 

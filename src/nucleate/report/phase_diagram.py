@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from scipy.spatial import ConvexHull, QhullError
 
 from nucleate.crystal.elements import NUMBERS, SYMBOLS, parse_formula
 from nucleate.errors import UserError
@@ -171,8 +172,6 @@ def lower_hull(points: np.ndarray) -> list[tuple[int, ...]]:
 
     Fewer than d points, or points that span no volume, give no facet.
     """
-    from scipy.spatial import ConvexHull, QhullError
-
     if len(points) <= points.shape[1]:
         # The simplex itself where there are as many points as corners.
         return [tuple(range(len(points)))] if len(points) == points.shape[1] else []

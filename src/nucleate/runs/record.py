@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from nucleate.conditions.request import Conditions
+from nucleate.data.reference import bundled_folder
 from nucleate.errors import UserError
 from nucleate.potentials.registry import Provenance
 from nucleate.settings import CompareSettings, DesignSettings, ExploreSettings, MagnetSettings, ScreenSettings
@@ -49,8 +50,6 @@ def versions() -> dict[str, str]:
 
 def reference_hash(name: str) -> str:
     """SHA-256 of the files of a reference."""
-    from nucleate.data.reference import bundled_folder
-
     return path_hash(bundled_folder() if name == "bundled" else Path(name))
 
 

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linprog
 
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.errors import UserError
@@ -121,8 +122,6 @@ class Hull:
     @staticmethod
     def _hull_energy(system: System, fractions: Array) -> float:
         """The lowest energy of any mixture of phases with these atomic fractions, in eV/atom."""
-        from scipy.optimize import linprog
-
         if len(fractions) == 1:
             return float(system.energies.min())
         tight = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}

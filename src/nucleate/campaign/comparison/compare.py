@@ -28,6 +28,7 @@ from nucleate.campaign.comparison.sources import (
 )
 from nucleate.campaign.design import design
 from nucleate.campaign.screen import screen
+from nucleate.data.reference import Reference
 from nucleate.errors import UserError
 from nucleate.evaluation.benchmark import (
     ALL,
@@ -46,8 +47,10 @@ from nucleate.evaluation.benchmark import (
     measures_of_reference,
     rate_row,
 )
+from nucleate.evaluation.reference_comparison import sampled
 from nucleate.execution.executor import Progress, silent
 from nucleate.intervals import Rate, wilson
+from nucleate.io.files import read_structures
 from nucleate.io.writing import write_json, write_whole
 from nucleate.runs.record import versions
 from nucleate.runs.run import Run, held_run
@@ -56,6 +59,7 @@ from nucleate.screening.ranking import is_sun
 from nucleate.screening.reevaluation import magnetization, reevaluated
 from nucleate.screening.stages import new_record
 from nucleate.settings import CompareSettings, DesignSettings, ScreenSettings
+from nucleate.symmetry.space_group import space_groups
 
 if TYPE_CHECKING:
     from nucleate.data.reference import Reference
@@ -88,8 +92,6 @@ def side_by_side(
     Raises:
         UserError: A source, a reference or the data cannot be used, or the folder holds other runs.
     """
-    from nucleate.data.reference import Reference
-
     n = settings.n
     per_request = min(MOST_PER_REQUEST, n) if settings.per_request is None else settings.per_request
     screening = settings.screen.model_copy(update={"reference": settings.references[0]})
@@ -266,10 +268,6 @@ def _reference_labels(loaded: Mapping[str, Reference]) -> dict[str, str]:
 
 def _data_groups(reference: Reference, data: Path | None) -> tuple[dict[str, dict[str, int]], str]:
     """Counts of the space groups of the data, all and of the subset, and what the data are called."""
-    from nucleate.evaluation.reference_comparison import sampled
-    from nucleate.io.files import read_structures
-    from nucleate.symmetry.space_group import space_groups
-
     crystals = reference.structures if data is None else read_structures(data).crystals
     name = f"the known structures of {reference.name}" if data is None else data.name
     if not len(crystals):

@@ -15,6 +15,7 @@ from nucleate.conditions.quantities import OF_THE_CRYSTAL, QUANTITIES, Quantity
 from nucleate.errors import RELAXED, UserError
 from nucleate.families.registry import WEIGHTS, ModelEntry, check_weights, find_model, shipped_models
 from nucleate.intervals import Rate
+from nucleate.io.files import read_structures
 
 if TYPE_CHECKING:
     from nucleate.families.registry import ModelEntry
@@ -190,8 +191,6 @@ def _of_model(name: str) -> Source:
 
 
 def _of_file(label: str, path: Path) -> Source:
-    from nucleate.io.files import read_structures
-
     _check_label(label, "--file")
     found = read_structures(path)
     if not found.n_rows:

@@ -12,10 +12,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
 from torch import Tensor
 
 from nucleate.errors import UserError
 from nucleate.families.mattergen import checkpoint_reader
+from nucleate.families.mattergen.published import Released, left_behind, model_of
+from nucleate.training.export import ModelFacts, write_model
 
 PREFIX = "diffusion_module.model."
 """What the public training code puts before the names of the network's tensors."""
@@ -64,9 +67,6 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Path:
     Raises:
         UserError: The file cannot be read as tensors alone, or is not a MatterGen; there is something in the folder.
     """
-    from nucleate.families.mattergen.published import Released, left_behind, model_of
-    from nucleate.training.export import ModelFacts, write_model
-
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(str(folder), "something already there", "a new or empty folder")
     tensors, config = read_checkpoint(source)
@@ -108,8 +108,6 @@ def read_checkpoint(source: Path, seconds: float = SECONDS) -> tuple[dict[str, T
     Raises:
         UserError: There is no such file, it is too large, or it is not tensors alone.
     """
-    from safetensors.torch import load_file
-
     if not source.is_file():
         raise UserError(str(source), "no such file", EXPECTED)
     size = source.stat().st_size
