@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from nucleate.campaign.comparison.compare import side_by_side
+from nucleate.campaign.comparison.compare import compare_sources
 from nucleate.campaign.design import design as run_design
 from nucleate.campaign.explore import phase_diagram as explore
 from nucleate.campaign.finetune import finetune as tune
@@ -200,7 +200,7 @@ def compare(
     Raises:
         UserError: A source, a reference or the folder is not usable.
     """
-    found = side_by_side(_under_protocol(settings), Path(out), resume, workers, progress)
+    found = compare_sources(_under_protocol(settings), Path(out), resume, workers, progress)
     for label in found["source"].unique():
         write_report(Path(out) / label)
     write_report(out)

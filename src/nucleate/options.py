@@ -173,13 +173,13 @@ SCREENING = "Screening"
 """Heading of the options that say how crystals are relaxed and evaluated."""
 
 
-def _conditions(given: object, info: ValidationInfo) -> Conditions:
+def _conditions(value: object, info: ValidationInfo) -> Conditions:
     from nucleate.conditions.request import Conditions  # loads torch, which --help does without
 
     subsystems = bool(info.data.get("allow_subsystems", False))
-    if isinstance(given, Conditions):
-        return replace(given, allow_subsystems=subsystems or given.allow_subsystems)
-    return Conditions.parse(given, subsystems)  # type: ignore[arg-type]
+    if isinstance(value, Conditions):
+        return replace(value, allow_subsystems=subsystems or value.allow_subsystems)
+    return Conditions.parse(value, subsystems)  # type: ignore[arg-type]
 
 
 def no_conditions() -> Conditions:
@@ -193,9 +193,9 @@ def _texts(where: Conditions) -> tuple[str, ...]:
     return where.texts
 
 
-def _pairs(given: list[object] | tuple[object, ...], flag: str, expected: str) -> list[tuple[str, str]]:
+def _pairs(texts: list[object] | tuple[object, ...], flag: str, expected: str) -> list[tuple[str, str]]:
     """Names and values of ``NAME=VALUE`` texts."""
-    found = [str(item).partition("=") for item in given]
+    found = [str(item).partition("=") for item in texts]
     for name, separator, value in found:
         if not (separator and name and value):
             raise UserError(flag, repr(name + separator + value), expected)
@@ -206,16 +206,16 @@ def _overrides(given: object) -> object:
     return dict(_pairs(given, "--set", "NAME=VALUE")) if isinstance(given, list | tuple) else given
 
 
-def files_by_name(given: object) -> object:
+def files_by_name(value: object) -> object:
     """Files by the name that ``NAME=PATH`` gives them; anything else as it is.
 
     Raises:
-        UserError: A text is none, or a name is given twice.
+        UserError: A text is none, or a name is value twice.
     """
-    if not isinstance(given, list | tuple):
-        return given
+    if not isinstance(value, list | tuple):
+        return value
     files: dict[str, str] = {}
-    for name, path in _pairs(given, "--file", "NAME=PATH, such as others=crystals.zip"):
+    for name, path in _pairs(value, "--file", "NAME=PATH, such as others=crystals.zip"):
         if name in files:
             raise UserError("--file", f"two files called {name!r}", "a name for each")
         files[name] = path

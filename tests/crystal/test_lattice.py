@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nucleate.crystal.lattice import (
+    face_distances,
     from_log_shape,
-    heights,
     log_shape,
     matrix_to_parameters,
     parameters_to_matrix,
@@ -85,4 +85,4 @@ def test_heights_are_volume_over_face(make_crystals, seed):
     volume = torch.linalg.det(lattice).abs()
     for axis in range(3):
         face = torch.linalg.cross(lattice[:, (axis + 1) % 3], lattice[:, (axis + 2) % 3]).norm(dim=-1)
-        assert torch.allclose(heights(lattice)[:, axis], volume / face)
+        assert torch.allclose(face_distances(lattice)[:, axis], volume / face)

@@ -54,7 +54,7 @@ def test_coordinates_keep_their_ties(move):
         moved = process.correct(frac, answer, t, mask, noise, FixedSize(1e-3))
     else:
         moved = process.step(frac, answer, Step(t, t * (0.9 if move == "step" else 0.0), noise), mask)
-    assert gap(moved, orbits.tied(moved)) < 1e-5
+    assert gap(moved, orbits.constrained(moved)) < 1e-5
     assert gap(moved[:, 2, 2], torch.zeros(size)) < 1e-6
     assert gap(moved, frac) > 1e-3
 
@@ -128,7 +128,7 @@ def test_noise_keeps_the_ties_and_its_target_is_the_way_back():
     noise, mask, t = keyed(size), torch.ones(size, 3, dtype=torch.bool), torch.full((size,), 0.1)
     clean = orbits.positions(noise.uniform("clean", (size, 3, 3)))
     noisy, target = process.corrupt(clean, t, mask, noise)
-    assert gap(noisy, orbits.tied(noisy)) < 1e-5
+    assert gap(noisy, orbits.constrained(noisy)) < 1e-5
     torch.testing.assert_close(orbits.averaged(target), target, atol=1e-4, rtol=1e-4)
     sigma = process.schedule.sigma(t)[:, None, None]
     back = noisy + sigma**2 * target * rms_score(sigma)

@@ -76,7 +76,7 @@ def test_settled_kernels_are_the_same_and_are_let_go():
     net = network(**SMALL)
     x, level = torch.randn(2, 3, 37, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
     before = net(x, level)
-    with torch.no_grad(), net.settled():
+    with torch.no_grad(), net.standardised():
         assert torch.equal(net(x, level), before)
     with torch.no_grad():
         for parameter in net.parameters():

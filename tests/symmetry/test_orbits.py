@@ -38,7 +38,7 @@ def test_positions_are_the_images_of_the_representative(orbits):
         torch.testing.assert_close(found[k], GROUP[k] @ free[0, 0])
     assert found[4, :2].tolist() == [0.5, 0.5]
     assert float(found[4, 2]) == pytest.approx(float(free[0, 4, 0]))
-    torch.testing.assert_close(orbits.tied(found[None])[0], found)
+    torch.testing.assert_close(orbits.constrained(found[None])[0], found)
 
 
 def test_the_mean_over_the_group_is_that_of_a_loop(orbits):

@@ -101,7 +101,7 @@ def test_crystals_come_back_on_their_templates(primitive):
     gap = ideal - placed_so.frac
     gap = ((gap - gap.round()) @ placed_so.lattice).norm(dim=-1)
     assert float(gap.max()) < 0.02
-    tied = orbits.tied(ideal) - ideal
+    tied = orbits.constrained(ideal) - ideal
     assert float(((tied - tied.round()) * real[..., None]).abs().max()) < 1e-9
     for i in range(len(primitive)):
         numbers, own = placed_so.numbers[i][real[i]], classes[i][real[i]]

@@ -52,7 +52,7 @@ def design(
         folder: The run's folder: new, or one to go on with if ``resume``.
         resume: Go on with a run that the same settings began.
         workers: Worker processes for relaxation; the potential's default if None.
-        progress: Told how far each stage is.
+        progress: Called with how far each stage is.
 
     Raises:
         UserError: The request cannot be met by this generator, or the folder is not usable.

@@ -47,7 +47,7 @@ def phase_diagram(
         folder: Holds a run for each model, ``phases.csv``, ``methods.csv`` and ``phase_diagram.json``.
         resume: Go on with what lies in the folder.
         workers: Worker processes for relaxation.
-        progress: Told how far each stage of each run is.
+        progress: Called with how far each stage of each run is.
 
     Raises:
         UserError: The system or a model is not usable, or the folder holds other runs.

@@ -53,7 +53,7 @@ def screen(
         folder: The run's folder: new, or one to go on with if ``resume``.
         resume: Go on with a run that the same settings began.
         workers: Worker processes for relaxation.
-        progress: Told how far each stage is.
+        progress: Called with how far each stage is.
         limit: At most so many; of more, a sample is drawn by the seed and stays in the file's order.
 
     Raises:
@@ -142,7 +142,7 @@ def evaluate(
         structures: A file of structures, or a batch.
         settings: How they are judged; ``without_relaxation()`` takes the structures as relaxed already.
         workers: Worker processes.
-        progress: Told how many are through.
+        progress: Called with how many are through.
 
     Raises:
         UserError: The file cannot be read.

@@ -96,7 +96,7 @@ def self_check(
         settings: Potential, reference, thresholds and matcher that are checked.
         n: Crystals of each kind.
         workers: Worker processes.
-        progress: Told how many are through.
+        progress: Called with how many are through.
 
     Raises:
         UserError: The reference holds no structures, or none on its hull.

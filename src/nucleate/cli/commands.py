@@ -174,7 +174,7 @@ def compare(
 ) -> None:
     """Sample several models and files of structures, screen all under one protocol, and compare them."""
     from nucleate import api
-    from nucleate.report.side_by_side import headline
+    from nucleate.report.comparison import headline
 
     with resumable(out), shown_progress() as progress:
         api.compare(settings, out, resume=resume, workers=workers, progress=progress)

@@ -80,7 +80,7 @@ def from_voigt(entries: Tensor) -> Tensor:
     return matrix
 
 
-def heights(lattice: Tensor) -> Tensor:
+def face_distances(lattice: Tensor) -> Tensor:
     """Distances in Å between opposite faces of the cell, shape (..., 3)."""
     return 1.0 / torch.linalg.norm(torch.linalg.inv(lattice), dim=-2)
 

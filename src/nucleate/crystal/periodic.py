@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.lattice import heights
+from nucleate.crystal.lattice import face_distances
 
 MAX_IMAGES = 12
 """Largest number of cells searched in each direction; flatter cells are treated as degenerate."""
@@ -71,7 +71,7 @@ def minimum_distances(crystals: Crystals) -> Tensor:
         distance = _shortest(x, cell, (1, 1, 1))
         # An image k cells away lies beyond k - 1/2 heights, so only long distances need more, and along short axes.
         longest = distance.flatten(1).amax(1) if size else distance.new_zeros(len(members))
-        reach = torch.floor(longest[:, None] / heights(cell) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64)
+        reach = torch.floor(longest[:, None] / face_distances(cell) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64)
         kinds, kind = torch.unique(reach, dim=0, return_inverse=True)
         for k, (along_a, along_b, along_c) in enumerate(kinds.tolist()):
             if max(along_a, along_b, along_c) > 1:
@@ -113,7 +113,7 @@ def usable_cells(crystals: Crystals) -> Tensor:
     safe = torch.where(finite[:, None, None], crystals.lattice, torch.eye(3, dtype=crystals.lattice.dtype))
     flat = torch.linalg.det(safe).abs() < 1e-9
     safe = torch.where(flat[:, None, None], torch.eye(3, dtype=safe.dtype), safe)
-    return finite & ~flat & (heights(safe).amin(-1) > 1e-3)
+    return finite & ~flat & (face_distances(safe).amin(-1) > 1e-3)
 
 
 def _shortest(frac: Tensor, lattice: Tensor, reach: tuple[int, int, int]) -> Tensor:
@@ -151,7 +151,7 @@ def neighbors(crystals: Crystals, cutoff: float) -> Neighbors:
     cells, changes = reduced_cells(crystals.lattice[rows])
     for b, lattice, change in zip(rows.tolist(), cells, changes, strict=True):  # image counts differ from cell to cell
         frac = crystals.sites(b)[1] @ torch.linalg.inv(change)
-        reach = torch.ceil(cutoff / heights(lattice) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64).tolist()
+        reach = torch.ceil(cutoff / face_distances(lattice) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64).tolist()
         offsets = image_offsets((reach[0], reach[1], reach[2]), frac.device)
         raw = frac[None, :, :] - frac[:, None, :]
         near = minimum_image(raw)

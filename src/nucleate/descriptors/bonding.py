@@ -8,7 +8,7 @@ from torch import Tensor
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import COVALENT_RADII, SYMBOLS
 from nucleate.crystal.formula import ELECTRONEGATIVITIES
-from nucleate.crystal.lattice import heights
+from nucleate.crystal.lattice import face_distances
 from nucleate.crystal.periodic import (
     MAX_IMAGES,
     Neighbors,
@@ -53,7 +53,7 @@ def bonds(crystals: Crystals, tolerance: float = TOLERANCE) -> Neighbors:
     radii, cation = _radii(crystals)[rows], cations(crystals)[rows]
     sizes = crystals.n_atoms[rows]
     cutoff = 2 * tolerance * radii.amax(-1) if len(rows) else radii.new_zeros(0)
-    reach = torch.floor(cutoff[:, None] / heights(cells) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64)
+    reach = torch.floor(cutoff[:, None] / face_distances(cells) + 0.5).clamp(1, MAX_IMAGES).to(torch.int64)
     found = []
     # Crystals of one size whose neighbours lie in equally many cells share one set of tensors.
     groups, member = torch.unique(torch.cat([sizes[:, None], reach], 1), dim=0, return_inverse=True)

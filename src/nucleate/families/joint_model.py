@@ -310,7 +310,7 @@ class JointModel(TemplateModel[SamplerConfig]):
         end = reverse.sample(process, denoiser, begin, fixed, allowed, noise)
         numbers = process.species.decode(end.species, mask, allowed)
         lattice = self.cells.decode(end.cell, n_atoms)
-        frac = end.frac if orbits is None else orbits.tied(end.frac)
+        frac = end.frac if orbits is None else orbits.constrained(end.frac)
         return Crystals(numbers, wrap(frac.double()) * mask[..., None], lattice.double(), n_atoms).to("cpu")
 
     def _conditional(self, sites: Tensor | None) -> Callable[[State, Tensor, Labels], Prediction]:
@@ -323,7 +323,7 @@ class JointModel(TemplateModel[SamplerConfig]):
         return denoiser
 
     def _free(self, n_atoms: Tensor) -> JointProcess:
-        """The processes of crystals of some sizes (B,) whose sites are not tied."""
+        """The processes of crystals of some sizes (B,) whose sites are free."""
         if not self.projects_cells:
             return self.process
 
@@ -333,7 +333,7 @@ class JointModel(TemplateModel[SamplerConfig]):
         return JointProcess(self.process.species, self.process.frac, SymmetricCells.like(self.process.cell, project))
 
     def _constrained(self, orbits: SiteOrbits, classes: Tensor, n_atoms: Tensor) -> JointProcess:
-        """The processes of crystals whose sites are tied."""
+        """The processes of crystals whose sites follow symmetry."""
         species, frac, cell = self.process.species, self.process.frac, self.process.cell
 
         def project(vector: Tensor) -> Tensor:

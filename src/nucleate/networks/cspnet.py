@@ -96,7 +96,7 @@ class CSPNet(nn.Module):
         Arguments:
             species: One-hot or noisy one-hot species, shape (B, N, species_inputs).
             frac: Fractional coordinates, shape (B, N, 3).
-            cell_features: What the pairs are told about the cell, shape (B, cell_features); the paper's is L Lᵀ.
+            cell_features: What the pairs are given about the cell, shape (B, cell_features); the paper's is L Lᵀ.
             lattice: Cells in Å, shape (B, 3, 3); used by the distance basis alone.
             time: Noise level on the scale of the embedding (the paper's is 1 .. 1000), shape (B,).
             mask: True on real sites, shape (B, N).

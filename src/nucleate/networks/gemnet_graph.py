@@ -17,7 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nucleate.crystal.lattice import heights
+from nucleate.crystal.lattice import face_distances
 from nucleate.crystal.periodic import image_offsets, minimum_image, reduced_cells
 
 MAX_IMAGES = 5
@@ -122,7 +122,7 @@ def _candidates(frac: Tensor, lattice: Tensor, mask: Tensor, cutoff: float) -> t
     cell, change = reduced_cells(lattice)
     near = frac @ torch.linalg.inv(change)
     # An image k cells away lies beyond k - 1/2 heights.
-    reach = torch.floor(cutoff / heights(cell).clamp_min(1e-3) + 0.5).clamp(1, MAX_IMAGES)
+    reach = torch.floor(cutoff / face_distances(cell).clamp_min(1e-3) + 0.5).clamp(1, MAX_IMAGES)
     top = int(reach.max()) if b else 1
     offsets = image_offsets(top, frac.device).to(frac.dtype)
     ahead = offsets @ offsets.new_tensor([10_000.0, 100.0, 1.0])  # of an image and its mirror, one is positive

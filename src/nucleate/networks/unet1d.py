@@ -70,7 +70,7 @@ class UNet1d(nn.Module):
 
     @property
     def blocks(self) -> int:
-        """Levels, each of which is told of noise and conditions."""
+        """Number of levels, each of which gets noise and conditions."""
         return 2 * len(self.config.widths) + 1
 
     def forward(
@@ -80,19 +80,19 @@ class UNet1d(nn.Module):
         condition: Tensor | None = None,
         mix: Callable[[int, Tensor], Tensor] | None = None,
     ) -> Tensor:
-        """The network's answer, of the shape of ``x``.
+        """The network's prediction, of the shape of ``x``.
 
         Arguments:
             x: Matrices with the columns as channels, shape (B, channels, length).
-            level: The scalar that tells the noise, shape (B,).
+            level: The scalar that stands for the noise, shape (B,).
             condition: Added to its embedding, shape (B, noise_features).
-            mix: From the number of a level and that sum as (B, 1, noise_features) to what the level is told besides.
+            mix: From the number of a level and that sum as (B, 1, noise_features) to what the level gets besides.
         """
         heard = self.embed(level)
         if condition is not None:
             heard = heard + condition
 
-        def told(number: int) -> Tensor:
+        def conditioning(number: int) -> Tensor:
             return heard if mix is None else heard + mix(number, heard[:, None])[:, 0]
 
         half = len(self.down)
@@ -100,18 +100,18 @@ class UNet1d(nn.Module):
         h = F.pad(x, (0, -length % self.unit))[:, :, None].contiguous(memory_format=torch.channels_last)
         skipped = []
         for number, (level_blocks, fold) in enumerate(zip(self.down, self.fold, strict=True)):
-            h = level_blocks(h, told(number))
+            h = level_blocks(h, conditioning(number))
             skipped.append(h)
             h = fold(h)
-        h = self.attend[1](self.bottleneck(self.attend[0](h), told(half)))
+        h = self.attend[1](self.bottleneck(self.attend[0](h), conditioning(half)))
         for number, (unfold, level_blocks) in enumerate(zip(self.unfold, self.up, strict=True), half + 1):
-            h = level_blocks(torch.cat([unfold(h), skipped.pop()], 1), told(number))
-        answer: Tensor = self.out(h)[:, :, 0]
-        return answer[..., :length]
+            h = level_blocks(torch.cat([unfold(h), skipped.pop()], 1), conditioning(number))
+        prediction: Tensor = self.out(h)[:, :, 0]
+        return prediction[..., :length]
 
     @contextmanager
-    def settled(self) -> Iterator[None]:
-        """Standardise the kernels once for all calls inside, for walks of many calls; weights must not change there."""
+    def standardised(self) -> Iterator[None]:
+        """Standardise the kernels once for all calls inside, as samplers want; weights must not change there."""
         convolutions = [module for module in self.modules() if isinstance(module, _StandardisedConv)]
         for module in convolutions:
             module.kept = module.kernel()
@@ -139,7 +139,7 @@ class NoiseLevelEmbedding(nn.Module):
 
 
 class _Level(nn.Module):
-    """Residual blocks in a row, after a bias that tells the noise."""
+    """Residual blocks in a row, after a bias that depends on the noise."""
 
     def __init__(self, widths: tuple[int, ...], features: int) -> None:
         super().__init__()
@@ -147,8 +147,8 @@ class _Level(nn.Module):
         self.tell = nn.Sequential(nn.Linear(features, first), nn.SiLU(), nn.Linear(first, first))
         self.blocks = nn.ModuleList(_Residual(a, b) for a, b in pairwise(widths))
 
-    def forward(self, h: Tensor, told: Tensor) -> Tensor:
-        h = h + self.tell(told)[..., None, None]
+    def forward(self, h: Tensor, features: Tensor) -> Tensor:
+        h = h + self.tell(features)[..., None, None]
         for block in self.blocks:
             h = block(h)
         return h

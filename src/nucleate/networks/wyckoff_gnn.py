@@ -35,7 +35,7 @@ class WyckoffGNNConfig:
     Attributes:
         hidden: Width of a position's vector.
         layers: Rounds of attention.
-        side: Width of what a position is told of itself and of the time.
+        side: Width of the features of a position itself and of the time.
         head: Width of the output networks.
         n_elements: Elements E.
         max_count: Most orbits of an element on a position.

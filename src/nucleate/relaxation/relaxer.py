@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.crystal.lattice import heights
+from nucleate.crystal.lattice import face_distances
 from nucleate.crystal.periodic import bonds_within, minimum_distances, pairs_within, reduced_cells
 from nucleate.errors import Status
 from nucleate.symmetry.space_group import space_groups, symmetrized
@@ -153,7 +153,7 @@ def symmetric_starts(relaxed: Relaxed) -> Iterator[tuple[Array, Array]]:
         [relaxed.numbers.tolist()], [torch.from_numpy(relaxed.frac)], [torch.from_numpy(relaxed.lattice)]
     )
     reduced = reduced_cells(crystal.lattice)[0]
-    if float(torch.linalg.vector_norm(reduced, dim=-1).max()) > MOST_ELONGATED * float(heights(reduced).min()):
+    if float(torch.linalg.vector_norm(reduced, dim=-1).max()) > MOST_ELONGATED * float(face_distances(reduced).min()):
         return
     contact = float(minimum_distances(crystal).min())
     tried = {0, 1}

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from nucleate.report.comparison import build_comparison
 from nucleate.report.magnets import build_magnets
 from nucleate.report.page import build_report
 from nucleate.report.phase_diagram import build_phase_diagram
-from nucleate.report.side_by_side import build_comparison
 from nucleate.runs.record import Kind, RunRecord
 
 _BUILDERS: Mapping[Kind, Callable[[Path], Path]] = {

@@ -15,10 +15,10 @@ from nucleate.crystal.elements import NUMBERS, SYMBOLS
 from nucleate.errors import RELAXED
 from nucleate.intervals import Rate
 from nucleate.report.document import MISSING, Table, compact, number, percent, space_group_text
-from nucleate.report.drawing import Plot
 from nucleate.report.plots import histogram, paired_bars
 from nucleate.report.run_data import RunData
 from nucleate.report.screening import beside_reference
+from nucleate.report.svg_figure import Plot
 from nucleate.runs.columns import described
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system
 

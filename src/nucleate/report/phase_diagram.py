@@ -19,8 +19,8 @@ from nucleate.errors import UserError
 from nucleate.intervals import wilson
 from nucleate.io.writing import write_whole
 from nucleate.report.document import Table, document, formula, formula_text, number, percent, plural, stated
-from nucleate.report.drawing import Drawing, Name, Plot, colour, drawing
 from nucleate.report.run_data import RunData, records
+from nucleate.report.svg_figure import Name, Plot, SvgFigure, colour, svg_figure
 
 SHOWN_WITHIN = 0.25
 """eV/atom above the hull: crystals farther off are not drawn on the page of a system."""
@@ -212,7 +212,7 @@ def _binary(system: Sequence[str], phases: list[Point], candidates: list[Point],
     on_hull = [lowest[i] for i in sorted({i for facet in facets for i in facet}, key=lambda i: lowest[i].fractions[1])]
     low, high = min([*(p.energy for p in [*candidates, *on_hull]), 0.0]), max([*(p.energy for p in candidates), 0.0])
     margin = max(high - low, 0.1) * 0.08
-    with drawing(720, 388, f"Formation energy against composition of {'-'.join(system)}", 66, 16, 16, 42) as made:
+    with svg_figure(720, 388, f"Formation energy against composition of {'-'.join(system)}", 66, 16, 16, 42) as made:
         made.axes.set(xlim=(0, 1), ylim=(low - 1.6 * margin, high + margin), ylabel="formation energy (eV/atom)")
         made.axes.set_xlabel(f"atomic fraction x of {system[1]} in {system[0]}₁₋ₓ{system[1]}ₓ")
         _segments(made, [[(lowest[i].fractions[1], lowest[i].energy) for i in facet] for facet in facets], "soft", 1.1)
@@ -230,7 +230,7 @@ def _ternary(system: Sequence[str], phases: list[Point], candidates: list[Point]
     on_hull = [lowest[i] for i in sorted({i for facet in facets for i in facet})]
     corners = np.array([(85.0, 28.0), (635.0, 28.0), (360.0, 28.0 + 550.0 * math.sqrt(3) / 2)])
     spots = [tuple(np.asarray(p.fractions) @ corners) for p in lowest]
-    with drawing(720, 540, f"Phase diagram of {'-'.join(system)}", 0.01, 0, 0, 0) as made:
+    with svg_figure(720, 540, f"Phase diagram of {'-'.join(system)}", 0.01, 0, 0, 0) as made:
         made.axes.set(xlim=(0, 720), ylim=(0, 540))
         made.axes.set_axis_off()
         turns = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
@@ -258,7 +258,7 @@ def _ternary(system: Sequence[str], phases: list[Point], candidates: list[Point]
         return made.svg()
 
 
-def _segments(made: Drawing, lines: Iterable[Sequence[Any]], shade: str, width: float) -> None:
+def _segments(made: SvgFigure, lines: Iterable[Sequence[Any]], shade: str, width: float) -> None:
     """Straight lines as one path."""
     ends = [point for line in lines for point in (*line, (math.nan, math.nan))]
     if ends:
@@ -266,7 +266,12 @@ def _segments(made: Drawing, lines: Iterable[Sequence[Any]], shade: str, width: 
 
 
 def _marks(
-    made: Drawing, above: list[Point], on_hull: list[Point], candidates: list[Point], threshold: float, place: list[Any]
+    made: SvgFigure,
+    above: list[Point],
+    on_hull: list[Point],
+    candidates: list[Point],
+    threshold: float,
+    place: list[Any],
 ) -> None:
     """Rings and dots for known phases; diamonds for candidates, those nearest to the hull on top."""
     by_class = {shade: [p for p in candidates if distance_class(p.distance, threshold) == shade] for shade in CLASSES}
@@ -307,7 +312,7 @@ def distance_bars(candidates: list[Point], threshold: float, limit: int = 24) ->
         return Plot(notes=("No candidate has a known energy above the hull.",))
     low, high = min(known[0].distance, 0.0), max(known[-1].distance, threshold) * 1.05
     label = f"Energy above hull of the {len(known)} best candidates"
-    with drawing(720, 22 * len(known) + 52, label, 170, 60, 6, 42) as made:
+    with svg_figure(720, 22 * len(known) + 52, label, 170, 60, 6, 42) as made:
         for i, p in enumerate(known):
             shade = colour(distance_class(p.distance, threshold))
             (bar,) = made.axes.barh(i, p.distance, 0.72, color=shade, ec=shade, lw=1)

@@ -13,7 +13,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import MaxNLocator
 
 from nucleate.report.document import compact
-from nucleate.report.drawing import Drawing, Plot, colour, drawing
+from nucleate.report.svg_figure import Plot, SvgFigure, colour, svg_figure
 
 N_COLOURS = 8
 """Colours of a series: c0 to c7; c8 is a quiet one."""
@@ -66,7 +66,7 @@ def histogram(
     edges = bin_edges(values, whole, upper, line[0] if line else None)
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     beyond = upper is not None and max(values) > edges[-1]
-    with drawing(370, 204, f"Histogram of {x_label} of {len(values)} {what}", right=14, top=18) as made:
+    with svg_figure(370, 204, f"Histogram of {x_label} of {len(values)} {what}", right=14, top=18) as made:
         axes = made.axes
         _bars(made, edges, counts, [str(count) + f" {what}" for count in counts], whole, beyond)
         axes.set(xlim=(edges[0], edges[-1]), ylim=(0, max(counts.max(), 1) * 1.08), xlabel=x_label)
@@ -123,7 +123,7 @@ def compared_histogram(
     edges, counts = edges[first : last + 1], counts[first:last]
     theirs = 100 * np.asarray(reference.counts[first:last]) / max(reference.total, 1)
     shares = 100 * counts / max(len(values), 1)
-    with drawing(560, 246, f"Shares of {x_label}: {names[0]} and {names[1]}", top=18) as made:
+    with svg_figure(560, 246, f"Shares of {x_label}: {names[0]} and {names[1]}", top=18) as made:
         said = [f"{count} of {len(values)} {names[0]}" for count in counts]
         _bars(made, edges, shares, said, whole=False, beyond=False)
         made.axes.stairs(theirs, edges, color=colour("c1"), linewidth=1.8)
@@ -137,7 +137,7 @@ def compared_histogram(
 
 def curves(series: Sequence[Series], x_label: str, y_label: str) -> Plot:
     """Lines of shares from 0 to 100 %, each with its interval as a band."""
-    with drawing(560, 296, f"{y_label} against {x_label}") as made:
+    with svg_figure(560, 296, f"{y_label} against {x_label}") as made:
         axes = made.axes
         for one in series:
             xs, shares = zip(*one.points, strict=True)
@@ -163,7 +163,7 @@ def stacked_bars(
         x_label: Name and unit of the horizontal axis.
         what: What is counted.
     """
-    with drawing(560, 300, f"Shares of {what} by {x_label}", top=24) as made:
+    with svg_figure(560, 300, f"Shares of {what} by {x_label}", top=24) as made:
         axes = made.axes
         for i, (label, counts) in enumerate(columns):
             total, below = sum(counts), 0
@@ -204,7 +204,7 @@ def scatter(
     """
     shown = points[:: max(1, math.ceil(len(points) / MAX_POINTS))]
     beyond = [point for point in shown if point[1] > upper]
-    with drawing(560, 296, f"{y_label} against {x_label} of {len(points)} crystals") as made:
+    with svg_figure(560, 296, f"{y_label} against {x_label} of {len(points)} crystals") as made:
         axes = made.axes
         for some, face in (([point for point in shown if point[1] <= upper], "bar"), (beyond, "")):
             if some:
@@ -231,7 +231,7 @@ def scatter(
 def paired_bars(rows: Sequence[tuple[str, tuple[int, int]]], names: tuple[str, str], what: str) -> Plot:
     """Two horizontal bars a row, from the top: rows of label and its counts before and after."""
     height = 20 + len(rows) * 30
-    with drawing(370, height, f"Number of {what}, {names[0]} and {names[1]}", 112, 30, 8, 12) as made:
+    with svg_figure(370, height, f"Number of {what}, {names[0]} and {names[1]}", 112, 30, 8, 12) as made:
         axes = made.axes
         for k, (shade, name) in enumerate(zip(("bar-before", "bar"), names, strict=True)):
             heights = [i + (-0.19, 0.19)[k] for i in range(len(rows))]
@@ -248,21 +248,21 @@ def paired_bars(rows: Sequence[tuple[str, tuple[int, int]]], names: tuple[str, s
 
 
 def _bars(
-    made: Drawing, edges: np.ndarray, heights: np.ndarray, said: Sequence[str], whole: bool, beyond: bool
+    made: SvgFigure, edges: np.ndarray, counts: np.ndarray, said: Sequence[str], whole: bool, beyond: bool
 ) -> None:
     """Bars between edges, each with its interval and what is said of it; empty ones are left out."""
     ends, last = list(pairwise(edges.tolist())), len(said) - 1
-    held = np.flatnonzero(heights).tolist()
+    held = np.flatnonzero(counts).tolist()
     widths = [ends[i][1] - ends[i][0] for i in held]
     lefts = [ends[i][0] + 0.04 * width for i, width in zip(held, widths, strict=True)]
-    bars = made.axes.bar(lefts, heights[held], [0.92 * width for width in widths], align="edge", color=colour("bar"))
+    bars = made.axes.bar(lefts, counts[held], [0.92 * width for width in widths], align="edge", color=colour("bar"))
     for bar, i in zip(bars, held, strict=True):
         left, right = ends[i]
         name = compact(math.ceil(left)) if whole and right - left == 1 else f"{compact(left)} to {compact(right)}"
         made.tip(bar, f"{f'{compact(left)} and more' if beyond and i == last else name}: {said[i]}")
 
 
-def _line_with_name(made: Drawing, at: float, name: str) -> None:
+def _line_with_name(made: SvgFigure, at: float, name: str) -> None:
     """A vertical dashed line with its name, on the side where there is room."""
     made.threshold(at)
     (left, right), top = made.axes.get_xlim(), made.axes.get_ylim()[1]

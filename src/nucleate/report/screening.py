@@ -12,9 +12,9 @@ from nucleate.errors import UserError
 from nucleate.intervals import wilson
 from nucleate.matching.prototypes import OTHER, UNKNOWN, families_by, unmatched_curve
 from nucleate.report.document import compact, percent, plural
-from nucleate.report.drawing import Plot
 from nucleate.report.plots import N_COLOURS, Series, Spread, compared_histogram, curves, scatter, stacked_bars
 from nucleate.report.run_data import RunData, records
+from nucleate.report.svg_figure import Plot
 from nucleate.runs.columns import described
 from nucleate.screening.filters import PASSES, Filter
 from nucleate.screening.funnel import Count, Funnel, FunnelResult, Step, apply_funnel

@@ -320,12 +320,12 @@ def _other_version(path: Path, content: Any) -> UserError:
     return UserError(str(path), found, f"version {FORMAT_VERSION} of this Nucleate{advice}")
 
 
-def difference(found: Any, asked: Any, name: str = "") -> tuple[str, Any, Any] | None:
+def difference(found: Any, wanted: Any, name: str = "") -> tuple[str, Any, Any] | None:
     """The first value in which two plain records differ, with its name; None where they are the same."""
-    if isinstance(found, dict) and isinstance(asked, dict):
-        for key in sorted(found.keys() | asked.keys()):
-            inner = difference(found.get(key), asked.get(key), key)
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for key in sorted(found.keys() | wanted.keys()):
+            inner = difference(found.get(key), wanted.get(key), key)
             if inner is not None:
                 return inner
         return None
-    return None if found == asked else (name, found, asked)
+    return None if found == wanted else (name, found, wanted)

@@ -239,12 +239,12 @@ class Request:
         return torch.where(classes < 0, 0, elements[order].gather(1, classes.clamp_min(0)))
 
 
-def _warn_outside(condition: Scalar, asked: tuple[float, float] | None) -> None:
-    if asked is None or condition.low is None or condition.high is None:
+def _warn_outside(condition: Scalar, window: tuple[float, float] | None) -> None:
+    if window is None or condition.low is None or condition.high is None:
         return
-    if asked[0] < condition.low or asked[1] > condition.high:
+    if window[0] < condition.low or window[1] > condition.high:
         unit = f" {condition.unit}" if condition.unit else ""
-        found = f"{asked[0]:g}" if asked[0] == asked[1] else f"{asked[0]:g}..{asked[1]:g}"
+        found = f"{window[0]:g}" if window[0] == window[1] else f"{window[0]:g}..{window[1]:g}"
         seen = f"{condition.low:.4g}..{condition.high:.4g}{unit}"
         text = f"{condition.name}={found} reaches beyond the training data, {seen}"
         warnings.warn(text, RequestWarning, stacklevel=3)
@@ -256,12 +256,12 @@ def _strengths(
     """γ of each condition in force.
 
     Raises:
-        UserError: γ is below 0, or named for a condition that is not asked for.
+        UserError: γ is below 0, or named for a condition that is not window for.
     """
     named = guidance if isinstance(guidance, Mapping) else {}
     unused = sorted(set(named) - set(conditioned))
     if unused:
-        expected = "a condition that is asked for" + (": " + ", ".join(conditioned) if conditioned else "")
+        expected = "a condition that is window for" + (": " + ", ".join(conditioned) if conditioned else "")
         raise UserError("--guidance", ", ".join(unused), expected)
     every = default if guidance is None or isinstance(guidance, Mapping) else guidance
     strengths = {name: float(named.get(name, every)) for name in conditioned}
@@ -295,5 +295,5 @@ def _fitting(templates: OrbitTemplates, where: Conditions) -> Tensor:
     elif where.chemical_system:
         n_elements = len(where.chemical_system)
         fits &= classes <= n_elements if where.allow_subsystems else classes == n_elements
-    # Those of a fine-tuning weigh nothing, so that free requests stay as they were, but can be asked for.
+    # Those of a fine-tuning weigh nothing, so that free requests stay as they were, but can be window for.
     return templates.weights.cpu().float().clamp_min(LEAST_WEIGHT) * fits

@@ -335,14 +335,14 @@ def _described(
     map_: Layout,
     free: Tensor,
     strain: Tensor,
-    judged: tuple[Tensor, Tensor] | None,
+    evaluated: tuple[Tensor, Tensor] | None,
     calls: int,
     seconds: float,
     potential_seconds: float,
 ) -> Candidates:
     crystals = map_.crystals(free, strain)
     carries = carry_label(crystals, protostructure)
-    energies, converged = judged or (
+    energies, converged = evaluated or (
         torch.full((len(free),), torch.nan, dtype=torch.float64),
         torch.zeros(len(free), dtype=torch.bool),
     )

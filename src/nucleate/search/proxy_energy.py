@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.elements import COVALENT_RADII
-from nucleate.crystal.lattice import heights
+from nucleate.crystal.lattice import face_distances
 from nucleate.crystal.periodic import image_offsets, minimum_image
 from nucleate.descriptors.element_tables import cell_volume, pair_rows
 from nucleate.descriptors.proxy_potentials import PotentialTable
@@ -82,7 +82,7 @@ class ProxyEnergy:
     def pairs(self, free: Tensor, strain: Tensor, reach: float = REACH + SKIN) -> Pairs:
         """All pairs up to ``reach`` Å of crystals at free coordinates (D, F) and strains (D, K)."""
         frac, lattice = self.layout.frac(free), self.layout.lattice(strain)
-        images = torch.ceil(reach / heights(lattice) + 0.5).clamp(1, MOST_IMAGES).long()
+        images = torch.ceil(reach / face_distances(lattice) + 0.5).clamp(1, MOST_IMAGES).long()
         per_draw = len(self.layout.first) * self.layout.n_sites * (2 * images.amax(0) + 1).prod().item()
         step = max(1, int(PAIRS_AT_ONCE / per_draw))
         parts = [

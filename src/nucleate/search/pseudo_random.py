@@ -110,14 +110,14 @@ def _cell(rng: np.random.Generator, size: int) -> torch.Tensor:
             return cell * (VOLUME_PER_ATOM * size / volume) ** (1 / 3)
 
 
-def _batch(streams: list[np.random.Generator], where: Conditions, sizes: list[int]) -> Crystals:
+def _batch(generators: list[np.random.Generator], where: Conditions, sizes: list[int]) -> Crystals:
     """Draw cells and atoms; place again whatever is too close, each crystal from its own stream."""
-    numbers = [_elements(rng, where, int(rng.choice(sizes))) for rng in streams]
+    numbers = [_elements(rng, where, int(rng.choice(sizes))) for rng in generators]
     done: dict[int, Crystals] = {}
     for _ in range(ATTEMPTS):
-        waiting = [i for i in range(len(streams)) if i not in done]
-        cells = {i: _cell(streams[i], len(numbers[i])) for i in waiting}
-        places = {i: streams[i].random((len(numbers[i]), 3)) for i in waiting}
+        waiting = [i for i in range(len(generators)) if i not in done]
+        cells = {i: _cell(generators[i], len(numbers[i])) for i in waiting}
+        places = {i: generators[i].random((len(numbers[i]), 3)) for i in waiting}
         for _ in range(MOVES):
             if not waiting:
                 break
@@ -134,8 +134,8 @@ def _batch(streams: list[np.random.Generator], where: Conditions, sizes: list[in
             done |= {i: crystals[k] for k, i in enumerate(waiting) if settled[k] and not flat[k]}
             for k, i in enumerate(waiting):
                 chosen = moves[k, : len(numbers[i])]
-                places[i][chosen] = streams[i].random((int(chosen.sum()), 3))
+                places[i][chosen] = generators[i].random((int(chosen.sum()), 3))
             waiting = [i for k, i in enumerate(waiting) if not settled[k] and not flat[k]]
-        if len(done) == len(streams):
-            return Crystals.concatenate([done[i] for i in range(len(streams))])
+        if len(done) == len(generators):
+            return Crystals.concatenate([done[i] for i in range(len(generators))])
     raise UserError("--where", f"no crystal in {ATTEMPTS} cells", "a request that leaves more room")

@@ -29,7 +29,7 @@ EXPAND_EVERY = 25
 
 EXPANSION = 1.04
 RELAXATION = 0.55
-"""Share of an overlap that one step removes; 0.5 for each atom would settle a lone pair at once."""
+"""Share of an overlap that one step removes; 0.5 for each atom would part a lone pair at once."""
 
 TOLERANCE = 0.02
 """Overlaps below this share of the smallest distance are left."""

@@ -45,7 +45,7 @@ class SiteOrbits:
         point = _apply(self.basis, self._of_first(free)) + self.offset
         return _apply(self.rotation, point) + self.shift
 
-    def tied(self, frac: Tensor) -> Tensor:
+    def constrained(self, frac: Tensor) -> Tensor:
         """Positions (B, N, 3) that follow those of the representatives exactly, not wrapped."""
         return _apply(self.rotation, self._of_first(frac)) + self.shift
 
@@ -115,12 +115,12 @@ class SiteOrbits:
         longer = (torch.cat([getattr(self, name), getattr(free, name)[:, have:]], 1) for name in of_sites)
         return SiteOrbits(**dict(zip(of_sites, longer, strict=True)), metric=self.metric)
 
-    def where(self, tied: Tensor) -> SiteOrbits:
-        """The same where ``tied`` (B,) is true, no ties elsewhere."""
+    def where(self, chosen: Tensor) -> SiteOrbits:
+        """The same where ``chosen`` (B,) is true, no ties elsewhere."""
         size, width = self.first.shape
         free = SiteOrbits.none(size, width, self.shift.dtype, self.shift.device)
         pairs = ((getattr(self, part.name), getattr(free, part.name)) for part in fields(self))
-        return SiteOrbits(*(torch.where(tied.reshape(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
+        return SiteOrbits(*(torch.where(chosen.reshape(-1, *[1] * (a.dim() - 1)), a, b) for a, b in pairs))
 
 
 _ROWS, _COLUMNS = [0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]
@@ -145,17 +145,17 @@ def _apply(matrix: Tensor, vector: Tensor) -> Tensor:
 
 
 CLASSES = 8
-"""Classes that are told apart; further ones look like the last."""
+"""Classes that differ in the features; further ones look like the last."""
 WIDTH = 1 + CLASSES + 2 + 4
 
 
-def site_features(orbits: SiteOrbits, classes: Tensor, told: Tensor) -> Tensor:
+def site_features(orbits: SiteOrbits, classes: Tensor, shown: Tensor) -> Tensor:
     """Features (B, N, WIDTH): a one, the class, its share and its orbit's share of the sites, free coordinates.
 
     Arguments:
         orbits: Ties of the sites.
         classes: Class of each site, larger ones first, -1 at padding, shape (B, N).
-        told: Crystals that walk by a template; all features are zero elsewhere, shape (B,).
+        shown: Crystals that are sampled by a template; all features are zero elsewhere, shape (B,).
     """
     real = classes >= 0
     both = real[:, None, :] & real[:, :, None]
@@ -170,4 +170,4 @@ def site_features(orbits: SiteOrbits, classes: Tensor, told: Tensor) -> Tensor:
         F.one_hot(free, 4),
     ]
     features = torch.cat([part.to(orbits.shift.dtype) for part in parts], -1)
-    return features * (real & told[:, None])[..., None]
+    return features * (real & shown[:, None])[..., None]

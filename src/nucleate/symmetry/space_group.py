@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals, wrap
-from nucleate.crystal.lattice import heights
+from nucleate.crystal.lattice import face_distances
 from nucleate.crystal.parsed_structure import ParsedStructure, batched
 from nucleate.crystal.periodic import minimum_distances, reduced_cells, usable_cells
 from nucleate.errors import UserError
@@ -26,7 +26,7 @@ SYMPREC = 0.1
 """Å; distance within which sites count as equivalent where nothing else is said."""
 
 MAX_SYMPREC = 0.3
-"""Å; beyond it crystals are not moved onto symmetry: neighbours fall together, and a search may not end (at 0.5 Å on
+"""Å; beyond it crystals are not symmetrized: neighbours fall together, and a search may not end (at 0.5 Å on
 crystals as a network draws them)."""
 
 MAX_OF_CONTACT = 0.2
@@ -65,7 +65,7 @@ def search(crystals: Crystals, symprec: float = SYMPREC, rotate: bool = True) ->
     cells = reduced_cells(crystals.lattice[usable].double())[0]
     longest = torch.linalg.vector_norm(cells, dim=-1).amax(1)
     vectors = 8 * math.pi * longest**2 * symprec / torch.linalg.det(cells).abs()
-    usable[usable.clone()] = (heights(cells).amin(1) >= MIN_SPACING) & (vectors <= MAX_VECTORS)
+    usable[usable.clone()] = (face_distances(cells).amin(1) >= MIN_SPACING) & (vectors <= MAX_VECTORS)
     for i in range(len(crystals)):
         if not usable[i]:
             yield None

@@ -33,12 +33,12 @@ def described(crystals: Crystals, templates: OrbitTemplates) -> Crystals:
     )
 
 
-def ties_of(crystals: Crystals, tied: Tensor) -> tuple[SiteOrbits, Tensor]:
+def ties_of(crystals: Crystals, constrained: Tensor) -> tuple[SiteOrbits, Tensor]:
     """Orbits of a training batch and the class of each site; without ties each site is a class of its own.
 
     Arguments:
         crystals: From :func:`described`.
-        tied: Crystals whose symmetry counts, shape (B,).
+        constrained: Crystals whose symmetry counts, shape (B,).
     """
     size, width = crystals.numbers.shape
     if ORBIT + "first" not in crystals.site_fields:
@@ -46,7 +46,7 @@ def ties_of(crystals: Crystals, tied: Tensor) -> tuple[SiteOrbits, Tensor]:
         classes = orbits.first
     else:
         every = {**crystals.site_fields, **crystals.crystal_fields}
-        orbits = SiteOrbits(*(every[ORBIT + part.name] for part in fields(SiteOrbits))).where(tied)
-        own = torch.arange(width, device=tied.device).expand(size, -1)
-        classes = torch.where(tied[:, None], every[ORBIT + "class"], own)
+        orbits = SiteOrbits(*(every[ORBIT + part.name] for part in fields(SiteOrbits))).where(constrained)
+        own = torch.arange(width, device=constrained.device).expand(size, -1)
+        classes = torch.where(constrained[:, None], every[ORBIT + "class"], own)
     return orbits, torch.where(crystals.mask, classes, -1)

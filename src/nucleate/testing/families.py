@@ -173,7 +173,7 @@ def what_is_not_known_is_refused(case: FamilyCase) -> None:
     """Quantities that the model was not trained on, elements that it has not seen, sizes that it cannot make."""
     for text in ("softness=3", "chemical_system=Xe-Rn", f"n_atoms={case.model.config.max_atoms + 1}"):
         where = Conditions.parse([text])
-        refused(lambda asked=where: case.model.sample(1, asked), text)  # type: ignore[misc]
+        refused(lambda request=where: case.model.sample(1, request), text)  # type: ignore[misc]
 
 
 def a_folder_gives_the_same_crystals(case: FamilyCase) -> None:

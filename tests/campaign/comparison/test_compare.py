@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import pytest
 
-from nucleate.campaign.comparison.compare import ALL_STAGES, GENERATION, side_by_side
-from nucleate.campaign.comparison.sources import asked_sources
+from nucleate.campaign.comparison.compare import ALL_STAGES, GENERATION, compare_sources
+from nucleate.campaign.comparison.sources import sources_of
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
 from nucleate.evaluation.benchmark import OF_THE_REFERENCE, ON_TARGET
@@ -56,7 +56,7 @@ def compared(tmp_path_factory, metals, deeper, theirs):
         per_request=0,
         screen=screening,
     )
-    return side_by_side(settings, folder, workers=1), folder, settings
+    return compare_sources(settings, folder, workers=1), folder, settings
 
 
 def _value(found, source, metric, **more):
@@ -127,18 +127,18 @@ def test_going_on_repeats_nothing(compared):
     found, folder, settings = compared
     before = (folder / "comparison.csv").read_bytes()
     stamps = {path: path.stat().st_mtime_ns for path in folder.glob("*/candidates/*.parquet")}
-    side_by_side(settings, folder, resume=True, workers=1)
+    compare_sources(settings, folder, resume=True, workers=1)
     assert (folder / "comparison.csv").read_bytes() == before
     assert stamps == {path: path.stat().st_mtime_ns for path in folder.glob("*/candidates/*.parquet")}
     assert pd.read_csv(folder / "comparison.csv")["source"].nunique() == found["source"].nunique() == 2
     with pytest.raises(UserError, match="--resume"):
-        side_by_side(settings, folder, workers=1)
+        compare_sources(settings, folder, workers=1)
     with pytest.raises(UserError, match="n = 5.*not n = 6"):
-        side_by_side(settings.model_copy(update={"n": 6}), folder, resume=True, workers=1)
+        compare_sources(settings.model_copy(update={"n": 6}), folder, resume=True, workers=1)
 
 
 def test_all_that_ships_and_the_baselines_are_compared_by_default():
-    sources, left_out = asked_sources((), {})
+    sources, left_out = sources_of((), {})
     labels = [source.label for source in sources]
     assert labels[-2:] == ["random", "substitution"]
     assert {"pigen-mp", "diffcsp-mp"} <= set(labels)
@@ -166,7 +166,7 @@ def test_what_cannot_be_compared(models, files, expected, theirs, tmp_path, scre
         models=models, n=2, files=paths, references=screening.reference, per_request=0, screen=screening
     )
     with pytest.raises(UserError, match=expected):
-        side_by_side(settings, tmp_path / "out")
+        compare_sources(settings, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -179,7 +179,7 @@ def test_files_have_names(items):
 def test_a_request_that_a_source_cannot_meet_is_only_named(metals, tmp_path):
     screening = ScreenSettings(potential=EMT, reference=metals, descriptors="none").without_relaxation()
     settings = CompareSettings(models="pseudo-random", n=2, references=metals, per_request=2, screen=screening)
-    found = side_by_side(settings, tmp_path / "out", workers=1)
+    found = compare_sources(settings, tmp_path / "out", workers=1)
     record = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert "'random', which draws with symmetry" in record["sources"][0]["not_offered"]["space_group=225"]
     assert found["metric"].eq(ON_TARGET).sum() >= 2  # the others were asked

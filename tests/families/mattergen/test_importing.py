@@ -13,7 +13,7 @@ import torch
 import nucleate
 from nucleate.cli.main import run
 from nucleate.errors import UserError
-from nucleate.families.mattergen.checkpoint_reader import answer
+from nucleate.families.mattergen.checkpoint_reader import converted
 from nucleate.families.mattergen.importing import import_model, read_checkpoint, settings_of
 from nucleate.families.registry import find_model
 
@@ -112,7 +112,7 @@ def evil_in_place_of_tensors(path, trap):
 def test_what_a_file_would_run_is_not_run(tmp_path, write):
     trap, control = tmp_path / "sprung", tmp_path / "control"
     write(tmp_path / "x.ckpt", trap)
-    error = answer(str(tmp_path / "x.ckpt"), str(tmp_path), 10**9)["error"]
+    error = converted(str(tmp_path / "x.ckpt"), str(tmp_path), 10**9)["error"]
     assert error == f"{os.mkdir.__module__}.mkdir, which only code could make and which was not made"
     assert not trap.exists()
     pickle.loads(pickle.dumps(Evil(control)))  # the trap works where files are trusted
@@ -161,7 +161,7 @@ def swollen(path):
 @pytest.mark.parametrize("make", [text, empty, torn, other_zip, no_tensors, a_list, swollen])
 def test_other_files_are_refused_in_one_line(tmp_path, make):
     make(tmp_path / "x.ckpt")
-    error = answer(str(tmp_path / "x.ckpt"), str(tmp_path), 10**9)["error"]
+    error = converted(str(tmp_path / "x.ckpt"), str(tmp_path), 10**9)["error"]
     assert 0 < len(error) <= 300
     assert "\n" not in error
     assert not (tmp_path / "tensors.safetensors").exists()

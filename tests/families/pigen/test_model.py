@@ -170,7 +170,7 @@ def test_tied_training_sees_symmetric_noise(default_model, data):
         cell = model.cells.encode(train.lattice, train.n_atoms)
         t = torch.full((len(train),), 0.5)
         state, _ = process.corrupt(train.numbers, frac, cell, train.mask, t, t, noise())
-    tied = process.frac.orbits.tied(state.frac)
+    tied = process.frac.orbits.constrained(state.frac)
     gap = (tied - state.frac - (tied - state.frac).round()) * train.mask[..., None]
     assert float(gap.abs().max()) < 1e-4
     lattice = model.cells.decode(state.cell, train.n_atoms)

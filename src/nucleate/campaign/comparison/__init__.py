@@ -1,1 +1,1 @@
-"""Models, searchers and files side by side under one protocol."""
+"""Reference comparison of models, searchers and files under one protocol."""

@@ -1,4 +1,4 @@
-"""Models, searchers and files of structures side by side: one protocol, a run each, one table of what was measured.
+"""Comparison of models, searchers and files of structures: one protocol, a run each, one table of what was measured.
 
 ```
 OUT/LABEL/                        the run of a source, as `design` or `screen` leaves it
@@ -22,8 +22,8 @@ from nucleate.campaign.comparison.sources import (
     REQUESTS,
     BenchmarkRequest,
     Source,
-    asked_sources,
     requests_of,
+    sources_of,
     unmeasured,
 )
 from nucleate.campaign.design import design
@@ -67,10 +67,10 @@ if TYPE_CHECKING:
 RECORD, TABLE = "comparison.json", "comparison.csv"
 MOST_PER_REQUEST = 50
 """Crystals of each of the fixed requests, unless the settings say how many."""
-_JUDGING = ("relax", "judge")
+_EVALUATING = ("relax", "judge")
 
 
-def side_by_side(
+def compare_sources(
     settings: CompareSettings,
     folder: Path,
     resume: bool = False,
@@ -84,7 +84,7 @@ def side_by_side(
         folder: Holds a run for each source, ``comparison.csv`` and ``comparison.json``.
         resume: Go on with what lies in the folder.
         workers: Worker processes for relaxation.
-        progress: Told how far each stage of each run is.
+        progress: Called with how far each stage of each run is.
 
     Returns:
         What was measured: ``source`` and the columns of :data:`nucleate.evaluation.benchmark.COLUMNS`.
@@ -95,7 +95,7 @@ def side_by_side(
     n = settings.n
     per_request = min(MOST_PER_REQUEST, n) if settings.per_request is None else settings.per_request
     screening = settings.screen.model_copy(update={"reference": settings.references[0]})
-    sources, warnings = asked_sources(settings.models, settings.files)
+    sources, warnings = sources_of(settings.models, settings.files)
     funnel = funnel_of(screening)
     others = [name for name in dict.fromkeys(settings.references) if name != screening.reference]
     loaded = {name: Reference.load(name) for name in (screening.reference, *others)}
@@ -117,7 +117,7 @@ def side_by_side(
             for name in others:
                 again = reevaluated(run, name)
                 own += [measures_of_reference(again, labels[name]), _per_core_hour(again, costs, labels[name])]
-            rates, refused = job.asked(source, per_request, run) if per_request else ([], {})
+            rates, refused = job.on_request(source, per_request, run) if per_request else ([], {})
             own.append(pd.DataFrame([rate_row(rate) | {"subset": ALL} for rate in rates], columns=list(COLUMNS)))
             parts += [part.assign(source=source.label) for part in own if len(part)]
             protocol = run.record.protocol.stated()
@@ -166,12 +166,12 @@ class _Job:
 
     def run(self, source: Source, n: int, resume: bool) -> Run:
         """The run of a source: new, gone on with, or found finished."""
-        place, told = self.folder / source.label, self._told(source.label)
+        place, report = self.folder / source.label, self._reported(source.label)
         if source.file is not None:
-            return screen(source.file, self.screening, place, resume, self.workers, told, n)
-        return design(self._settings(source, n, self.screening), place, resume, self.workers, told)
+            return screen(source.file, self.screening, place, resume, self.workers, report, n)
+        return design(self._settings(source, n, self.screening), place, resume, self.workers, report)
 
-    def asked(self, source: Source, n: int, free: Run) -> tuple[list[Rate], dict[str, str]]:
+    def on_request(self, source: Source, n: int, free: Run) -> tuple[list[Rate], dict[str, str]]:
         """Shares on target of each request that a source takes, beside its free crystals; and what it refuses."""
         rates, refused = [], {}
         for request in requests_of(source.entry) if source.entry is not None else ():
@@ -183,9 +183,9 @@ class _Job:
                 screening = screening.without_relaxation()
             settings = self._settings(source, n, screening, (request.where,))
             place = self.folder / REQUEST_RUNS / source.label / request.quantity.name
-            told = self._told(f"{source.label}, {request.quantity.name}")
+            report = self._reported(f"{source.label}, {request.quantity.name}")
             try:
-                run = design(settings, place, True, self.workers, told)
+                run = design(settings, place, True, self.workers, report)
             except UserError as error:
                 if error.where != "--where":
                     raise
@@ -212,13 +212,13 @@ class _Job:
             }
         )
 
-    def _told(self, label: str) -> Progress:
+    def _reported(self, label: str) -> Progress:
         """Progress whose stages name the source."""
 
-        def told(stage: str, done: int, total: int) -> None:
+        def report(stage: str, done: int, total: int) -> None:
             self.progress(f"{label}: {stage}", done, total)
 
-        return told
+        return report
 
 
 def _measured(run: Run, request: BenchmarkRequest) -> pd.DataFrame:
@@ -237,18 +237,18 @@ def _costs(run: Run) -> dict[str, float | None]:
         spent = [timings[stage].core_seconds for stage in stages if stage in timings]
         return sum(spent) / run.record.n if spent else None
 
-    return {"generation": each("generate"), "relaxation and judging": each(*_JUDGING)}
+    return {"generation": each("generate"), "relaxation and judging": each(*_EVALUATING)}
 
 
 def _per_core_hour(candidates: pd.DataFrame, costs: Mapping[str, float | None], reference: str) -> pd.DataFrame:
     """S.U.N. crystals per core-hour; those of the subset per core-hour spent on all, which is what they cost."""
-    made, judged = costs["generation"], costs["relaxation and judging"]
+    made, evaluated = costs["generation"], costs["relaxation and judging"]
     sun = is_sun(candidates)
     n = len(candidates)
     rows = []
     for subset, mask in ((ALL, sun), (COMMON, sun & common_subset(candidates).astype(bool))):
         low, high = wilson(int(mask.sum()), n)
-        for metric, seconds in ((GENERATION, made), (ALL_STAGES, _sum(made, judged))):
+        for metric, seconds in ((GENERATION, made), (ALL_STAGES, _sum(made, evaluated))):
             if seconds and n:
                 scale = 3600 / seconds
                 share = int(mask.sum()) / n
@@ -256,8 +256,8 @@ def _per_core_hour(candidates: pd.DataFrame, costs: Mapping[str, float | None], 
     return pd.DataFrame(rows, columns=list(COLUMNS[:7])).reindex(columns=list(COLUMNS))
 
 
-def _sum(made: float | None, judged: float | None) -> float | None:
-    return None if made is None or judged is None else made + judged
+def _sum(made: float | None, evaluated: float | None) -> float | None:
+    return None if made is None or evaluated is None else made + evaluated
 
 
 def _reference_labels(loaded: Mapping[str, Reference]) -> dict[str, str]:

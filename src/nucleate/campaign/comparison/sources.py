@@ -1,4 +1,4 @@
-"""Sources of a comparison (models, searchers, files), and the small fixed set of benchmark requests they are put to."""
+"""Sources of a comparison (models, searchers, files), and the fixed set of benchmark requests that they are put to."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class Source:
         }
 
 
-def asked_sources(models: Sequence[str], files: Mapping[str, Path]) -> tuple[list[Source], list[str]]:
+def sources_of(models: Sequence[str], files: Mapping[str, Path]) -> tuple[list[Source], list[str]]:
     """The sources of a comparison, checked before any work is done, and what was left out of them.
 
     Arguments:

@@ -55,7 +55,7 @@ def run_campaign(
         folder: New, or a campaign to go on with if ``resume``.
         resume: Go on with a campaign that the same settings began.
         workers: Worker processes for relaxation.
-        progress: Told how far each stage is.
+        progress: Called with how far each stage is.
 
     Returns:
         The content of ``magnets.json``.

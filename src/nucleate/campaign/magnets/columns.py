@@ -125,7 +125,7 @@ def with_symmetry_held(table: pd.DataFrame, plain: pd.DataFrame | None) -> pd.Da
     """The table with ``symmetry_holds``: whether symmetry costs a relaxed crystal nothing; empty where unknown.
 
     Arguments:
-        table: A row a crystal, relaxed as far as it was; those that were moved onto symmetry say so.
+        table: A row a crystal, relaxed as far as it was; those that were symmetrized say so.
         plain: The candidates of the run that relaxed these as they were generated; None where there are none.
     """
     holds = pd.Series(pd.NA, index=table.index, dtype="boolean")

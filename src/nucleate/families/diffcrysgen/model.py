@@ -283,19 +283,21 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
     ) -> Crystals:
         device = self.size_weights.device
         noise = KeyedNoise(seed, plan.indices[rows].to(device), dtype=torch.float64, draw=number)
-        tied = None if plan.templates is None else MatrixTemplates.of(self.ircr, self.templates, plan.templates[rows])
-        known = known_entries(self.ircr, request.conditions, plan.n_atoms[rows], tied)
+        templates = (
+            None if plan.templates is None else MatrixTemplates.of(self.ircr, self.templates, plan.templates[rows])
+        )
+        known = known_entries(self.ircr, request.conditions, plan.n_atoms[rows], templates)
         known = known._replace(values=known.values.to(device), fixed=known.fixed.to(device))
         labels = plan.labels(rows, device, self.size_weights.dtype)
         sampler = HeunSampler(settings.steps, settings.sigma, settings.rho, settings.churn)
         guided: TensorDenoiser = Guided(self.denoise, labels, request.strengths)
-        denoiser = known.inpainted(guided if tied is None else self._symmetric(guided, tied), self.scaling)
+        denoiser = known.inpainted(guided if templates is None else self._symmetric(guided, templates), self.scaling)
         precision = torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
-        with precision, self.network.settled():
+        with precision, self.network.standardised():
             scaled = sampler.sample(denoiser, (self.ircr.length, self.ircr.width), noise)
         allowed = request.allowed[:LARGEST_NUMBER].to(device)
         return self.ircr.decode(self.scaling.inverse(scaled), allowed).to("cpu")
 
-    def _symmetric(self, denoiser: TensorDenoiser, tied: MatrixTemplates) -> TensorDenoiser:
+    def _symmetric(self, denoiser: TensorDenoiser, templates: MatrixTemplates) -> TensorDenoiser:
         """A denoiser whose predictions keep to templates, so that sampling ends on them."""
-        return lambda x, sigma: self.scaling(tied.projected(self.scaling.inverse(denoiser(x, sigma).double())))
+        return lambda x, sigma: self.scaling(templates.projected(self.scaling.inverse(denoiser(x, sigma).double())))

@@ -29,12 +29,12 @@ from nucleate.representations.ircr import IRCR, LARGEST_NUMBER, MAGGEN_ROWS, Mat
 from nucleate.sampling.rejection import redrawn
 
 
-def squared_error(answer: Tensor, clean: Tensor) -> Tensor:
+def squared_error(prediction: Tensor, clean: Tensor) -> Tensor:
     """Mean over all entries of scaled matrices (B, rows, columns), shape (B,); the paper's reconstruction loss."""
-    return (answer - clean).square().mean((1, 2))
+    return (prediction - clean).square().mean((1, 2))
 
 
-def block_losses(ircr: IRCR, answer: Tensor, clean: Tensor, raw: Tensor) -> dict[str, Tensor]:
+def block_losses(ircr: IRCR, prediction: Tensor, clean: Tensor, raw: Tensor) -> dict[str, Tensor]:
     """Losses of the blocks of matrices (B, rows, columns), each of shape (B,).
 
     Elements and occupancies are a choice among the rows of a column, or the columns of a site, and nothing, whose
@@ -42,24 +42,24 @@ def block_losses(ircr: IRCR, answer: Tensor, clean: Tensor, raw: Tensor) -> dict
 
     Arguments:
         ircr: The representation.
-        answer: Logits in the rows E and O, scaled values elsewhere.
+        prediction: Logits in the rows E and O, scaled values elsewhere.
         clean: The scaled matrices.
         raw: The same as they were encoded.
     """
     blocks, k = ircr.blocks, ircr.k
     species = raw[:, blocks["E"], :k]
     element = torch.where(species.amax(1) > 0, species.argmax(1) + 1, 0)
-    logits = F.pad(answer[:, blocks["E"], :k], (0, 0, 1, 0))
+    logits = F.pad(prediction[:, blocks["E"], :k], (0, 0, 1, 0))
     sites = raw[:, blocks["O"], :k]
     occupied = sites.amax(2) > 0
     column = torch.where(occupied, sites.argmax(2) + 1, 0)
-    choices = F.pad(answer[:, blocks["O"], :k], (1, 0)).mT
-    off = (answer - clean)[:, blocks["C"], :3].abs().mean(2)
+    choices = F.pad(prediction[:, blocks["O"], :k], (1, 0)).mT
+    off = (prediction - clean)[:, blocks["C"], :3].abs().mean(2)
     return {
         "elements": F.cross_entropy(logits, element, reduction="none").sum(1),
         "occupancy": F.cross_entropy(choices, column, reduction="none").sum(1),
         "coordinates": (off * occupied).sum(1) / occupied.sum(1).clamp_min(1),
-        "cell": (answer - clean)[:, blocks["L"], :3].abs().sum((1, 2)),
+        "cell": (prediction - clean)[:, blocks["L"], :3].abs().sum((1, 2)),
     }
 
 
@@ -151,13 +151,13 @@ class MagGen(GenerativeModel[SamplerConfig]):
         clean = self.scaling(raw)
         mean, log_variance = self._posterior(clean)
         z = mean + (0.5 * log_variance).exp() * noise.normal("latent", tuple(mean.shape))
-        answer = self._answer(z)
+        prediction = self._decoded(z)
         apart = divergence(mean, log_variance)
         if self.config.loss == "squared":
-            found = {"reconstruction": squared_error(self._bounded(answer), clean)}
+            found = {"reconstruction": squared_error(self._bounded(prediction), clean)}
             total = found["reconstruction"]
         else:
-            found = block_losses(self.ircr, answer, clean, raw)
+            found = block_losses(self.ircr, prediction, clean, raw)
             total = torch.stack(list(found.values()), 1) @ clean.new_tensor(self.config.weights)
         total = total + self.config.divergence * apart
         found["divergence"] = apart
@@ -203,19 +203,19 @@ class MagGen(GenerativeModel[SamplerConfig]):
             allowed: Elements that may occur, bool, shape (94,); the best of them takes the place of the best of all.
         """
         self.eval()
-        answer = self._answer(z.to(self._place, torch.float32)).clone()
+        prediction = self._decoded(z.to(self._place, torch.float32)).clone()
         blocks = self.ircr.blocks
         if allowed is not None:
-            logits = answer[:, blocks["E"], : self.ircr.k]
+            logits = prediction[:, blocks["E"], : self.ircr.k]
             kept = logits.where(allowed.to(logits.device)[:, None], -torch.inf)
-            answer[:, blocks["E"], : self.ircr.k] = kept + (logits.amax(1) - kept.amax(1))[:, None]
+            prediction[:, blocks["E"], : self.ircr.k] = kept + (logits.amax(1) - kept.amax(1))[:, None]
         if self.config.bounded:
-            return self.scaling.inverse(answer.sigmoid()).cpu().double()
+            return self.scaling.inverse(prediction.sigmoid()).cpu().double()
         # Cells stay in the range of the training data, which a sigmoid would keep them in too.
-        answer[:, blocks["L"]] = answer[:, blocks["L"]].clamp(0.0, 1.0)
-        matrix = self.scaling.inverse(answer)
+        prediction[:, blocks["L"]] = prediction[:, blocks["L"]].clamp(0.0, 1.0)
+        matrix = self.scaling.inverse(prediction)
         for letter in "EO":
-            matrix[:, blocks[letter]] = answer[:, blocks[letter]].sigmoid()
+            matrix[:, blocks[letter]] = prediction[:, blocks[letter]].sigmoid()
         return matrix.cpu().double()
 
     @torch.inference_mode()
@@ -342,12 +342,12 @@ class MagGen(GenerativeModel[SamplerConfig]):
             mean = mean + self.direct[0](clean.flatten(1))
         return mean, log_variance.clamp(-20.0, 10.0)
 
-    def _answer(self, z: Tensor) -> Tensor:
-        answer: Tensor = self.decoder(z)
-        return answer + self.direct[1](z).view_as(answer) if self.config.direct else answer
+    def _decoded(self, z: Tensor) -> Tensor:
+        prediction: Tensor = self.decoder(z)
+        return prediction + self.direct[1](z).view_as(prediction) if self.config.direct else prediction
 
-    def _bounded(self, answer: Tensor) -> Tensor:
-        return answer.sigmoid() if self.config.bounded else answer
+    def _bounded(self, prediction: Tensor) -> Tensor:
+        return prediction.sigmoid() if self.config.bounded else prediction
 
     def labels(self, crystals: Crystals) -> Tensor:
         """Labels (B, C) of the properties from the crystal fields ``label/NAME``, NaN where missing."""

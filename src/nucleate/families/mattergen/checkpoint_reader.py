@@ -56,7 +56,7 @@ def read(source: str, size: int) -> tuple[dict[str, torch.Tensor], object]:
     return {name: value.detach().clone().contiguous() for name, value in state.items()}, config
 
 
-def answer(source: str, folder: str, size: int) -> dict[str, Any]:
+def converted(source: str, folder: str, size: int) -> dict[str, Any]:
     """Read and write; what went wrong, in one line, or how many tensors there are."""
     try:
         state, config = read(source, size)
@@ -88,4 +88,4 @@ def reason(error: Exception) -> str:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     limit(int(sys.argv[3]), int(sys.argv[4]))
-    sys.stdout.write(json.dumps(answer(sys.argv[1], sys.argv[2], int(sys.argv[4]))))
+    sys.stdout.write(json.dumps(converted(sys.argv[1], sys.argv[2], int(sys.argv[4]))))

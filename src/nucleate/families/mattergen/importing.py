@@ -114,7 +114,7 @@ def read_checkpoint(source: Path, seconds: float = SECONDS) -> tuple[dict[str, T
     if size > LARGEST:
         raise UserError(str(source), f"{size / 1e9:.1f} GB", f"at most {LARGEST / 1e9:.1f} GB")
     with tempfile.TemporaryDirectory(prefix="nucleate-import-") as scratch:
-        _read_apart(source, Path(scratch), seconds, 4 * size + 2**30)
+        _read_in_child(source, Path(scratch), seconds, 4 * size + 2**30)
         tensors = load_file(Path(scratch) / "tensors.safetensors")
         config = json.loads((Path(scratch) / "config.json").read_text())
     prefixed = any(name.startswith(PREFIX) for name in tensors)
@@ -143,7 +143,7 @@ def settings_of(config: object, where: str) -> tuple[dict[str, float], dict[str,
     return network, logarithmic
 
 
-def _read_apart(source: Path, scratch: Path, seconds: float, size: int) -> None:
+def _read_in_child(source: Path, scratch: Path, seconds: float, size: int) -> None:
     """Run the reader in a process of its own, so that neither its memory nor its end are ours."""
     command = [
         sys.executable,

@@ -1,8 +1,8 @@
 """Discrete diffusion over the occupations of Wyckoff positions, then coordinates and cell.
 
 F. E. Kelvinius et al., WyckoffDiff, arXiv:2502.06485; T. Ishii et al., Symmetry-aware conditional generation of
-crystal structures using diffusion models, 2025. The papers' choices and those that replace them by default stand
-side by side in :mod:`nucleate.families.wyckoffdiff.config`.
+crystal structures using diffusion models, 2025. The papers' choices and those that replace them by default are both in
+:mod:`nucleate.families.wyckoffdiff.config`.
 """
 
 from __future__ import annotations

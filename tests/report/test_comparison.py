@@ -8,9 +8,9 @@ import pytest
 
 from nucleate.errors import UserError
 from nucleate.intervals import wilson
+from nucleate.report.comparison import build_comparison, headline
+from nucleate.report.comparison_tables import ALL_STAGES, GENERATION, Compared, costs, requests, share
 from nucleate.report.document import MISSING
-from nucleate.report.side_by_side import build_comparison, headline
-from nucleate.report.side_by_side_tables import ALL_STAGES, GENERATION, Compared, costs, requests, share
 
 
 def _rows():

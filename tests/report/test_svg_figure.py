@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nucleate.report.document import asset
-from nucleate.report.drawing import COLOURS, Name, colour, drawing, standalone
+from nucleate.report.svg_figure import COLOURS, Name, colour, standalone, svg_figure
 
 
 def draw(words="text", tip="tip", key="c1"):
-    with drawing(300, 200, f"about {words}") as made:
+    with svg_figure(300, 200, f"about {words}") as made:
         (spots,) = made.axes.plot([0.2, 0.5], [0.1, 0.9], "o", color=colour("d0"))
         made.tip(spots, [tip, "other"], [key, ""])
         (bar,) = made.axes.bar([0.7], [0.5], 0.1, color=colour("bar"))
@@ -48,7 +48,7 @@ def test_marks_have_their_tips_and_open_their_candidates():
 
 
 def test_places_are_px_from_the_upper_left():
-    with drawing(300, 200, "x", left=50, right=10, top=20, bottom=40) as made:
+    with svg_figure(300, 200, "x", left=50, right=10, top=20, bottom=40) as made:
         made.axes.set(xlim=(0, 1), ylim=(0, 1))
         assert made.place(0, 0) == pytest.approx((50, 160))
         assert made.place(1, 1) == pytest.approx((290, 20))
@@ -75,7 +75,7 @@ def test_formulas_of_dollars_are_no_mathematics():
 
 def test_names_cover_neither_each_other_nor_points():
     points = [(0.5, 0.5), (0.52, 0.5), (0.5, 0.46), (0.9, 0.1)]
-    with drawing(400, 300, "x") as made:
+    with svg_figure(400, 300, "x") as made:
         made.axes.set(xlim=(0, 1), ylim=(0, 1))
         made.names([Name(*point, f"LiMn{i}", is_new=i == 0) for i, point in enumerate(points)], points)
         texts = [text for text in ElementTree.fromstring(made.svg()).iter("text") if "LiMn" in (text.text or "")]

@@ -86,7 +86,7 @@ _STYLE = {
 }  # fmt: skip
 
 
-class Drawing:
+class SvgFigure:
     """A figure of fixed size in px whose marks have tips.
 
     Attributes:
@@ -187,12 +187,12 @@ class Drawing:
 
 
 @contextmanager
-def drawing(
+def svg_figure(
     width: float, height: float, label: str, left: float = 56, right: float = 20, top: float = 14, bottom: float = 40
-) -> Iterator[Drawing]:
+) -> Iterator[SvgFigure]:
     """An empty figure of ``width`` x ``height`` px with its margins; ``label`` is what a screen reader says."""
     with matplotlib.style.context(["default", _STYLE]):
-        yield Drawing(width, height, label, left, right, top, bottom)
+        yield SvgFigure(width, height, label, left, right, top, bottom)
 
 
 def _touches(box: Box, others: Sequence[Box]) -> bool:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from nucleate.report.side_by_side import LETTER, LINE, point_labels
+from nucleate.report.comparison import LETTER, LINE, point_labels
 
 ROOM = (52, 14, 540, 256)
 

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 from nucleate.evaluation.benchmark import ALL, ALL_STAGES, COMMON, GENERATION
 from nucleate.evaluation.summary import ATOM_BINS
 from nucleate.io.writing import write_whole
+from nucleate.report.comparison_tables import SIZES, Compared, costs, requests, tables_of
+from nucleate.report.comparison_tables import headline as _headline
 from nucleate.report.document import MISSING, Table, compact, document, environment, percent, plural
-from nucleate.report.drawing import Box, Plot, colour, drawing, standalone
 from nucleate.report.page import citations
 from nucleate.report.plots import N_COLOURS, Series, curves, stacked_bars
-from nucleate.report.side_by_side_tables import SIZES, Compared, costs, requests, tables_of
-from nucleate.report.side_by_side_tables import headline as _headline
+from nucleate.report.svg_figure import Box, Plot, colour, standalone, svg_figure
 from nucleate.symmetry.space_group import CRYSTAL_SYSTEMS, crystal_system
 
 PAGE, MARKDOWN, FIGURES = "comparison.html", "comparison.md", "figures"
@@ -73,7 +73,7 @@ def page(found: Compared) -> str:
     tables["Costs"] = [costs(found)]
     names = [name for name in _TITLES if name in tables or name in ("Common", "Runs", "Cite")]
     return document(
-        "side_by_side.html",
+        "comparison.html",
         _title(found),
         {name.lower(): name for name in names},
         subtitle=_subtitle(found),
@@ -101,7 +101,7 @@ def markdown(found: Compared) -> str:
     """The comparison as Markdown, with the two figures beside it."""
     return (
         environment()
-        .get_template("side_by_side.md")
+        .get_template("comparison.md")
         .render(
             title=_title(found),
             subtitle=_subtitle(found),
@@ -185,7 +185,7 @@ def sun_figure(found: Compared, subset: str = ALL) -> Plot:
     names, n = found.references, len(found.sources)
     step = 14 * len(names) + 10
     label = "S.U.N. of each source with its 95 % interval"
-    with drawing(560, step * n + 92, label, left=130, right=20, top=18, bottom=74) as made:
+    with svg_figure(560, step * n + 92, label, left=130, right=20, top=18, bottom=74) as made:
         axes = made.axes
         for k, name in enumerate(names):
             for i, source in enumerate(found.sources):
@@ -214,7 +214,7 @@ def speed_figure(found: Compared, subset: str = ALL) -> Plot | None:
                 points.append((f"c{k}", source, float(fast["value"]), good))
     if not points:
         return None
-    with drawing(560, 330, "S.U.N. against S.U.N. crystals a core-hour", top=14, bottom=74) as made:
+    with svg_figure(560, 330, "S.U.N. against S.U.N. crystals a core-hour", top=14, bottom=74) as made:
         axes = made.axes
         axes.set_xscale("log")
         speeds = [speed for _, _, speed, _ in points]
