@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 
 from nucleate.errors import UserError
-from nucleate.execution.executor import EXECUTORS, Lost, WorkersUnavailableError, answer, prepared
+from nucleate.execution.executor import EXECUTORS, Lost, WorkersUnavailableError, computed, prepared
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["nucleate.relaxation.relaxation"])
@@ -18,7 +18,7 @@ def compute(sender, task, item):
         sender.send(fault)
         return
     sender.send("ready")
-    sender.send(answer(function, item))
+    sender.send(computed(function, item))
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from nucleate.execution.processes import Processes
 from nucleate.potentials import subprocess_potential
 from nucleate.potentials.potential import CalculatorFaultError
 from nucleate.potentials.registry import load_potential, provenance_of
-from nucleate.potentials.subprocess_potential import InterpreterLostError, InterpreterPotential
+from nucleate.potentials.subprocess_potential import InterpreterLostError, SubprocessPotential
 from nucleate.relaxation import relaxation
 from nucleate.relaxation.relaxation import PotentialRelaxer, relax
 from nucleate.relaxation.relaxer import RelaxProtocol
@@ -41,7 +41,7 @@ def rough(numbers: list[int], edge: float, seed: int = 0) -> Crystals:
 
 @pytest.fixture(scope="module")
 def emt():
-    with InterpreterPotential("ase:emt", {}, sys.executable) as potential:
+    with SubprocessPotential("ase:emt", {}, sys.executable) as potential:
         yield potential
 
 
@@ -121,7 +121,7 @@ def test_relaxation_counts_the_time_of_the_other_process(emt):
 
 def test_no_print_and_no_prompt_disturbs_the_conversation():
     crystals = rough([18] * 4, 5.3)
-    with InterpreterPotential(f"{MODULE}:Noisy", {}, sys.executable) as noisy:
+    with SubprocessPotential(f"{MODULE}:Noisy", {}, sys.executable) as noisy:
         first, second = noisy.evaluate(crystals), noisy.evaluate(crystals)
     quiet = load_potential(f"{MODULE}:Argon", sys.executable).evaluate(crystals)
     assert torch.equal(first.energy, quiet.energy)
@@ -131,7 +131,7 @@ def test_no_print_and_no_prompt_disturbs_the_conversation():
 def test_a_calculator_that_raises_goes_on_and_one_that_dies_is_started_again(monkeypatch, tmp_path):
     monkeypatch.setenv("DIARY", str(tmp_path / "diary"))
     good, xenon, neon = (rough([z] * 4, 5.3) for z in (18, 54, 10))
-    with InterpreterPotential(f"{MODULE}:Diarist", {}, sys.executable) as moody:
+    with SubprocessPotential(f"{MODULE}:Diarist", {}, sys.executable) as moody:
         energy = moody.evaluate(good).energy
         with pytest.raises(CalculatorFaultError, match=r"^RuntimeError: no xenon$"):
             moody.evaluate(xenon)
@@ -144,7 +144,7 @@ def test_a_calculator_that_raises_goes_on_and_one_that_dies_is_started_again(mon
 
 def test_the_last_words_of_a_dying_process_are_told():
     with (
-        InterpreterPotential(f"{MODULE}:Quitter", {}, sys.executable) as quitter,
+        SubprocessPotential(f"{MODULE}:Quitter", {}, sys.executable) as quitter,
         pytest.raises(InterpreterLostError, match=r"exit code 7\): Segmentation fault in the model"),
     ):
         quitter.evaluate(rough([18] * 4, 5.3))
@@ -174,7 +174,7 @@ def test_one_bad_crystal_never_stops_the_others(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("which", "number"), [("Nowhere", 18), ("Moody", 36)])
 def test_what_is_not_finite_is_an_outcome(which, number):
     arrays = [part.numpy() for part in rough([number] * 4, 5.3).sites(0)]
-    with InterpreterPotential(f"{MODULE}:{which}", {}, sys.executable) as potential:
+    with SubprocessPotential(f"{MODULE}:{which}", {}, sys.executable) as potential:
         assert relax(*arrays, potential).status is Status.NOT_FINITE
 
 
@@ -233,7 +233,7 @@ def test_what_an_interpreter_prints_as_it_starts_is_passed_over(tmp_path):
     chatty = tmp_path / "python"
     chatty.write_text(f'#!/bin/sh\necho "Welcome to the cluster"\necho "{{}}"\nexec "{sys.executable}" "$@"\n')
     chatty.chmod(0o755)
-    with InterpreterPotential("ase:emt", {}, str(chatty)) as potential:
+    with SubprocessPotential("ase:emt", {}, str(chatty)) as potential:
         assert torch.isfinite(potential.evaluate(rough([29] * 4, 3.6)).energy).all()
 
 

@@ -88,12 +88,12 @@ class Serial:
         items: Sequence[Item],
         timeout: float,  # noqa: ARG002 - an item cannot be stopped from inside its own process
     ) -> Iterator[tuple[int, Result | Lost]]:
-        """Yield (index, result) in the order of the items; see :meth:`Executor.map`."""
+        """Yield (index, result) in the order of the items; seconds are not limited. See :meth:`Executor.map`."""
         if not items:
             return
         function = prepared(task)
         for index, item in enumerate(items):
-            yield index, answer(function, item)
+            yield index, computed(function, item)
 
 
 def prepared(task: Task[Item, Result]) -> Callable[[Item], Result]:
@@ -111,7 +111,7 @@ def prepared(task: Task[Item, Result]) -> Callable[[Item], Result]:
         raise WorkersUnavailableError(f"{type(fault).__name__}: {fault}") from fault
 
 
-def answer(function: Callable[[Item], Result], item: Item) -> Result | Lost:
+def computed(function: Callable[[Item], Result], item: Item) -> Result | Lost:
     """Result of one item; an exception becomes :class:`Lost`, since an item's fault is its own row."""
     try:
         return function(item)

@@ -25,7 +25,7 @@ from nucleate.execution.executor import (
     Result,
     Task,
     WorkersUnavailableError,
-    answer,
+    computed,
     prepared,
     usable_cores,
 )
@@ -47,12 +47,15 @@ class Processes:
     def map(
         self, task: Task[Item, Result], items: Sequence[Item], timeout: float
     ) -> Iterator[tuple[int, Result | Lost]]:
-        """Yield (index, result) as items finish; see :meth:`nucleate.execution.executor.Executor.map`."""
+        """Yield (index, result) as items finish; a process is replaced after ``timeout`` seconds with one item.
+
+        See :meth:`nucleate.execution.executor.Executor.map`.
+        """
         left = list(range(len(items)))
         failed_starts = 0
         while left:
             done: set[int] = set()
-            # A pool breaks where a worker dies without an item; what is unanswered goes to a new one.
+            # A pool breaks where a worker dies without an item; what has no result yet goes to a new one.
             for index, result in _map_in_pool(task, items, left, min(self.workers, len(left)), timeout):
                 done.add(index)
                 yield index, result
@@ -65,7 +68,7 @@ class Processes:
 def _map_in_pool(
     task: Task[Item, Result], items: Sequence[Item], indices: Sequence[int], workers: int, timeout: float
 ) -> Iterator[tuple[int, Result | Lost]]:
-    """Yield (index, result) until all ``indices`` are answered or the pool breaks."""
+    """Yield (index, result) until all ``indices`` have one or the pool breaks."""
     context = SpawnContext() if task.make.__module__ == "__main__" else _LeanContext()
     pool = ProcessPool(workers, initializer=_begin, initargs=(task,), context=context)
     finished: queue.SimpleQueue[tuple[int, ProcessFuture[Any]]] = queue.SimpleQueue()
@@ -100,7 +103,7 @@ def _report(finished: queue.SimpleQueue[tuple[int, ProcessFuture[Any]]], index: 
 
 @dataclass(frozen=True)
 class _NotPrepared:
-    """Answer of a worker that could not make its function."""
+    """Stands for the result of a worker that could not make its function."""
 
     fault: Exception
 
@@ -125,7 +128,7 @@ def _begin(task: Task[Any, Any]) -> None:
 def _compute(item: Any) -> Any:
     if _Worker.function is None:
         return _NotPrepared(_Worker.fault or WorkersUnavailableError("the worker was not prepared"))
-    return answer(_Worker.function, item)
+    return computed(_Worker.function, item)
 
 
 def _follow_parent() -> None:

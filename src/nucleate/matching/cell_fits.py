@@ -19,6 +19,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.matching.lattice_mappings import (
     LENGTH_SLACK,
     REDUCTION_SLACK,
+    Bases,
     Bools,
     Floats,
     Ints,
@@ -29,7 +30,7 @@ from nucleate.matching.lattice_mappings import (
     slices,
 )
 from nucleate.matching.reduced_cells import MatchError, MatchSettings, ReducedCell, reduced_cells, time_limit
-from nucleate.matching.site_mappings import NO, UNSURE, YES, Cells, judge, place
+from nucleate.matching.site_mappings import NO, UNSURE, YES, Cells, match_placements, place
 
 if TYPE_CHECKING:
     from pymatgen.core.structure_matcher import StructureMatcher
@@ -156,9 +157,9 @@ def _fit_batch(
     counts = np.bincount(bases.pair, minlength=len(i))
     for part in slices(counts * len(second.cells.species), PLACED):
         lines = slice(*np.searchsorted(bases.pair, (part.start, part.stop)))
-        candidates = bases.pair[lines] - part.start, bases.matrix[lines], bases.sure[lines]
-        places = place(first.cells, i[part], second.cells, j[part], *candidates, settings.stol)
-        answers[part] = judge(first.cells, second.cells, places, len(i[part]), swapped)
+        own = Bases(bases.pair[lines] - part.start, bases.matrix[lines], bases.sure[lines], bases.searched[part])
+        places = place(first.cells, i[part], second.cells, j[part], own, settings.stol)
+        answers[part] = match_placements(first.cells, second.cells, places, len(i[part]), swapped)
     return answers, bases.searched.copy()
 
 

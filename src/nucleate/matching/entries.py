@@ -62,7 +62,7 @@ def composition_key(numbers: Tensor) -> CompositionKey:
 
 
 PreparedCell = ReducedCell | AlloyCell
-"""What is compared of a crystal: its reduced cell, or its cells with and without shared sites."""
+"""Cells of a crystal that are compared: its reduced cell, or those with and without shared sites."""
 
 CellT = TypeVar("CellT")
 GroupT = TypeVar("GroupT")

@@ -114,7 +114,7 @@ def candidate_bases(
     """Candidate bases of the lattices ``first`` (rows of the table) for cells of given lengths and angles.
 
     Arguments:
-        table: Vectors of the first cells, on one scale with the second ones.
+        table: Vectors of the cells that bases are searched for, on one scale with the second ones.
         first: Row of the table for each pair, shape (P,).
         lengths: Lengths of the second cells, shape (P, 3).
         angles: Their angles in degrees, shape (P, 3).

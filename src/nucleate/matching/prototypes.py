@@ -210,10 +210,11 @@ def families_by(matched: pd.DataFrame, values: ArrayLike, edges: Sequence[float]
         matched: Result of :func:`match_prototypes`, B rows.
         values: The descriptor in its own unit, shape (B,); NaN belongs to no bin.
         edges: Limits of the bins in the unit of ``values``, rising; a bin holds its lower one.
-        top: How many types, by their rank; the others count as ``other``.
+        top: Number of types, by their rank; the others count as ``other``.
 
     Returns:
-        A row for each bin, named by its interval, and a column for each family found, ``other`` and ``unknown`` last.
+        Counts (dimensionless): a row for each bin, named by its interval, and a column for each family found, ``other``
+        and ``unknown`` last.
     """
     ranks = matched["rank"]
     names = matched["prototype_name"].where(matched["prototype_name"].astype(bool), matched["prototype"])

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from nucleate.matching.lattice_mappings import Bools, Floats, Ints, lattice_points
+from nucleate.matching.lattice_mappings import Bases, Bools, Floats, Ints, lattice_points
 
 NO, YES, UNSURE, APART = 0, 1, 2, 3
 
@@ -57,7 +57,7 @@ class Cells:
 
 @dataclass(frozen=True)
 class Placements:
-    """First cells on average cells, one row a candidate basis.
+    """Cells of the first crystals placed on average cells, one row a candidate basis.
 
     Attributes:
         pair: Which pair, shape (L,), in rising order.
@@ -66,7 +66,7 @@ class Placements:
         second: Row of the second crystal, shape (L,).
         cell: Average cell, lower triangular, shape (L, 3, 3).
         radius: R of the module's text, shape (L,).
-        reach: R in units of the heights of the average cell, shape (L, 3).
+        reach: R in units of the spacings of the average cell's lattice planes, shape (L, 3).
         sure: False where the basis is a candidate only within rounding, or the average cell is nearly flat, shape (L,).
     """
 
@@ -80,13 +80,13 @@ class Placements:
     sure: Bools
 
 
-def place(
-    first: Cells, i: Ints, second: Cells, j: Ints, pair: Ints, matrix: Ints, sure: Bools, stol: float
-) -> Placements:
-    """Put pairs (i, j) on the average cells that candidate bases (``pair``, ``matrix``) give.
+def place(first: Cells, i: Ints, second: Cells, j: Ints, bases: Bases, stol: float) -> Placements:
+    """Put pairs of cells ``i`` and ``j``, shape (P,), on the average cells that L candidate bases give.
 
-    Where the second cells hold several times as many sites, the bases span supercells with as many.
+    Where the second cells hold several times as many sites, the bases span supercells with as many. The tolerance
+    ``stol`` is in units of (V/N)^(1/3).
     """
+    pair, matrix = bases.pair, bases.matrix
     sites = len(second.species)
     volume = sites // len(first.species)
     inverse = np.linalg.inv(matrix.astype(np.float64))
@@ -102,8 +102,8 @@ def place(
     cell, good = _triangular(lengths, cosines)
     size = cell[:, 0, 0] * cell[:, 1, 1] * cell[:, 2, 2]
     radius = 2 * stol * (size / sites) ** (1 / 3)
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=1)
-    return Placements(pair, i[pair], coordinates, j[pair], cell, radius, radius[:, None] / heights, sure & good)
+    spacings = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=1)
+    return Placements(pair, i[pair], coordinates, j[pair], cell, radius, radius[:, None] / spacings, bases.sure & good)
 
 
 def _mean_parameters(one: Floats, two: Floats) -> tuple[Floats, Floats]:
@@ -132,7 +132,7 @@ def _triangular(lengths: Floats, cosines: Floats) -> tuple[Floats, Bools]:
     return cell * lengths[:, :, None], good
 
 
-def judge(first: Cells, second: Cells, places: Placements, pairs: int, swapped: bool = False) -> Ints:
+def match_placements(first: Cells, second: Cells, places: Placements, pairs: int, swapped: bool = False) -> Ints:
     """YES, NO or UNSURE for each pair, shape (pairs,).
 
     UNSURE means that an answer hangs on rounding or on a placement outside the scheme of the module's text; then
@@ -306,7 +306,7 @@ def _solve(
     moves = vectors[rows, columns]
     residual = np.sqrt(((moves - moves.mean(axis=0)) ** 2).sum(axis=1).max())
     ratio = 2 * residual / np.sqrt(limit)
-    if abs(ratio - 1) < SLACK or _has_rival(cost, rows, columns, limit):
+    if abs(ratio - 1) < SLACK or _has_equal_optimum(cost, rows, columns, limit):
         return UNSURE
     if ratio > 1 and used.mean() < limit / 4 * (1 - SLACK):
         # An assignment that costs no more has a mean below R/2, so that one with a distance over R is no match.
@@ -340,7 +340,7 @@ def _contradictory(close: Bools, vectors: Floats, squares: Floats, anchor: int, 
     return True
 
 
-def _has_rival(cost: Floats, rows: Ints, columns: Ints, limit: float) -> bool:
+def _has_equal_optimum(cost: Floats, rows: Ints, columns: Ints, limit: float) -> bool:
     """Whether another assignment costs the same within rounding; which of them is found is then chance."""
     if len(rows) == 1:
         return False

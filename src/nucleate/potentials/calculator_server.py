@@ -1,4 +1,4 @@
-"""An ASE calculator that answers on its standard streams, for interpreters that cannot import Nucleate.
+"""An ASE calculator that is served on standard streams, for interpreters that cannot import Nucleate.
 
 This one file needs Python 3.8 or later, numpy and ASE, and nothing of ours: another interpreter runs it as a
 script. Nucleate imports it too, for the calculators of its own environment, so that both ways give the same numbers.
@@ -26,19 +26,101 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Any, BinaryIO, Callable  # noqa: UP035 - as old interpreters have it
+from typing import Any, BinaryIO, Callable, Dict, List, Optional, Tuple, Union  # noqa: UP035 - as old interpreters have it
 
 PROTOCOL = 1
 NEEDED = ("energy", "forces", "stress")
 FORCE_FIELDS = {
-    "mace": ("mace", "mace-torch"),
-    "mattersim": ("mattersim", "mattersim"),
-    "orb": ("orb_models", "orb-models"),
-    "sevenn": ("sevenn", "sevenn"),
+    "mace": ("mace.calculators:mace_mp", "mace-torch"),
+    "mattersim": ("mattersim.forcefield:MatterSimCalculator", "mattersim"),
+    "orb": ("orb_models.forcefield:pretrained", "orb-models"),
+    "sevenn": ("sevenn.calculator:SevenNetCalculator", "sevenn"),
 }
-"""Force fields that have a short name: the module and the package that brings it."""
+"""Force fields that have a short name: what makes their calculator, and the package that brings it."""
+
+Keywords = Dict[str, Union[bool, int, float, str, List[Any], None]]  # noqa: UP006, UP007
+"""Keyword arguments of a calculator, as JSON has them."""
+
+
+@dataclass(frozen=True)
+class Greeting:
+    """The first message of a process: protocol and versions; None for a package that it lacks."""
+
+    protocol: int
+    python: str
+    numpy: Optional[str]  # noqa: UP045
+    ase: Optional[str]  # noqa: UP045
+
+
+@dataclass(frozen=True)
+class Order:
+    """The calculator that a process is to make; numbers among its keywords are in eV and Å, as ASE has them."""
+
+    calculator: str
+    keywords: Keywords
+    protocol: int = PROTOCOL
+
+
+@dataclass(frozen=True)
+class Made:
+    """A calculator that is ready; package and version."""
+
+    version: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An order that cannot be met: what was found, and what would have been right."""
+
+    mistake: Tuple[str, str]  # noqa: UP006
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A crystal of n sites to be evaluated.
+
+    Attributes:
+        numbers: Atomic numbers, shape (n,).
+        frac: Fractional coordinates, shape (n, 3).
+        lattice: Cell as rows in Å, shape (3, 3).
+    """
+
+    numbers: Any
+    frac: Any
+    lattice: Any
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Energy, forces, stress and moments of a crystal of n sites.
+
+    Attributes:
+        energy: In eV.
+        forces: In eV/Å, shape (n, 3).
+        stress: In eV/Å³, positive under tension, shape (3, 3).
+        magmoms: Sizes of the magnetic moments in µB, shape (n,), or None.
+        seconds: Processor time that it took.
+    """
+
+    energy: float
+    forces: Any
+    stress: Any
+    magmoms: Any
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A crystal that the calculator raised for: the error in words, and the processor time in seconds."""
+
+    error: str
+    seconds: float
+
+
+Message = Union[Greeting, Order, Made, Refused, Crystal, Evaluated, Failed]  # noqa: UP007
 
 
 class CalculatorError(ValueError):
@@ -54,12 +136,12 @@ class CalculatorError(ValueError):
         self.found, self.expected = found, expected
 
 
-def make_calculator(name: str, keywords: dict[str, Any]) -> Any:
+def make_calculator(name: str, keywords: Keywords) -> Any:
     """The calculator of that name: ``ase:emt``, ``module:attribute`` or a key of `FORCE_FIELDS`.
 
     Arguments:
         name: Which one.
-        keywords: What its class or factory is called with.
+        keywords: Arguments of its class or factory, in eV and Å as ASE has them.
 
     Raises:
         CalculatorError: There is no such calculator, its package is missing, or it cannot be made so.
@@ -97,18 +179,25 @@ def version_of(name: str) -> str:
         return f"{package}, version not stated"
 
 
-def evaluate(calculator: Any, numbers: Any, frac: Any, lattice: Any) -> dict[str, Any]:
-    """Energy in eV, forces in eV/Å (n, 3), stress in eV/Å³ (3, 3) and magnetic moments in µB (n,) or None."""
+def evaluate(calculator: Any, crystal: Crystal) -> Evaluated:
+    """Energy, forces, stress and moments that an ASE calculator gives for a crystal; what it raises is raised."""
     import numpy as np
     from ase import Atoms
 
-    atoms = Atoms(numbers=numbers, scaled_positions=frac, cell=lattice, pbc=True, calculator=calculator)
+    began = time.process_time()
+    atoms = Atoms(
+        numbers=crystal.numbers,
+        scaled_positions=crystal.frac,
+        cell=crystal.lattice,
+        pbc=True,
+        calculator=calculator,
+    )
     energy = float(atoms.get_potential_energy())
     forces = np.asarray(atoms.get_forces(), dtype=np.float64)
     stress = np.asarray(atoms.get_stress(voigt=False), dtype=np.float64)
     moments = calculator.results.get("magmoms")
     magmoms = None if moments is None else np.abs(np.asarray(moments, dtype=np.float64))
-    return {"energy": energy, "forces": forces, "stress": stress, "magmoms": magmoms}
+    return Evaluated(energy, forces, stress, magmoms, time.process_time() - began)
 
 
 def in_words(fault: Exception) -> str:
@@ -117,9 +206,9 @@ def in_words(fault: Exception) -> str:
 
 
 def _factory(name: str) -> Callable[..., Any]:
-    if name in FORCE_FIELDS:
-        return _FACTORIES[name]
-    module_name, _, attribute = name.partition(":")
+    if name == "orb":
+        return _orb
+    module_name, _, attribute = FORCE_FIELDS.get(name, (name,))[0].partition(":")
     if not attribute:
         raise CalculatorError(f"no potential {name!r}", _EXPECTED)
     if module_name == "ase":
@@ -147,7 +236,7 @@ def _ase_class(name: str) -> Callable[..., Any]:
         raise CalculatorError(f"no calculator {name!r} in ase {version}", "a name such as ase:emt or ase:lj") from None
 
 
-def _refuse_unknown(factory: Any, keywords: dict[str, Any]) -> None:
+def _refuse_unknown(factory: Any, keywords: Keywords) -> None:
     """ASE's own calculators keep any keyword argument and ignore what they do not know, also a misspelt one."""
     from ase.calculators.calculator import FileIOCalculator
 
@@ -162,76 +251,52 @@ def _refuse_unknown(factory: Any, keywords: dict[str, Any]) -> None:
             raise CalculatorError(f"keyword argument {key!r}", "one of " + ", ".join(sorted(defaults)))
 
 
-def _mace(**keywords: Any) -> Any:
-    from mace.calculators import mace_mp
-
-    return mace_mp(**keywords)
-
-
-def _mattersim(**keywords: Any) -> Any:
-    from mattersim.forcefield import MatterSimCalculator
-
-    return MatterSimCalculator(**keywords)
-
-
 def _orb(model: str = "orb_v3_conservative_inf_omat", device: str = "cpu", **keywords: Any) -> Any:
-    from orb_models.forcefield import pretrained
-
+    pretrained = import_module("orb_models.forcefield.pretrained")
     if not hasattr(pretrained, model):
         raise CalculatorError(f"no model {model!r} in orb_models", "a function of orb_models.forcefield.pretrained")
     loaded = getattr(pretrained, model)(device=device, **keywords)
     if isinstance(loaded, tuple):  # a model and its adapter, from version 0.6 on
-        from orb_models.forcefield.inference.calculator import ORBCalculator
-
-        return ORBCalculator(loaded[0], atoms_adapter=loaded[1], device=device)
-    from orb_models.forcefield.calculator import ORBCalculator
-
-    return ORBCalculator(loaded, device=device)
+        calculators = import_module("orb_models.forcefield.inference.calculator")
+        return calculators.ORBCalculator(loaded[0], atoms_adapter=loaded[1], device=device)
+    return import_module("orb_models.forcefield.calculator").ORBCalculator(loaded, device=device)
 
 
-def _sevenn(**keywords: Any) -> Any:
-    from sevenn.calculator import SevenNetCalculator
-
-    return SevenNetCalculator(**keywords)
-
-
-_FACTORIES: dict[str, Callable[..., Any]] = {"mace": _mace, "mattersim": _mattersim, "orb": _orb, "sevenn": _sevenn}
 _MAKER = "a calculator's class, or a function that makes one"
 _EXPECTED = f"chgnet, ase:NAME, module:CLASS, or one of {', '.join(sorted(FORCE_FIELDS))}"
 
 
 def serve() -> None:
-    """Answer requests until standard input ends."""
+    """Meet requests until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the process that asks decides
-    requests, replies = _private_streams()
+    requests, replies = _detached_pipes()
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
 
-    def say(message: dict[str, Any]) -> None:
-        replies.write(json.dumps(message, default=lambda array: array.tolist()).encode() + b"\n")
+    def say(message: Message) -> None:
+        replies.write(json.dumps(vars(message), default=lambda array: array.tolist()).encode() + b"\n")
         replies.flush()
 
-    say({"protocol": PROTOCOL, "python": platform.python_version(), "numpy": _known("numpy"), "ase": _known("ase")})
-    asked = json.loads(waiting.get())
+    say(Greeting(PROTOCOL, platform.python_version(), _known("numpy"), _known("ase")))
+    order = Order(**json.loads(waiting.get()))
     try:
-        if asked["protocol"] != PROTOCOL:
-            raise CalculatorError(f"protocol {asked['protocol']}", f"protocol {PROTOCOL}")
-        calculator = make_calculator(asked["calculator"], asked["keywords"])
+        if order.protocol != PROTOCOL:
+            raise CalculatorError(f"protocol {order.protocol}", f"protocol {PROTOCOL}")
+        calculator = make_calculator(order.calculator, order.keywords)
     except CalculatorError as mistake:
-        say({"mistake": [mistake.found, mistake.expected]})
+        say(Refused((mistake.found, mistake.expected)))
         return
-    say({"version": version_of(asked["calculator"])})
+    say(Made(version_of(order.calculator)))
     while True:
-        crystal = json.loads(waiting.get())
+        crystal = Crystal(**json.loads(waiting.get()))
         began = time.process_time()
         try:
-            answer = evaluate(calculator, crystal["numbers"], crystal["frac"], crystal["lattice"])
+            say(evaluate(calculator, crystal))
         except Exception as fault:  # noqa: BLE001 - a calculator's fault is the crystal's row
-            answer = {"error": in_words(fault)}
-        say({**answer, "seconds": time.process_time() - began})
+            say(Failed(in_words(fault), time.process_time() - began))
 
 
-def _private_streams() -> tuple[BinaryIO, BinaryIO]:
+def _detached_pipes() -> tuple[BinaryIO, BinaryIO]:
     """Our ends of standard input and output, out of reach of whatever the calculator prints or reads."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

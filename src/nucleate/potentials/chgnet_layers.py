@@ -60,7 +60,7 @@ EPSILON = 1e-5
 
 
 class Gated(NamedTuple):
-    """What the derivative of a gated unit needs; tensors of shape (2, M, 64) or (M, 64)."""
+    """Values of a gated unit that its derivative needs; tensors of shape (2, M, 64) or (M, 64)."""
 
     total: Tensor
     core_in: Tensor
@@ -209,7 +209,7 @@ class BondIndex(NamedTuple):
 
 
 class AtomKept(NamedTuple):
-    """What the derivative of an atom convolution needs."""
+    """Values of an atom convolution that its derivative needs: messages (2U, 64) and weights (U, 64) of U bonds."""
 
     gated: Gated
     messages: Tensor

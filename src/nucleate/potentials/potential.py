@@ -29,7 +29,7 @@ FAULTS = (TooManyBondsError, CalculatorFaultError, UserError)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a potential says about a batch of B crystals of at most N sites; padded sites hold 0.
+    """Energies and their derivatives of a batch of B crystals of at most N sites; padded sites hold 0.
 
     Attributes:
         energy: Total energies in eV, shape (B,).
@@ -51,7 +51,7 @@ class Potential(Protocol):
     cell; forces and stresses are their derivatives. `nucleate.testing.check_potential` puts a potential through this.
 
     Attributes:
-        outside_seconds: Processor time that evaluations have taken in other processes.
+        outside_seconds: Processor time in seconds that evaluations have taken in other processes.
     """
 
     outside_seconds: float
@@ -89,20 +89,20 @@ class CalculatorPotential:
         for i in range(len(crystals)):
             numbers, frac, lattice = (part.cpu().numpy() for part in crystals.sites(i))
             try:
-                found.append(server.evaluate(self.calculator, numbers, frac, lattice))
+                found.append(server.evaluate(self.calculator, server.Crystal(numbers, frac, lattice)))
             except Exception as fault:
                 raise CalculatorFaultError(server.in_words(fault)) from fault
         return gathered(crystals, found)
 
 
-def gathered(crystals: Crystals, found: list[dict[str, Any]]) -> Evaluation:
-    """One evaluation from those of single crystals, as `calculator_server.evaluate` gives them."""
+def gathered(crystals: Crystals, found: list[server.Evaluated]) -> Evaluation:
+    """One evaluation of a batch from those of its single crystals."""
     b, n_max = crystals.numbers.shape
     energy, forces = np.zeros(b), np.zeros((b, n_max, 3))
     stress, magmoms = np.zeros((b, 3, 3)), np.zeros((b, n_max))
     for i, (n, one) in enumerate(zip(crystals.n_atoms.tolist(), found, strict=True)):
-        energy[i], forces[i, :n], stress[i] = one["energy"], one["forces"], one["stress"]
-        magmoms[i, :n] = np.nan if one["magmoms"] is None else one["magmoms"]
+        energy[i], forces[i, :n], stress[i] = one.energy, one.forces, one.stress
+        magmoms[i, :n] = np.nan if one.magmoms is None else one.magmoms
     return Evaluation(*(torch.from_numpy(part) for part in (energy, forces, stress, magmoms)))
 
 
@@ -116,8 +116,8 @@ def evaluate_with_fallback(
 
     Arguments:
         crystals: B crystals.
-        evaluate: Returns a value of each of some crystals, in its own unit, or raises one of ``faults``.
-        lost: The value of a crystal at fault, in the same unit.
+        evaluate: Returns a value of each of some crystals, such as eV/atom, or raises one of ``faults``.
+        lost: The value of a crystal at fault, in the same unit; NaN or infinity.
         faults: Exceptions that say that a crystal cannot be evaluated.
     """
     try:

@@ -21,7 +21,7 @@ from nucleate.errors import UserError
 from nucleate.plugins import Registry
 from nucleate.potentials import calculator_server as server
 from nucleate.potentials.potential import CalculatorPotential, Potential
-from nucleate.potentials.subprocess_potential import InterpreterPotential
+from nucleate.potentials.subprocess_potential import SubprocessPotential
 
 CHGNET, TORCHSIM = "chgnet", "torchsim"
 CHGNET_SCALE = "CHGNet 0.3.0"
@@ -60,7 +60,7 @@ class Provenance:
         return f"{self.scale} ({self.version}), {self.place}"
 
 
-def parse_choice(text: str) -> tuple[str, dict[str, Any]]:
+def parse_choice(text: str) -> tuple[str, server.Keywords]:
     """Name and keyword arguments of a choice.
 
     Raises:
@@ -69,7 +69,7 @@ def parse_choice(text: str) -> tuple[str, dict[str, Any]]:
     name, *rest = _NEXT_KEYWORD.split(text.strip())
     if not name or "," in name or "=" in name:
         raise UserError("potential", repr(text), "a name, and keyword arguments as in 'ase:lj,sigma=3.4,rc=8.0'")
-    keywords: dict[str, Any] = {}
+    keywords: server.Keywords = {}
     for item in rest:
         key, _, value = item.partition("=")
         try:
@@ -103,7 +103,7 @@ def load_potential(choice: str, python: str | None = None) -> Potential:
     if name in POTENTIALS:
         return _registered(name, keywords, python)
     if python is not None:
-        return InterpreterPotential(name, keywords, python)
+        return SubprocessPotential(name, keywords, python)
     with contextlib.redirect_stdout(sys.stderr):  # some force fields greet; standard output is for results
         return CalculatorPotential(_made_here(name, keywords))
 
@@ -133,13 +133,13 @@ def provenance_of(choice: str, python: str | None = None) -> Provenance:
         return Provenance(scale, server.version_of(POTENTIALS.get(name).__module__), here)
     work = name if name in server.FORCE_FIELDS else ""
     if python is not None:
-        with InterpreterPotential(name, keywords, python) as potential:
+        with SubprocessPotential(name, keywords, python) as potential:
             return Provenance(scale, potential.version, potential.place, work)
     load_potential(choice)
     return Provenance(scale, server.version_of(name), here, work)
 
 
-def _made_here(name: str, keywords: dict[str, Any]) -> Any:
+def _made_here(name: str, keywords: server.Keywords) -> Any:
     try:
         return server.make_calculator(name, keywords)
     except server.CalculatorError as mistake:
@@ -148,11 +148,11 @@ def _made_here(name: str, keywords: dict[str, Any]) -> Any:
         raise UserError(f"potential {name!r}", mistake.found, mistake.expected + elsewhere) from mistake
 
 
-def _registered(name: str, keywords: dict[str, Any], python: str | None) -> Potential:
+def _registered(name: str, keywords: server.Keywords, python: str | None) -> Potential:
     """A potential of the registry; it runs in this interpreter.
 
     Raises:
-        UserError: It does not take these keyword arguments, or another interpreter is asked to run it.
+        UserError: It does not take these keyword arguments, or another interpreter is to run it.
     """
     _refuse(name, keywords, python)
     make = POTENTIALS.get(name)
@@ -163,7 +163,7 @@ def _registered(name: str, keywords: dict[str, Any], python: str | None) -> Pote
     return make(**keywords)
 
 
-def _refuse(name: str, keywords: dict[str, Any], python: str | None) -> None:
+def _refuse(name: str, keywords: server.Keywords, python: str | None) -> None:
     """Refuse arguments of CHGNet, which takes none, and other interpreters for what is found in this one."""
     if name == CHGNET and keywords:
         raise UserError("potential 'chgnet'", f"keyword argument {next(iter(keywords))!r}", "none")

@@ -10,7 +10,9 @@ import subprocess
 import threading
 import weakref
 from pathlib import Path
-from typing import IO, Any, Never, Self
+from typing import IO, Never, Self, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
@@ -18,18 +20,23 @@ from nucleate.potentials import calculator_server as server
 from nucleate.potentials.potential import CalculatorFaultError, Evaluation, gathered
 
 START_SECONDS = 240.0
-"""How long the other interpreter may take until its calculator is ready; less than a worker process may take."""
+"""Seconds that the process may take until its calculator is ready; fewer than a worker process may take."""
 GREETING_LINES, GREETING_LENGTH = 200, 10_000
-"""What an interpreter may print by itself as it starts, before it runs our script."""
+"""Lines and characters that an interpreter may print by itself as it starts, before it runs our script."""
 TAIL = 4_000
-"""Characters kept of what the other interpreter prints."""
+"""Characters kept of the process's standard error."""
+
+_Reply = TypeVar("_Reply")
+_GREETING: TypeAdapter[server.Greeting] = TypeAdapter(server.Greeting)
+_MADE: TypeAdapter[server.Made | server.Refused] = TypeAdapter(server.Made | server.Refused)
+_EVALUATED: TypeAdapter[server.Evaluated | server.Failed] = TypeAdapter(server.Evaluated | server.Failed)
 
 
 class InterpreterLostError(CalculatorFaultError):
-    """The other interpreter ended without an answer."""
+    """The process ended without a reply."""
 
 
-class InterpreterPotential:
+class SubprocessPotential:
     """An ASE calculator in a process of its own; its crystals are evaluated one by one.
 
     The process is started once and again if it has died; it ends when this object or this process does.
@@ -43,7 +50,7 @@ class InterpreterPotential:
         UserError: The path is no interpreter, a package is missing there, or the calculator cannot be made.
     """
 
-    def __init__(self, name: str, keywords: dict[str, Any], python: str) -> None:
+    def __init__(self, name: str, keywords: server.Keywords, python: str) -> None:
         self.name, self.keywords, self.python = name, keywords, _executable(python)
         self.outside_seconds = 0.0
         self._process = _Process(name, keywords, self.python)
@@ -51,13 +58,13 @@ class InterpreterPotential:
     @property
     def version(self) -> str:
         """Package and version of the calculator."""
-        return str(self._process.answered["version"])
+        return self._process.version
 
     @property
     def place(self) -> str:
         """Where it runs."""
-        hello = self._process.answered
-        return f"run by {self.python} (Python {hello['python']}, ase {hello['ase']})"
+        greeting = self._process.greeting
+        return f"run by {self.python} (Python {greeting.python}, ase {greeting.ase})"
 
     def evaluate(self, crystals: Crystals) -> Evaluation:
         """See `Potential.evaluate`.
@@ -71,11 +78,11 @@ class InterpreterPotential:
         found = []
         for i in range(len(crystals)):
             numbers, frac, lattice = (part.tolist() for part in crystals.sites(i))
-            answer = self._process.ask({"numbers": numbers, "frac": frac, "lattice": lattice})
-            self.outside_seconds += answer["seconds"]
-            if "error" in answer:
-                raise CalculatorFaultError(answer["error"])
-            found.append(answer)
+            reply = self._process.request(server.Crystal(numbers, frac, lattice), _EVALUATED)
+            self.outside_seconds += reply.seconds
+            if isinstance(reply, server.Failed):
+                raise CalculatorFaultError(reply.error)
+            found.append(reply)
         return gathered(crystals, found)
 
     def close(self) -> None:
@@ -93,10 +100,11 @@ class _Process:
     """One run of `calculator_server` whose calculator is ready.
 
     Attributes:
-        answered: What it said when it started: versions of python, numpy, ase and of the calculator.
+        greeting: Versions of its Python and packages.
+        version: Package and version of the calculator.
     """
 
-    def __init__(self, name: str, keywords: dict[str, Any], python: str) -> None:
+    def __init__(self, name: str, keywords: server.Keywords, python: str) -> None:
         self.python = python
         self.where = f"potential {name!r} in {python}"
         # Paths of this environment's own installation would bring its packages into the other one.
@@ -112,15 +120,15 @@ class _Process:
         except OSError as fault:
             raise UserError("--python", f"{python} ({fault.strerror})", "an interpreter that can be started") from None
         self._end = weakref.finalize(self, _stop, self.process)
-        self._questions, self._answers = _piped(self.process.stdin), _piped(self.process.stdout)
+        self._requests, self._replies = _piped(self.process.stdin), _piped(self.process.stdout)
         self._tail = _Tail(_piped(self.process.stderr))
         late = threading.Event()
         alarm = threading.Timer(START_SECONDS, _kill, (self.process, late))
         alarm.daemon = True
         alarm.start()
         try:
-            self.answered = self._greeting()
-            self.answered |= self._calculator(name, keywords)
+            self.greeting = self._greeting()
+            self.version = self._calculator(server.Order(name, keywords))
         except InterpreterLostError as fault:
             self.stop()
             within = f" within {START_SECONDS:.0f} s" if late.is_set() else ""
@@ -135,54 +143,49 @@ class _Process:
     def lives(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """One message, one answer.
+    def request(self, message: server.Order | server.Crystal, replies: TypeAdapter[_Reply]) -> _Reply:
+        """The reply to a message.
 
         Raises:
-            InterpreterLostError: The process died.
+            InterpreterLostError: The process died, or replied with something else; then it is ended.
         """
         try:
-            self._questions.write(json.dumps(message).encode() + b"\n")
-            self._questions.flush()
-        except OSError:
-            self._mourn()
-        return self._answer()
+            self._requests.write(json.dumps(vars(message)).encode() + b"\n")
+            self._requests.flush()
+            return replies.validate_json(self._replies.readline())
+        except (OSError, ValidationError):
+            self._give_up()
 
     def stop(self) -> None:
         """End the process."""
         self._end()
 
-    def _greeting(self) -> dict[str, Any]:
+    def _greeting(self) -> server.Greeting:
         """The first message; lines before it are the interpreter's own."""
         for _ in range(GREETING_LINES):
-            line = self._answers.readline(GREETING_LENGTH)
+            line = self._replies.readline(GREETING_LENGTH)
             if not line:
-                self._mourn()
-            hello = _read(line)
-            if hello is not None and hello.get("protocol") == server.PROTOCOL:
-                break
+                self._give_up()
+            with contextlib.suppress(ValidationError):
+                greeting = _GREETING.validate_json(line)
+                if greeting.protocol == server.PROTOCOL:
+                    break
         else:
             raise UserError("--python", f"{self.python}, which answers as no Python does", "a Python interpreter")
-        for package in ("numpy", "ase"):
-            if hello[package] is None:
+        for package, version in (("numpy", greeting.numpy), ("ase", greeting.ase)):
+            if version is None:
                 raise UserError(self.where, f"no module {package!r}", f"it installed: pip install {package}")
-        return hello
+        return greeting
 
-    def _calculator(self, name: str, keywords: dict[str, Any]) -> dict[str, Any]:
-        made = self.ask({"protocol": server.PROTOCOL, "calculator": name, "keywords": keywords})
-        if "mistake" in made:
-            found, expected = made["mistake"]
-            raise UserError(self.where, found, expected)
-        return made
+    def _calculator(self, order: server.Order) -> str:
+        """Package and version of the calculator that was made."""
+        made = self.request(order, _MADE)
+        if isinstance(made, server.Refused):
+            raise UserError(self.where, *made.mistake)
+        return made.version
 
-    def _answer(self) -> dict[str, Any]:
-        answer = _read(self._answers.readline())
-        if answer is None:
-            self._mourn()
-        return answer
-
-    def _mourn(self) -> Never:
-        """Say why there is no answer; a process that talks nonsense is ended."""
+    def _give_up(self) -> Never:
+        """End the process and say why there is no reply."""
         self.stop()
         said = self._tail.last_line()
         code = self.process.returncode
@@ -216,16 +219,8 @@ def _piped(stream: IO[bytes] | None) -> IO[bytes]:
     return stream
 
 
-def _read(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _kill(process: subprocess.Popen[bytes], told: threading.Event) -> None:
-    told.set()
+def _kill(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
     process.kill()
 
 

@@ -6,15 +6,16 @@ states list the sites of all crystals one after the other and hold cells by colu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
-from nucleate.potentials.calculator_server import in_words
+from nucleate.potentials.calculator_server import Keywords, in_words
 from nucleate.potentials.chgnet import BATCH_ATOMS, CHGNetPotential
 from nucleate.potentials.potential import CalculatorFaultError, Evaluation, Potential, TooManyBondsError
 
@@ -87,7 +88,7 @@ class TorchSimPotential:
 
     outside_seconds = 0.0
 
-    def __init__(self, model: str = "chgnet", batch_sites: int = 1024, **keywords: object) -> None:
+    def __init__(self, model: str = "chgnet", batch_sites: int = 1024, **keywords: Any) -> None:
         self.model = _chgnet(keywords) if model == "chgnet" else _imported(model, keywords)
         if batch_sites < 1:
             raise UserError(WHERE, f"batch_sites={batch_sites}", "a positive number of sites")
@@ -160,7 +161,7 @@ def batches(n_atoms: list[int], most: int) -> list[list[int]]:
     return rows
 
 
-def _chgnet(keywords: Mapping[str, object]) -> PotentialModel:
+def _chgnet(keywords: Keywords) -> PotentialModel:
     """CHGNet on the device named, else on the graphics card where there is one."""
     unknown = [name for name in keywords if name != "device"]
     if unknown:
@@ -169,7 +170,7 @@ def _chgnet(keywords: Mapping[str, object]) -> PotentialModel:
     return PotentialModel(CHGNetPotential(device, BATCH_ATOMS if device.type == "cpu" else CARD_ATOMS), device)
 
 
-def _imported(name: str, keywords: Mapping[str, object]) -> ModelInterface:
+def _imported(name: str, keywords: Keywords) -> ModelInterface:
     module, _, attribute = name.partition(":")
     try:
         make: Callable[..., object] = getattr(import_module(module), attribute)

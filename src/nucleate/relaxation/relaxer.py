@@ -47,7 +47,7 @@ class RelaxProtocol:
         fmax: Largest force in eV/Å on an atom, or on a row of the cell's unknowns, at convergence.
         max_steps: Most evaluations of the potential.
         max_seconds: Most seconds of processor time for a crystal, so that a busy machine changes no outcome.
-        symmetrize: Move a relaxed crystal onto symmetry that costs no energy (:func:`symmetrize`).
+        symmetrize: Symmetrize a relaxed crystal where that costs no energy (:func:`symmetrize`).
     """
 
     name: str = "relax-v1"

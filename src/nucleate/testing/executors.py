@@ -51,8 +51,8 @@ def failing() -> Callable[[int], int]:
     raise RuntimeError("not today")
 
 
-def every_item_is_answered_once(executor: Executor, timeout: float) -> None:  # noqa: ARG001 - laws look alike
-    """Every item has its result, and one that raises is :class:`Lost` with the reason; no items have none."""
+def every_item_has_one_result(executor: Executor, timeout: float) -> None:  # noqa: ARG001 - laws look alike
+    """Every item has one result within 60 seconds; one that raises is :class:`Lost`; no items have none."""
     found = list(executor.map(Task(troubled, (10,)), (0, 1, RAISES, 2), 60.0))
     hold(sorted(index for index, _ in found) == [0, 1, 2, 3], "an item is answered twice or never")
     answers = dict(found)
@@ -63,7 +63,7 @@ def every_item_is_answered_once(executor: Executor, timeout: float) -> None:  # 
 
 
 def faults_of_preparation_are_raised(executor: Executor, timeout: float) -> None:  # noqa: ARG001
-    """A mistake of the user's reaches the user; any other fault says that there are no workers."""
+    """Within 60 seconds a mistake of the user's reaches the user; any other fault says that there are no workers."""
     refused(lambda: list(executor.map(Task(refusing), (1, 2), 60.0)), "a task that cannot be prepared")
     try:
         list(executor.map(Task(failing), (1, 2), 60.0))
@@ -73,7 +73,7 @@ def faults_of_preparation_are_raised(executor: Executor, timeout: float) -> None
 
 
 def each_loses_its_own_item(executor: Executor, timeout: float) -> None:
-    """A task that hangs or kills its worker is :class:`Lost` and leaves the others alone; no process stays."""
+    """A task that hangs for ``timeout`` seconds or kills its worker is :class:`Lost` alone; no process stays."""
     items = (0, HANGS, 1, DIES, 2)
     found = list(executor.map(Task(troubled, (10,)), items, timeout))
     hold(sorted(index for index, _ in found) == list(range(len(items))), "an item is answered twice or never")
@@ -86,7 +86,7 @@ def each_loses_its_own_item(executor: Executor, timeout: float) -> None:
 
 
 def closing_ends_the_workers(executor: Executor, timeout: float) -> None:  # noqa: ARG001
-    """Closing the iterator early stops what still computes."""
+    """Closing the iterator early stops what would compute for 1,000 seconds."""
     results = executor.map(Task(troubled, (1,)), (1, HANGS, HANGS, 2), AGES)
     next(results)
     if isinstance(results, Generator):
@@ -96,7 +96,7 @@ def closing_ends_the_workers(executor: Executor, timeout: float) -> None:  # noq
 
 
 Law = Callable[[Executor, float], None]
-LAWS: tuple[Law, ...] = (every_item_is_answered_once, faults_of_preparation_are_raised)
+LAWS: tuple[Law, ...] = (every_item_has_one_result, faults_of_preparation_are_raised)
 """Laws of every executor; each raises :class:`nucleate.testing.laws.BrokenLawError` where it does not hold."""
 SEPARATE: tuple[Law, ...] = (each_loses_its_own_item, closing_ends_the_workers)
 """Laws of executors whose workers are processes of their own."""
