@@ -1,4 +1,4 @@
-"""What to cite: every paper, program and data set that a run can rest on, by a short key."""
+"""Citations: every paper, program and data set that a run can rest on, by a short key."""
 
 from __future__ import annotations
 

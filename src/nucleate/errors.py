@@ -1,4 +1,4 @@
-"""What can go wrong: one exception for users' mistakes, one status for each crystal."""
+"""Failures: one exception for users' mistakes, one status for each crystal."""
 
 from enum import StrEnum
 from typing import Self
@@ -43,4 +43,4 @@ RELAXED = frozenset({str(Status.OK), str(Status.NO_REFERENCE)})
 
 
 class RequestWarning(UserWarning):
-    """What a user asks for can be tried, but hardly be met."""
+    """Warning of a request that can be tried, but hardly be met."""

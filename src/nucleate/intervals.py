@@ -51,7 +51,7 @@ class Mean:
     Attributes:
         name: What was averaged, with its unit.
         group: Which crystals were averaged.
-        value: The mean; NaN of nothing.
+        value: The mean, in that unit (eV/atom, Å, none); NaN of nothing.
         median: The median; NaN of nothing.
         standard_error: Of the mean; NaN of fewer than two.
         count: Number of values.

@@ -92,7 +92,7 @@ def phase_diagram(
 
 
 def _of_model(settings: ExploreSettings, name: str, elements: Sequence[str]) -> DesignSettings:
-    """What one of the models is asked for."""
+    """Request to one of the models."""
     entry = find_model(name)
     learned = entry.folder is not None
     targets = dict(settings.where.targets)
@@ -117,7 +117,7 @@ def _of_model(settings: ExploreSettings, name: str, elements: Sequence[str]) -> 
 def methods_table(
     diagram: PhaseDiagram, tables: Mapping[str, pd.DataFrame], timings: Mapping[str, Mapping[str, Timing]]
 ) -> pd.DataFrame:
-    """What each method reached: a row each, rates as counts of its crystals.
+    """Outcome of each method: a row each, rates as counts of its crystals.
 
     Columns: ``method``, ``crystals``, ``relaxed``, ``meets_request``, ``stable``, ``sun``, ``on_hull`` and
     ``new_on_hull`` (phases on the combined hull), ``core_seconds`` (all stages).

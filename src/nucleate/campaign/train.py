@@ -107,7 +107,7 @@ class Trained:
 
     Attributes:
         weights: The model's state.
-        measured: Losses by name, for the card; empty without a validation.
+        measured: Losses by name, dimensionless, for the card; empty without a validation.
     """
 
     weights: Mapping[str, Tensor]

@@ -22,7 +22,7 @@ class Scalar(Settings):
 
     Attributes:
         name: Name of the quantity.
-        unit: Unit of the labels; empty for a bare number.
+        unit: Unit of the labels, such as eV; empty for a dimensionless number.
         mean, std: Mean and standard deviation of the labels it was trained on, in the unit.
         low, high: Smallest and largest of them, in the unit; None before a training.
         log: Compare labels, which are positive, by their decimal logarithm; ``mean`` and ``std`` are then of it.

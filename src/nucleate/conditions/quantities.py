@@ -39,7 +39,7 @@ class Quantity:
 
     Attributes:
         name: In requests, tables and configurations.
-        unit: Of the values; empty for a bare number.
+        unit: Of the values, such as eV/atom; empty for a dimensionless number.
         help: What it is, one line.
         form: How a value is written.
         plausible: Smallest and largest value there can be. Whole numbers beyond are refused in a request; labels of
@@ -89,7 +89,7 @@ class Quantity:
         return self.measure in ("energy", "moments")
 
     def window(self, target: tuple[float, float]) -> tuple[float, float]:
-        """Smallest and largest result that is on target for a target range (low, high), all in the unit."""
+        """Smallest and largest result that is on target for a target (low, high), all in the unit (eV, GPa, ...)."""
         low, high = target
         # Nine digits: the ends are those of decimal arithmetic.
         return -inf if self.below else round(low - self.tolerance, 9), round(high + self.tolerance, 9)

@@ -22,7 +22,8 @@ class Conditions:
         composition: Reduced counts {Z: count}; a crystal holds a whole multiple of them.
         n_atoms: Smallest and largest number of sites, inclusive.
         space_group: International number, 1 to 230.
-        targets: Numbers by name, each a range (low, high) in the unit of its quantity; equal ends are one value.
+        targets: Numbers by name, each a range (low, high) in the unit of its quantity, such as eV; equal ends are one
+            value.
     """
 
     chemical_system: tuple[int, ...] | None = None

@@ -44,7 +44,7 @@ def bonds(crystals: Crystals, tolerance: float = TOLERANCE) -> Neighbors:
 
     Arguments:
         crystals: B crystals.
-        tolerance: Longest bond, as a multiple of the sum of covalent radii.
+        tolerance: Longest bond, as a ratio to the sum of covalent radii.
     """
     crystals = crystals.to(dtype=torch.float64)
     rows = bondable(crystals).nonzero().flatten()

@@ -66,7 +66,7 @@ def site_values(crystals: Crystals, table: Sequence[float]) -> Tensor:
 
     Arguments:
         crystals: B crystals.
-        table: Value at index Z, in any unit; that at index 0 is not used.
+        table: Value at index Z, in any unit (Å, eV, none); that at index 0 is not used.
     """
     values = torch.tensor([0.0, *table[1:], torch.nan], dtype=torch.float64, device=crystals.numbers.device)
     numbers = torch.where(crystals.numbers < 0, len(table), crystals.numbers).clamp(max=len(table))
@@ -74,7 +74,7 @@ def site_values(crystals: Crystals, table: Sequence[float]) -> Tensor:
 
 
 def lacking(crystals: Crystals, table: Sequence[float]) -> Tensor:
-    """True on real sites whose element has no value, shape (B, N)."""
+    """True on real sites whose element has no value in a table of any unit (Å, eV), shape (B, N)."""
     return site_values(crystals, table).isnan()
 
 

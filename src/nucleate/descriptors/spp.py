@@ -224,7 +224,7 @@ def count_pairs(crystals: Crystals) -> PairCounts:
 def potentials(
     counts: PairCounts, thresholds: Mapping[str, float] | None = None, details: Mapping[str, Any] | None = None
 ) -> PotentialTable:
-    """The table of potentials that counts imply, rounded as it is stored."""
+    """The table of dimensionless potentials U = -ln g that counts imply, rounded as it is stored; distances in Å."""
     samples = counts.samples.double()[:, None]
     own = _bulk_normalised(counts.density / samples.clamp_min(1))
     classes = _class_averages(own, counts.samples)

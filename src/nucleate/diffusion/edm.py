@@ -32,7 +32,7 @@ class EdmProcess:
     """x_σ = x + σ ε, and what a network has to predict so that its input and target have unit variance.
 
     Attributes:
-        sigma_data: Standard deviation of the data.
+        sigma_data: Standard deviation of the data, dimensionless as all noise levels σ are.
         log_mean, log_std: Of ln σ in training.
     """
 
@@ -73,7 +73,7 @@ class HeunSampler:
 
     Attributes:
         steps: Number of noise levels; the denoiser is called 2 steps - 1 times.
-        sigma: Smallest and largest noise.
+        sigma: Smallest and largest noise, dimensionless.
         rho: Spacing of the levels: higher puts more of them at low noise.
         churn: Noise added on the way; a step adds churn / steps of its own level, at most √2 - 1.
         churn_between: Levels between which noise is added.

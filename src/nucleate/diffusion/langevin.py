@@ -25,7 +25,7 @@ def langevin(noisy: Tensor, score: Tensor, drawn: Tensor, size: Tensor) -> Tenso
 
 @dataclass(frozen=True)
 class FixedSize:
-    """δ = ``size`` (σ(t)/σ(0))², DiffCSP's choice."""
+    """Step δ = ``size`` (σ(t)/σ(0))², dimensionless, DiffCSP's choice."""
 
     size: float
 

@@ -26,8 +26,8 @@ class VariancePreservingProcess:
         predicts: What a network gives: the noise ε as in the paper, or the velocity √ᾱ ε - √(1-ᾱ) x_0, which
             determines x_0 well at every t and so allows few steps (Salimans & Ho, 2022).
         schedule: ᾱ(t).
-        entries: How often each entry counts in loss and norms; None for once each. Six entries of a symmetric
-            matrix stand for nine.
+        entries: How often each entry counts in loss and norms, a dimensionless weight; None for once each. Six
+            entries of a symmetric matrix stand for nine.
         bound: Moves an estimate of x_0 to what an x_0 can be; None for nothing. Where hardly any signal is left the
             estimate divides the network's error by it, and sampling in few steps never recovers from a wild one.
     """

@@ -40,8 +40,8 @@ class Coverage:
         recall: Crystals of the reference that have one of the set near them.
         precision: Crystals of the set that have one of the reference near them.
         own: Crystals of the reference that have another one of it near them, about ``NEAR_SHARE`` by construction.
-        structure_cutoff: Largest distance of two structures that are near, without unit.
-        composition_cutoff: Largest distance of two compositions that are near, without unit.
+        structure_cutoff: Largest distance of two structures that are near, dimensionless.
+        composition_cutoff: Largest distance of two compositions that are near, dimensionless.
     """
 
     recall: Rate

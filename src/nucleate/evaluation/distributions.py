@@ -69,7 +69,7 @@ class Shares:
 
 
 def wasserstein(first: ArrayLike, second: ArrayLike) -> float:
-    """Wasserstein-1 distance of two samples of any shape, in their unit; values that are not finite are left out.
+    """Wasserstein-1 distance of two samples of any shape, in their unit (Å, eV/atom, ...); finite values alone count.
 
     Returns:
         NaN where one sample is empty.
@@ -117,7 +117,7 @@ def spread(name: str, unit: str, found: ArrayLike, expected: ArrayLike) -> Sprea
 def shares(
     name: str, found: Mapping[str, float], expected: Mapping[str, float], count: int, missing: int = 0
 ) -> Shares:
-    """Compare the weights of kinds in a set with those in a reference."""
+    """Compare the shares of kinds in a set with those in a reference."""
     distance, statistic = jensen_shannon(found, expected), chi_squared(found, expected)
     return Shares(name, distance, statistic, _normalised(found), _normalised(expected), count, missing)
 

@@ -68,14 +68,14 @@ class GenerativeModel(TrainableModel, Generic[AnySampler]):
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done.
             sampler: How to sample; the model's default if None.
-            guidance: γ of every condition, or by name; the model's default where nothing is said.
+            guidance: γ of every condition, dimensionless, or by name; the model's default where nothing is said.
 
         Raises:
             UserError: A condition that the model cannot meet, or that it does not know; γ below 0.
         """
 
     def set_guidance(self, strengths: Strengths | None) -> None:
-        """Take γ for every call of :meth:`sample` that says nothing of it.
+        """Take γ (dimensionless) for every call of :meth:`sample` that says nothing of it.
 
         Raises:
             UserError: The model has no guidance.
@@ -90,8 +90,8 @@ class ConditionalConfig(FamilyConfig):
     Attributes:
         conditions: What the model can be asked for beyond what its sampler meets by construction.
         adapters: Further conditions, which it was fine-tuned for.
-        drop_each: Chance of a condition to be missing in training, each on its own.
-        drop_all: Chance that all are missing.
+        drop_each: Probability of a condition to be missing in training, each on its own.
+        drop_all: Probability that all are missing.
         guidance: γ of a condition where nothing else is said.
     """
 
@@ -145,7 +145,7 @@ class ConditionalModel(GenerativeModel[AnySampler]):
         """
 
     def set_guidance(self, strengths: Strengths | None) -> None:
-        """Take γ for every call of :meth:`sample` that says nothing of it."""
+        """Take γ (dimensionless) for every call of :meth:`sample` that says nothing of it."""
         self.strengths = strengths
 
     def fit_elements(self, numbers: Tensor) -> None:
@@ -204,7 +204,7 @@ class TemplateModel(ConditionalModel[AnySampler]):
         Arguments:
             where: Conditions.
             by_template: Whether crystals keep to templates, where there are any.
-            guidance: See :meth:`sample`.
+            guidance: γ, dimensionless; see :meth:`sample`.
 
         Raises:
             UserError: The model cannot meet it.
@@ -250,7 +250,7 @@ class FamilySpec(ModelSpec[AnyFamilyConfig, AnyGenerative]):
         Arguments:
             folder: With weights and configuration.
             sampler: See :func:`sampler_from`.
-            guidance: γ where a call says nothing; None for the model's own.
+            guidance: γ, dimensionless, where a call says nothing; None for the model's own.
 
         Raises:
             UserError: Settings or weights are missing or damaged, or do not fit each other; no such sampler; the

@@ -47,12 +47,12 @@ class JointTerm(Protocol):
     def losses(
         self, crystals: Crystals, state: State, prediction: Prediction, t: Tensor
     ) -> dict[str, tuple[float, Tensor]]:
-        """Losses (B,) by name, each with its weight."""
+        """Dimensionless losses (B,) by name, each with its weight."""
 
     def guided(
         self, denoiser: Denoiser, process: JointProcess, labels: Labels, strengths: Mapping[str, float]
     ) -> Denoiser:
-        """The denoiser with what the family adds to guidance by labels."""
+        """The denoiser with what the family adds to guidance by labels of dimensionless strengths γ."""
 
 
 class JointModel(TemplateModel[SamplerConfig]):
@@ -244,7 +244,7 @@ class JointModel(TemplateModel[SamplerConfig]):
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done, one of several draws of each counting as a part.
             sampler: How to sample; the model's default if None.
-            guidance: γ of every condition, or by name; the model's default where nothing is said.
+            guidance: γ of every condition, dimensionless, or by name; the model's default where nothing is said.
 
         Raises:
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.

@@ -18,7 +18,7 @@ from nucleate.symmetry.templates import OrbitTemplates
 Cells = Literal["reduced", "standard"]
 """As they come, or primitive standard cells, refined to the space group."""
 Order = Literal["given", "canonical", "shuffled"]
-"""Of the sites: as they come, or canonical from the origins of their templates; what is shuffled in training is
+"""Order of the sites: as they come, or canonical from the origins of their templates; what is shuffled in training is
 canonical elsewhere."""
 
 

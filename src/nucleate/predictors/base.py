@@ -43,7 +43,7 @@ class Target(Settings):
         name: Of the column.
         log10: Whether the logarithm is learned; labels must then be positive.
         mean, std: Of what is learned, over the training labels.
-        low, high: Smallest and largest training label; None before a training.
+        low, high: Smallest and largest training label, in the column's unit (eV, GPa, none); None before a training.
     """
 
     name: str = Field(min_length=1)

@@ -108,7 +108,7 @@ def _policy(script: str) -> str:
 
 
 def number(value: float | None, digits: int = 3, signed: bool = False) -> str:
-    """A number with fixed digits and a true minus sign; an em dash where it is missing or not finite."""
+    """A number in any unit (eV, Å, ...) with fixed digits and a true minus sign; an em dash where there is none."""
     if value is None or not math.isfinite(value):
         return MISSING
     shown = f"{value:{'+' if signed else ''}.{digits}f}"
@@ -118,7 +118,7 @@ def number(value: float | None, digits: int = 3, signed: bool = False) -> str:
 
 
 def compact(value: float | None) -> str:
-    """A number with three significant digits, in the shortest of plain and scientific form; thousands in full."""
+    """A number in any unit (eV, Å, ...) with three digits, in the shortest of plain and scientific form."""
     if value is None or not math.isfinite(value):
         return MISSING
     if 1000 <= abs(value) < 1e6:
@@ -138,7 +138,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time span in the unit that reads best."""
+    """A time span in the unit that reads best: seconds, minutes, hours."""
     if not math.isfinite(seconds):
         return MISSING
     if seconds < 60:

@@ -161,7 +161,7 @@ def distance_class(distance: float, threshold: float) -> str:
 
 
 def distance_keys(threshold: float) -> tuple[tuple[str, str, str], ...]:
-    """The classes of :func:`distance_class` in words."""
+    """The classes of :func:`distance_class` in words, by a threshold in eV/atom."""
     half, far = threshold / 2, 2.5 * threshold
     names = ("on or below the hull", f"up to {half:g}", f"up to {threshold:g}", f"up to {far:g}", f"above {far:g}")
     return tuple((shade, "diamond", name) for shade, name in zip(CLASSES, names, strict=False))
@@ -187,7 +187,7 @@ def lower_hull(points: np.ndarray) -> list[tuple[int, ...]]:
 
 
 def hull_plot(system: Sequence[str], phases: list[Point], candidates: list[Point], threshold: float) -> Plot:
-    """The figure that fits the number of elements, and a note of elements that have no phase."""
+    """The figure (eV/atom) that fits the number of elements, and a note of elements that have no phase."""
     missing = [symbol for i, symbol in enumerate(system) if not any(p.fractions[i] > 1 - 1e-9 for p in phases)]
     note = (
         f"No reference phase for {', '.join(missing)}: the hull is drawn without it, and distances that need it are "

@@ -23,7 +23,7 @@ MAX_POINTS = 2000
 
 @dataclass(frozen=True)
 class Spread:
-    """A histogram: equal bins from ``low`` to ``high``; what lay beyond is in the ends."""
+    """A histogram: equal bins from ``low`` to ``high`` in the axis' unit (eV/atom, Å); the rest is in the ends."""
 
     low: float
     high: float
@@ -56,7 +56,7 @@ def histogram(
     """Counts of finite values in equal bins.
 
     Arguments:
-        values: Finite numbers.
+        values: Finite numbers in the unit of the axis, such as eV/atom.
         x_label: Name and unit of the axis.
         what: What is counted, for the labels ("crystals").
         line: Where a dashed line stands, and what is written beside it.
@@ -84,7 +84,10 @@ def histogram(
 
 
 def bin_edges(values: Sequence[float], whole: bool, upper: float | None, hold: float | None) -> np.ndarray:
-    """Ends of round bins that hold the values up to ``upper``, about two for each root of their number."""
+    """Ends of round bins that hold the values up to ``upper``, about two for each root of their number.
+
+    They are in the unit of the values (eV/atom, Å, ...).
+    """
     low, high = min(values), max(values)
     if upper is not None:
         low, high = min(low, upper), min(high, upper)
@@ -110,7 +113,7 @@ def compared_histogram(
     """Shares of values in the bins of a reference, as bars, and the reference's as a stepped line.
 
     Arguments:
-        values: Finite numbers.
+        values: Finite numbers in the unit of the axis, such as eV/atom.
         reference: The other set.
         x_label: Name and unit of the axis.
         names: What the bars and the line are called.
@@ -195,7 +198,7 @@ def scatter(
     """Points with a tip each; those above ``upper`` stand at the top edge as open marks.
 
     Arguments:
-        points: Horizontal and vertical value, and what is said of it.
+        points: Horizontal and vertical value in the units of the axes (eV/atom, Å), and what is said of it.
         x_label: Name and unit of the horizontal axis.
         y_label: Name and unit of the vertical axis.
         upper: Where the vertical axis ends at most.

@@ -60,7 +60,7 @@ class Tip(NamedTuple):
 
 
 class Name(NamedTuple):
-    """The name of a point, which lies at (x, y) in units of the axes; what is new stands out."""
+    """The name of a point, which lies at (x, y) in the units of the axes (eV/atom, shares); what is new stands out."""
 
     x: float
     y: float
@@ -121,7 +121,7 @@ class SvgFigure:
         halo: bool = False,
         **more: Any,
     ) -> None:
-        """A text at a place of the data, ``shift`` points (right, up) from it, with a rim of paper where asked."""
+        """A text at a place of the data, ``shift`` points (right, up) from it, ``size`` px high, with a rim or not."""
         place = {"xytext": more.pop("shift", (0, 0)), "textcoords": "offset points", "annotation_clip": False}
         gid = "halo" if halo else None
         self.axes.annotate(text, (x, y), color=colour(shade), size=size, gid=gid, **place, **more)
@@ -139,7 +139,7 @@ class SvgFigure:
 
         Arguments:
             wanted: The names.
-            points: Places of the data that are better not covered.
+            points: Places of the data, in units of the axes (eV/atom, shares), that are better not covered.
         """
         dots = [(px - 5, py - 5, px + 5, py + 5) for px, py in (self.place(*point) for point in points)]
         taken: list[Box] = []
@@ -160,7 +160,7 @@ class SvgFigure:
                 self.words(name.x, name.y, name.text, size=11.5, halo=True, ha="center", shift=shift, **look)
 
     def threshold(self, at: float, *, vertical: bool = True) -> None:
-        """Draw a dashed line through the whole axes at a value in their units."""
+        """Draw a dashed line through the whole axes at a value in their units (eV/atom, shares)."""
         draw = self.axes.axvline if vertical else self.axes.axhline
         draw(at, color=colour("warn"), linewidth=1.3, linestyle=(0, (3, 2.4)))
 

@@ -335,7 +335,7 @@ class MatrixScaling(nn.Module):
         self.high.copy_(matrix.amax(axes).flatten())
 
     def fix(self, rows: slice, low: float, high: float) -> None:
-        """Give rows a known range, in the unit of the row, so that values no training crystal has can be encoded."""
+        """Give rows a known range in their unit (Å, ...), so that values no training crystal has can be encoded."""
         self.low.view(self._size)[rows] = low
         self.high.view(self._size)[rows] = high
 

@@ -42,7 +42,7 @@ class Filter:
         comparison: How the value compares with the threshold; ``<x<`` and ``<=x<=`` are windows, ``known`` asks for
             any value.
         threshold: A number, a flag, the two ends of a window, or none.
-        unit: Of the threshold; empty where it has none.
+        unit: Of the threshold, such as eV/atom; empty where it has none.
         stage: Which structure the value belongs to: as ``generated``; ``relaxed``, and then only a relaxation that
             converged counts; or ``final``, the relaxed one where there is one.
         source: Where the threshold comes from.
@@ -101,7 +101,7 @@ class Filter:
 
     @property
     def window(self) -> tuple[float, float]:
-        """Lower and upper end of what passes, in the unit of the filter; infinite where there is none."""
+        """Lower and upper end of what passes, in the unit of the filter (eV/atom, ...); infinite where none is."""
         value = self.threshold
         if isinstance(value, tuple):
             return value
@@ -200,7 +200,7 @@ class Filter:
         return self._verdicts(self._values(candidates), self)
 
     def verdicts_at(self, level: float, candidates: pd.DataFrame) -> NDArray[np.str_]:
-        """The verdicts with another threshold, in the unit of the filter, shape (B,)."""
+        """The verdicts with another threshold, in the unit of the filter (eV/atom, ...), shape (B,)."""
         return self._verdicts(self._values(candidates), replace(self, threshold=level, levels=()))
 
     @staticmethod

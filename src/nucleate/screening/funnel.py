@@ -148,7 +148,7 @@ class Count:
 
 @dataclass(frozen=True)
 class Level:
-    """Counts of rows below (or above) a further threshold, in the unit of the filter, in sequence and alone."""
+    """Counts of rows below (or above) a further threshold (eV/atom, ...), in sequence and alone."""
 
     threshold: float
     in_sequence: int
@@ -167,7 +167,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Best:
-    """The answer to :class:`Largest`; ``value``, in ``unit``, and ``row`` (position) are None without a survivor."""
+    """The largest value found, in ``unit`` (eV/atom, ...), and its row's position; None without a survivor."""
 
     question: Largest
     value: float | None

@@ -21,7 +21,7 @@ ROUNDS = 3
 
 
 class EquationOfState(NamedTuple):
-    """What the energies of B crystals say; NaN where they have no minimum near the volumes given.
+    """Bulk moduli and minima of the energies of B crystals; NaN where they have no minimum near the volumes given.
 
     Attributes:
         volume: At zero pressure, in Å³, shape (B,).

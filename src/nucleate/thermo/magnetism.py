@@ -89,7 +89,7 @@ class Ordering:
 
 @dataclass(frozen=True)
 class Orderings:
-    """What was found for one crystal.
+    """Orderings found for one crystal.
 
     Attributes:
         found: Smallest cells first; in each, the ferromagnetic one comes first.

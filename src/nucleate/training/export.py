@@ -32,7 +32,7 @@ class ModelFacts:
         config: The family's configuration, as plain JSON.
         data: What it was trained on: origin and licence, SHA-256, number of crystals.
         training: Settings of the training, as plain JSON.
-        cost: What the training took, by name, with units in the name.
+        cost: What the training took (hours, seconds, counts), by name, with units in the name.
         measured: Measured quality by name, with the protocol in the name.
         notes: Limits that a user should know.
     """
@@ -123,7 +123,7 @@ class StoredModel(BaseModel):
         summary: One line for a list of models.
         config: Settings of the model, which its family checks.
         data: What it was trained on.
-        cost: What the training took, by name, with units in the name.
+        cost: What the training took (hours, seconds, counts), by name, with units in the name.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

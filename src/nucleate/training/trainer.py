@@ -108,7 +108,7 @@ class History:
         self._count = 0
 
     def accumulate(self, step: int, losses: dict[str, float], seconds: float) -> None:
-        """Take the losses of one training step."""
+        """Take the dimensionless losses of one training step, ``seconds`` after the start."""
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
@@ -116,7 +116,7 @@ class History:
             self.flush(step, seconds)
 
     def flush(self, step: int, seconds: float) -> None:
-        """Add a row of the training losses that are not in one yet, if there are any."""
+        """Add a row of the training losses (dimensionless) that are not in one yet, if there are any."""
         if self._count:
             self.add(step, "train", {name: value / self._count for name, value in self._sums.items()}, seconds)
             self._sums, self._count = {}, 0
@@ -230,7 +230,7 @@ class Trainer:
 
     @property
     def cost(self) -> dict[str, str | int | float]:
-        """Costs of the training so far, for the model's card."""
+        """Costs of the training so far (hours, seconds, counts), for the model's card."""
         return {"steps": self.step, "seconds": round(self.seconds, 1), "device": self.device}
 
     def fit(
@@ -272,7 +272,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, crystals: Crystals, weights: Mapping[str, Tensor] | None = None) -> dict[str, float]:
-        """Mean losses under some weights, the averaged ones by default, with the same noise every time."""
+        """Mean dimensionless losses under some weights, the averaged ones by default, with the same noise each time."""
         current = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average if weights is None else weights)
         self.model.eval()

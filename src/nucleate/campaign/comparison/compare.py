@@ -156,7 +156,7 @@ def compare_sources(
 
 @dataclass(frozen=True)
 class _Job:
-    """What all runs of a comparison share."""
+    """Settings and references that all runs of a comparison share."""
 
     folder: Path
     settings: CompareSettings
@@ -261,7 +261,7 @@ def _sum(made: float | None, evaluated: float | None) -> float | None:
 
 
 def _reference_labels(loaded: Mapping[str, Reference]) -> dict[str, str]:
-    """What each reference is called in tables: its own name, or how it was asked for where two share one."""
+    """Names of the references in tables: their own, or how they were asked for where two share one."""
     names = [reference.name for reference in loaded.values()]
     return {key: ref.name if names.count(ref.name) == 1 else key for key, ref in loaded.items()}
 

@@ -40,7 +40,7 @@ class BenchmarkRequest:
 
     @property
     def window(self) -> tuple[float, float]:
-        """Smallest and largest result on target, in the unit of the quantity."""
+        """Smallest and largest result on target, in the unit of the quantity (eV, GPa, T; none for a ratio)."""
         value = float(self.value)
         return self.quantity.window((value, value))
 
@@ -128,7 +128,7 @@ class Source:
         return "file" if self.entry is None else self.entry.kind
 
     def about(self) -> dict[str, Any]:
-        """What its configuration says: family, parameters, cost of the training, training data."""
+        """Facts of its configuration: family, parameters, cost of the training, training data."""
         said: dict[str, Any] = {"label": self.label, "kind": self.kind}
         if self.file is not None:
             return said | {"file": self.file.name}

@@ -48,7 +48,7 @@ class PropertyNetwork:
     columns: tuple[str, ...] = ()
 
     def ask(self, crystals: Crystals) -> dict[str, list[float | None]]:
-        """Each column for B crystals; None where the network cannot take one."""
+        """Each column for B crystals in its unit (eV/atom, T); None where the network cannot take one."""
         if self.predictor is None or not len(crystals):
             return {name: [None] * len(crystals) for name in self.columns}
         # The network was trained on reduced cells, and its matrix sees the cell.

@@ -240,7 +240,7 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done.
             sampler: How to sample; the model's default if None.
-            guidance: γ of every condition, or by name; the model's default where nothing is said.
+            guidance: γ of every condition, dimensionless, or by name; the model's default where nothing is said.
 
         Returns:
             Crystals with the crystal fields ``draws``, the number of draws each took, and ``symmetrized``, whether it

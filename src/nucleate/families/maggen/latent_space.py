@@ -56,7 +56,7 @@ def connections(
     Arguments:
         points: Nodes, shape (P, D).
         classes: A number for the class of each, shape (P,).
-        thresholds: Similarities from which two nodes are joined.
+        thresholds: Similarities, dimensionless, from which two nodes are joined.
         others: Points (Q, D) and classes (Q,) that the edges lead to; by default the nodes themselves, each of
             which has no edge to itself.
     """
@@ -81,7 +81,7 @@ class GraphSummary:
     """A graph at T thresholds; the paper's Fig. 3.
 
     Attributes:
-        thresholds: Similarities from which two nodes are joined.
+        thresholds: Similarities, dimensionless, from which two nodes are joined.
         density: Edges per node.
         correct: Share of edges within a class.
         own: The same for the edges that touch one class, by that class.
@@ -111,12 +111,12 @@ def _shares(part: Tensor, whole: Tensor) -> tuple[float, ...]:
 
 
 def local(points: Tensor, noise: Tensor, scale: float) -> Tensor:
-    """Points (n, D) moved by standard normal noise (n, D) times a scale; MagGen's way."""
+    """Points (n, D) moved by standard normal noise (n, D) times a dimensionless scale; MagGen's way."""
     return points + scale * noise
 
 
 def everywhere(known: Tensor, noise: Tensor, scale: float) -> Tensor:
-    """Points of the normal distribution, axis by axis, of known ones (P, D); its width is multiplied by the scale."""
+    """Points of the normal distribution, axis by axis, of known ones (P, D); its width times a dimensionless scale."""
     return known.mean(0) + scale * known.std(0, correction=0) * noise
 
 

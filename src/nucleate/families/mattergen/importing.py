@@ -21,9 +21,9 @@ from nucleate.families.mattergen.published import Released, left_behind, model_o
 from nucleate.training.export import ModelFacts, write_model
 
 PREFIX = "diffusion_module.model."
-"""What the public training code puts before the names of the network's tensors."""
+"""Prefix of the names of the network's tensors in the public training code."""
 SECONDS = 300
-"""Of processor time; a busy machine gets five times that by the clock."""
+"""Processor time in seconds; a busy machine gets five times that by the clock."""
 LARGEST = 2 * 2**30
 """Bytes of a checkpoint; a public one has 0.2 GB, and three times that with the state of its optimiser."""
 EXPECTED = "a PyTorch checkpoint of MatterGen that holds tensors, numbers and text alone"
@@ -53,7 +53,7 @@ PUBLISHED: dict[str, object] = {
     _CORRUPTION + "sdes.pos.sigma_max": 5.0,
     _CORRUPTION + "sdes.pos.wrapping_boundary": 1.0,
 }
-"""What a stored configuration has to say where it says anything; everything else is computed as published."""
+"""Values that a stored configuration must have where it has any; everything else is computed as published."""
 
 
 def import_model(source: Path, folder: Path, name: str | None = None) -> Path:
@@ -105,6 +105,8 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Path:
 def read_checkpoint(source: Path, seconds: float = SECONDS) -> tuple[dict[str, Tensor], object]:
     """Tensors of a checkpoint by name, without the prefix of the training code, and its configuration if it has one.
 
+    Reading may take ``seconds`` of processor time.
+
     Raises:
         UserError: There is no such file, it is too large, or it is not tensors alone.
     """
@@ -122,7 +124,7 @@ def read_checkpoint(source: Path, seconds: float = SECONDS) -> tuple[dict[str, T
 
 
 def settings_of(config: object, where: str) -> tuple[dict[str, float], dict[str, bool]]:
-    """What a stored configuration says that tensors do not: :data:`NETWORK`, and which labels are logarithms.
+    """Settings that a stored configuration has and tensors do not: :data:`NETWORK` (Å, dimensionless), logarithms.
 
     Raises:
         UserError: It says something else than :data:`PUBLISHED`.

@@ -153,7 +153,7 @@ def _block(out: Names, at: str, s: Shape) -> None:
 
 
 def _heads(out: Names, at: str, s: Shape) -> None:
-    """Of an energy, whose layers go by two names, and of displacements."""
+    """Heads of an energy, whose layers go by two names, and of displacements."""
     later = range(1, s.site_layers + 1)
     _dense(out, at + "dense_rbf", s.radial, s.edge)
     out[at + "scale_sum.scale_factor"] = ()

@@ -120,7 +120,7 @@ class CompactnessTerm:
 
     Attributes:
         variant: Which loss; "none" for none.
-        weight: Of the loss beside those of species, coordinates and cell.
+        weight: Dimensionless, of the loss beside those of species, coordinates and cell.
         process: Of species, coordinates and cells.
         cells: Between cells and vectors.
     """
@@ -137,7 +137,7 @@ class CompactnessTerm:
     def losses(
         self, crystals: Crystals, state: State, prediction: Prediction, t: Tensor
     ) -> dict[str, tuple[float, Tensor]]:
-        """The loss (B,) with its weight."""
+        """The dimensionless loss (B,) with its weight."""
         if self.variant == "none":
             return {}
         target = crystals.crystal_fields["label/compactness"].to(state.frac.dtype)
@@ -153,7 +153,7 @@ class CompactnessTerm:
     def guided(
         self, denoiser: Denoiser, process: JointProcess, labels: Labels, strengths: Mapping[str, float]
     ) -> Denoiser:
-        """The denoiser, its cells nearer to a compactness that is asked for."""
+        """The denoiser, its cells nearer to a compactness that is asked for, by dimensionless strengths γ."""
         if strengths.get("compactness", 0.0) <= 1:
             return denoiser
         # γ = 1 is the conditional model as it is; what lies above goes more of the way.

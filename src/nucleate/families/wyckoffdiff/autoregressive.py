@@ -135,7 +135,7 @@ def place_orbits(
         demand: What has to come out.
         group: Space groups, shape (B,).
         noise: Of these crystals.
-        temperature: Of the distribution that each orbit is drawn from.
+        temperature: Dimensionless, of the distribution that each orbit is drawn from.
     """
     none = torch.zeros(len(group), 1, dtype=torch.int64)
     state = Orbits(group, none, none).occupations(demand.elements.shape[1])

@@ -251,7 +251,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done.
             sampler: The walk, the model's default if None.
-            guidance: γ of every condition, or by name; the model's default where nothing is said.
+            guidance: γ of every condition, dimensionless, or by name; the model's default where nothing is said.
 
         Raises:
             UserError: A condition that the model does not have, or that no crystal of its sizes can meet; γ below 0.
@@ -272,7 +272,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         sampler: SamplerConfig | None = None,
         guidance: Strengths | None = None,
     ) -> list[Protostructure]:
-        """The protostructures of :meth:`sample`; never an empty one or one of more atoms than asked for."""
+        """The protostructures of :meth:`sample` (γ is dimensionless); never an empty one or one of too many atoms."""
         settings, where = sampler or self.config.sampler, where or Conditions()
         request = Request.of(
             replace(where, space_group=None),
