@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import JsonValue
+
 from nucleate.campaign.export import export_run
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
@@ -159,7 +161,7 @@ def _record(settings: DesignSettings, entry: ModelEntry, reference: Reference) -
     return record.model_copy(update={"protocol": record.protocol.model_copy(update=said)})
 
 
-def generate_to(settings: GenerateSettings, out: Path, progress: Progress = silent) -> dict[str, object]:
+def generate_to(settings: GenerateSettings, out: Path, progress: Progress = silent) -> dict[str, JsonValue]:
     """Generate and write; says what was written, for machines.
 
     Raises:

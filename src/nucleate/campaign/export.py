@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import JsonValue
+
 from nucleate.crystal.elements import SYMBOLS, parse_formula
 from nucleate.crystal.formula import compositions
 from nucleate.errors import RELAXED
@@ -52,7 +54,7 @@ def read_comparison(run: Run) -> Mapping[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8"))["beside"] if path.exists() else None
 
 
-def _beside(candidates: Candidates, reference: Reference, name: str) -> dict[str, Any]:
+def _beside(candidates: Candidates, reference: Reference, name: str) -> dict[str, JsonValue]:
     readable, relaxed = candidates.has_sites, candidates.has_status(RELAXED)
     sample = Sample.from_dict(kept(name, "sample", partial(_sample, reference)))
     found = compare(
@@ -65,7 +67,7 @@ def _beside(candidates: Candidates, reference: Reference, name: str) -> dict[str
     return found.to_dict()
 
 
-def _sample(reference: Reference) -> dict[str, Any]:
+def _sample(reference: Reference) -> dict[str, JsonValue]:
     found: Sample = Sample.of(reference.structures)
     return found.to_dict()
 

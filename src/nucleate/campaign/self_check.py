@@ -11,9 +11,10 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
+from pydantic import JsonValue
 
 from nucleate.campaign.screen import screen
 from nucleate.conditions.request import Conditions
@@ -72,7 +73,7 @@ class Check:
     def __str__(self) -> str:
         return f"{'ok    ' if self.passed else 'FAILED'}  {self.rate.name}: {self.rate}, expected {self.expected}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Plain values for JSON; a share of nothing is None."""
         low, high = self.rate.interval
         return {

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
+from pydantic import JsonValue
 
 from nucleate.errors import RELAXED, UserError
 
@@ -129,7 +130,7 @@ def _number(value: Any, form: str) -> str:
     return "?" if value is None or value != value else format(float(value), form)
 
 
-def plain_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def plain_rows(table: pd.DataFrame) -> list[dict[str, JsonValue]]:
     """The rows of a table for JSON; what is missing is None."""
     return table.astype(object).where(table.notna(), None).to_dict("records")
 

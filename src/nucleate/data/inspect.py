@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import JsonValue
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -104,7 +105,7 @@ def _histogram(atoms: np.ndarray) -> dict[str, int]:
     return bins | ({f">{_BINS[-1][1]}": more} if more else {})
 
 
-def _column(name: str, values: pd.Series) -> dict[str, Any]:
+def _column(name: str, values: pd.Series) -> dict[str, JsonValue]:
     missing = int(values.isna().sum())
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         numbers = values.dropna().to_numpy(dtype=np.float64)

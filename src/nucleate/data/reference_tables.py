@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import JsonValue
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import parse_formula
@@ -92,7 +93,7 @@ def build_bundled(
     dft: Mapping[str, float],
     origin: Mapping[str, str],
     with_structures: Sequence[str],
-    record: Mapping[str, object],
+    record: Mapping[str, JsonValue],
 ) -> Reference:
     """Assemble the bundled reference.
 

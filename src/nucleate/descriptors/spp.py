@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
+from pydantic import JsonValue
 from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
@@ -222,7 +223,7 @@ def count_pairs(crystals: Crystals) -> PairCounts:
 
 
 def potentials(
-    counts: PairCounts, thresholds: Mapping[str, float] | None = None, details: Mapping[str, Any] | None = None
+    counts: PairCounts, thresholds: Mapping[str, float] | None = None, details: Mapping[str, JsonValue] | None = None
 ) -> PotentialTable:
     """The table of dimensionless potentials U = -ln g that counts imply, rounded as it is stored; distances in Å."""
     samples = counts.samples.double()[:, None]
@@ -248,7 +249,7 @@ def potentials(
 
 def derive_potentials(
     crystals: Crystals,
-    details: Mapping[str, Any] | None = None,
+    details: Mapping[str, JsonValue] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> PotentialTable:
     """Derive the potentials and their thresholds from crystals.

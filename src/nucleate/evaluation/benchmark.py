@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import pandas as pd
+from pydantic import JsonValue
 
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.errors import RELAXED, Status
@@ -140,7 +141,7 @@ def _steps(funnel: Funnel | None, rows: pd.DataFrame) -> Iterator[Rate]:
         yield Rate("funnel, alone", step.filter.label, step.alone.passed, len(rows))
 
 
-def _distances(rows: pd.DataFrame, data: Mapping[str, int]) -> Iterator[dict[str, object]]:
+def _distances(rows: pd.DataFrame, data: Mapping[str, int]) -> Iterator[dict[str, JsonValue]]:
     ended = rows["status"].isin(RELAXED)
     for state, column in GROUP_DISTANCE.items():
         groups = pd.to_numeric(rows[column], errors="coerce")[ended if state == "relaxed" else slice(None)].dropna()
@@ -152,7 +153,7 @@ def _distances(rows: pd.DataFrame, data: Mapping[str, int]) -> Iterator[dict[str
             yield {"metric": metric, "group": state, "value": value, "count": len(groups), "total": len(rows)}
 
 
-def rate_row(rate: Rate) -> dict[str, object]:
+def rate_row(rate: Rate) -> dict[str, JsonValue]:
     """A rate with its interval under the names of ``COLUMNS``."""
     low, high = rate.interval
     return {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
@@ -49,7 +50,7 @@ class Sample:
         groups = {symprec: space_groups(chosen, symprec).numpy() for symprec in SYMPRECS}
         return cls(groups, Fingerprints.of(chosen))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Lists; NaN stands where a fingerprint is missing."""
         return {
             "groups": {str(symprec): groups.tolist() for symprec, groups in self.groups.items()},
@@ -113,7 +114,7 @@ class Comparison:
     p1: tuple[Rate, ...]
     coverage: Coverage
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Plain values for JSON; what is not finite is None."""
         return {
             "reference": self.reference,
@@ -203,7 +204,7 @@ def _padded(fingerprints: Fingerprints, missing: int) -> Fingerprints:
     return Fingerprints(more(fingerprints.structure), more(fingerprints.composition))
 
 
-def _rate(rate: Rate) -> dict[str, Any]:
+def _rate(rate: Rate) -> dict[str, JsonValue]:
     low, high = rate.interval
     value = rate.value if rate.total else None
     return {"name": rate.name, "value": value, "low": low, "high": high, "count": rate.count, "total": rate.total}

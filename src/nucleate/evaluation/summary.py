@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import JsonValue
 
 from nucleate.descriptors.registry import DESCRIPTORS
 from nucleate.errors import RELAXED
@@ -163,12 +164,12 @@ class Summary:
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=["name", "group", "value", "low", "high", "count", "total", "median"])
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Plain values for JSON; what is not finite is None."""
         records = self.table().astype(object)
         return {
             "protocol": asdict(self.protocol) | {"text": str(self.protocol)},
-            "statuses": self.statuses,
+            "statuses": {**self.statuses},
             "metrics": [
                 {
                     key: None if isinstance(value, float) and not np.isfinite(value) else value
@@ -179,7 +180,7 @@ class Summary:
             "warnings": list(self.warnings),
             "funnel": None if self.funnel is None else self.funnel.to_dict(),
             "published": None if self.published is None else self.published.to_dict(),
-            "comparison": self.comparison,
+            "comparison": None if self.comparison is None else {**self.comparison},
             "curves": [
                 {"name": rate.name, "samples": rate.total, "value": rate.value, "low": low, "high": high}
                 for rate in self.curves

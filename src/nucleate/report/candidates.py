@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from markupsafe import Markup
+from pydantic import JsonValue
 
 from nucleate.crystal.elements import COVALENT_RADII, SYMBOLS
 from nucleate.report.document import MISSING, formula, number, space_group_symbol
 from nucleate.report.phase_diagram import distance_class
-from nucleate.report.run_data import RunData, records
+from nucleate.report.run_data import CandidateRow, RunData, candidate_rows
 from nucleate.runs.columns import COLUMNS, STOPPED_BY, Column, described
 
 MAX_ROWS = 1000
@@ -39,41 +38,43 @@ _COLOURS = (
 _NONMETALS = frozenset({1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 33, 34, 35, 36, 52, 53, 54, 85, 86})
 
 
-def carried(run: RunData) -> list[dict[str, Any]]:
+def carried(run: RunData) -> list[CandidateRow]:
     """The rows whose crystals go into the page: the best that have a drawable structure, as many as there is room."""
-    rows: list[dict[str, Any]] = []
+    rows: list[CandidateRow] = []
     size = 0
-    for row in records(run.candidates):
-        if _geometry(row, "relaxed_") is None and _geometry(row, "") is None:
+    for row in candidate_rows(run.candidates):
+        numbers = row.array("numbers")
+        if numbers is None or (_geometry(row, "relaxed_") is None and _geometry(row, "") is None):
             continue
-        size += 60 * len(row["numbers"]) + len(run.cifs.get(row["id"], ""))
+        size += 60 * len(numbers) + len(run.cifs.get(row.text("id"), ""))
         if (rows and size > MAX_BYTES) or len(rows) == MAX_STRUCTURES:
             break
         rows.append(row)
     return rows
 
 
-def viewer_payload(rows: list[dict[str, Any]], cifs: dict[str, str]) -> dict[str, Any]:
+def viewer_payload(rows: list[CandidateRow], cifs: dict[str, str]) -> dict[str, JsonValue]:
     """The data of the page's script: structures in rank order, element looks, CIF texts.
 
     A structure has ``id``, ``formula`` (markup), ``numbers`` and up to two cells, ``relaxed`` and ``generated``, each
     with flat ``frac`` and ``lattice`` (Å, rows).
     """
-    structures = []
+    structures: list[JsonValue] = []
     seen: set[int] = set()
     for row in rows:
-        numbers = [int(z) for z in row["numbers"]]
+        found = row.array("numbers")
+        numbers = [] if found is None else [int(z) for z in found]
         seen.update(numbers)
         structures.append(
             {
-                "id": row["id"],
-                "formula": formula(row["formula"]),
-                "numbers": numbers,
+                "id": row.text("id"),
+                "formula": formula(row.text("formula")),
+                "numbers": [*numbers],
                 "relaxed": _geometry(row, "relaxed_"),
                 "generated": _geometry(row, ""),
             }
         )
-    elements = {
+    elements: dict[str, JsonValue] = {
         str(z): {
             "symbol": SYMBOLS[z],
             "colour": f"#{_COLOURS[7 * z - 7 : 7 * z - 1]}",
@@ -82,11 +83,11 @@ def viewer_payload(rows: list[dict[str, Any]], cifs: dict[str, str]) -> dict[str
         }
         for z in sorted(seen)
     }
-    return {"structures": structures, "elements": elements, "cifs": cifs}
+    return {"structures": structures, "elements": elements, "cifs": {**cifs}}
 
 
-def _geometry(row: dict[str, Any], prefix: str) -> dict[str, list[float]] | None:
-    numbers, frac, lattice = row["numbers"], row[f"{prefix}frac"], row[f"{prefix}lattice"]
+def _geometry(row: CandidateRow, prefix: str) -> dict[str, JsonValue] | None:
+    numbers, frac, lattice = (row.array(name) for name in ("numbers", f"{prefix}frac", f"{prefix}lattice"))
     if numbers is None or frac is None or lattice is None or lattice.shape != (3, 3) or frac.shape != (len(numbers), 3):
         return None
     if len(numbers) > MAX_ATOMS or not ((numbers >= 1) & (numbers < len(SYMBOLS))).all():
@@ -134,7 +135,7 @@ class Heading:
     """
 
     label: str
-    cell: Callable[[dict[str, Any], float], Cell]
+    cell: Callable[[CandidateRow, float], Cell]
     help: str
     small: str = ""
     kind: str = "number"
@@ -177,10 +178,9 @@ def candidate_table(run: RunData, with_structure: set[str]) -> CandidateTable:
     shown = run.candidates.head(MAX_ROWS)
     headings = (*_HEADINGS, *_extra(run))
     rows = []
-    for rank, row in enumerate(records(shown), start=1):
-        row["rank"] = rank
+    for row in candidate_rows(shown.assign(rank=range(1, len(shown) + 1))):
         cells = tuple(heading.cell(row, run.threshold) for heading in headings)
-        rows.append(Row(row["id"], row["chemical_system"], cells, row["id"] in with_structure))
+        rows.append(Row(row.text("id"), row.text("chemical_system"), cells, row.text("id") in with_structure))
     numbers = {
         name: [None if not np.isfinite(value) else float(f"{value:.5g}") for value in shown[name]]
         for name in run.extra_columns
@@ -208,45 +208,47 @@ def _extra(run: RunData) -> list[Heading]:
     return found
 
 
-def _formula(_name: str, row: dict[str, Any], _threshold: float) -> Cell:
-    return Cell(formula(row["formula"]), "formula")
+def _formula(_name: str, row: CandidateRow, _threshold: float) -> Cell:
+    return Cell(formula(row.text("formula")), "formula")
 
 
-def _status(_name: str, row: dict[str, Any], _threshold: float) -> Cell:
-    return Cell(row["status"], "good" if row["status"] == "ok" else "bad", title=row["reason"] or "")
+def _status(_name: str, row: CandidateRow, _threshold: float) -> Cell:
+    return Cell(row.text("status"), "good" if row.text("status") == "ok" else "bad", title=row.text("reason"))
 
 
-def _whole(name: str, row: dict[str, Any], _threshold: float) -> Cell:
-    return Cell(MISSING if pd.isna(row[name]) else str(int(row[name])), "num")
+def _whole(name: str, row: CandidateRow, _threshold: float) -> Cell:
+    value = row.whole(name)
+    return Cell(MISSING if value is None else str(value), "num")
 
 
-def _fixed(name: str, row: dict[str, Any], threshold: float) -> Cell:
-    if pd.isna(row[name]):
+def _fixed(name: str, row: CandidateRow, threshold: float) -> Cell:
+    value = row.number(name)
+    if value is None:
         return Cell(MISSING, "num")
-    value = float(row[name])
     dot = distance_class(value, threshold) if name == "energy_above_hull" else ""
     return Cell(number(value), "num", key=f"{value:.6g}", dot=dot)
 
 
-def _group(name: str, row: dict[str, Any], _threshold: float) -> Cell:
-    if pd.isna(row[name]) or not 1 <= int(row[name]) <= 230:
+def _group(name: str, row: CandidateRow, _threshold: float) -> Cell:
+    group = row.whole(name)
+    if group is None or not 1 <= group <= 230:
         return Cell(MISSING)
-    group = str(int(row[name]))
-    return Cell(space_group_symbol(int(group)), key=group, group=group)
+    return Cell(space_group_symbol(group), key=str(group), group=str(group))
 
 
-def _flag(name: str, row: dict[str, Any], _threshold: float) -> Cell:
-    if pd.isna(row[name]):
+def _flag(name: str, row: CandidateRow, _threshold: float) -> Cell:
+    value = row.flag(name)
+    if value is None:
         return Cell(MISSING, "flag")
-    return Cell("yes", "flag") if row[name] else Cell("no", "flag faint")
+    return Cell("yes", "flag") if value else Cell("no", "flag faint")
 
 
-def _stopped_by(_name: str, row: dict[str, Any], _threshold: float) -> Cell:
-    return Cell(row["stopped_by"] or "passes all", "extra")
+def _stopped_by(_name: str, row: CandidateRow, _threshold: float) -> Cell:
+    return Cell(row.text("stopped_by") or "passes all", "extra")
 
 
-def _structure_type(_name: str, row: dict[str, Any], _threshold: float) -> Cell:
-    return Cell(row["prototype_name"] or row["prototype"] or MISSING, "extra")
+def _structure_type(_name: str, row: CandidateRow, _threshold: float) -> Cell:
+    return Cell(row.text("prototype_name") or row.text("prototype") or MISSING, "extra")
 
 
 _HEADINGS = (

@@ -19,6 +19,7 @@ from typing import Any
 import moyopy
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
+from pydantic import JsonValue
 
 _STYLES = ("palette.css", "plot.css", "page.css")
 MISSING = "\N{EM DASH}"
@@ -35,7 +36,7 @@ class Table:
     title: str = ""
     note: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Rows by the names of their columns."""
         return {"rows": [dict(zip(self.heads, row, strict=True)) for row in self.rows]}
 

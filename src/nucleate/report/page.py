@@ -110,7 +110,7 @@ def render(run: RunData) -> str:
     """The page of a run as HTML."""
     summary = measured(run)
     rows = carried(run)
-    ids = {row["id"] for row in rows}
+    ids = {row.text("id") for row in rows}
     cifs = {key: cif for key, cif in run.cifs.items() if key in ids}
     table = candidate_table(run, ids)
     steps = funnel(run)

@@ -19,7 +19,7 @@ from nucleate.errors import UserError
 from nucleate.intervals import wilson
 from nucleate.io.writing import write_whole
 from nucleate.report.document import Table, document, formula, formula_text, number, percent, plural, stated
-from nucleate.report.run_data import RunData, records
+from nucleate.report.run_data import RunData
 from nucleate.report.svg_figure import Name, Plot, SvgFigure, colour, svg_figure
 
 SHOWN_WITHIN = 0.25
@@ -110,10 +110,11 @@ def run_hull(run: RunData) -> Plot | None:
 
     def points(symbols: tuple[str, ...]) -> list[Point]:
         found = []
-        for row in records(known):
-            place = fractions(row["formula"], symbols) if symbols else ()
+        columns = known[["formula", "formation_energy", "energy_above_hull", "id"]]
+        for text, energy, above, name in columns.itertuples(index=False):
+            place = fractions(text, symbols) if symbols else ()
             if place is not None:
-                found.append(Point(row["formula"], place, row["formation_energy"], row["energy_above_hull"], row["id"]))
+                found.append(Point(text, place, energy, above, name))
         return found
 
     if len(system) not in (2, 3) or not len(run.phases):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import NUMBERS
@@ -95,9 +96,41 @@ def read_run(folder: Path) -> RunData:
     )
 
 
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain dictionaries; an unknown value is ``pd.NA``, NaN or None, which ``pd.isna`` recognises."""
-    return table.to_dict("records")
+@dataclass(frozen=True)
+class CandidateRow:
+    """A candidate of the table, its values by the name of their column and by type; None where one is not known."""
+
+    values: Mapping[str, object]
+
+    def text(self, name: str) -> str:
+        """A text; empty where there is none."""
+        value = self.values[name]
+        return value if isinstance(value, str) else ""
+
+    def number(self, name: str) -> float | None:
+        """A number in the unit of its column (eV/atom, Å, ...)."""
+        value: Any = self.values[name]
+        return None if pd.isna(value) else float(value)
+
+    def whole(self, name: str) -> int | None:
+        """A whole number."""
+        value: Any = self.values[name]
+        return None if pd.isna(value) else int(value)
+
+    def flag(self, name: str) -> bool | None:
+        """A flag."""
+        value: Any = self.values[name]
+        return None if pd.isna(value) else bool(value)
+
+    def array(self, name: str) -> NDArray[Any] | None:
+        """Numbers of a structure: atomic numbers (n,), fractional coordinates (n, 3) or a lattice (3, 3) in Å."""
+        value = self.values[name]
+        return value if isinstance(value, np.ndarray) else None
+
+
+def candidate_rows(table: pd.DataFrame) -> list[CandidateRow]:
+    """The rows of the table of a run, typed as :class:`RunData` has them."""
+    return [CandidateRow(row) for row in table.to_dict("records")]
 
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:

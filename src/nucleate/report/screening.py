@@ -13,7 +13,7 @@ from nucleate.intervals import wilson
 from nucleate.matching.prototypes import OTHER, UNKNOWN, families_by, unmatched_curve
 from nucleate.report.document import compact, percent, plural
 from nucleate.report.plots import N_COLOURS, Series, Spread, compared_histogram, curves, scatter, stacked_bars
-from nucleate.report.run_data import RunData, records
+from nucleate.report.run_data import RunData
 from nucleate.report.svg_figure import Plot
 from nucleate.runs.columns import described
 from nucleate.screening.filters import PASSES, Filter
@@ -238,12 +238,10 @@ def _compactness_and_hull(run: RunData, result: FunnelResult | None) -> Plot | N
     if not len(rows):
         return None
     points = [
-        (
-            float(row["compactness"]),
-            float(row["energy_above_hull"]),
-            f"{row['formula']} ({row['id']}): C {row['compactness']:.2f}, {row['energy_above_hull']:.3f} eV/atom",
-        )
-        for row in records(rows)
+        (compactness, above, f"{text} ({name}): C {compactness:.2f}, {above:.3f} eV/atom")
+        for text, name, compactness, above in rows[["formula", "id", "compactness", "energy_above_hull"]]
+        .astype({"compactness": float, "energy_above_hull": float})
+        .itertuples(index=False)
     ]
     drawn = scatter(
         points,

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from nucleate.errors import RELAXED, Status, UserError
 from nucleate.runs.columns import Stage, described
@@ -130,7 +131,7 @@ class Filter:
         """The title, or the name in words."""
         return self.title or self.name.replace("_", " ")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Plain values, as a file of a funnel holds them."""
         return {
             "name": self.name,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from nucleate.errors import UserError
 from nucleate.intervals import Rate
@@ -85,7 +86,7 @@ class Funnel:
             changed[name] = changed[name].with_threshold(value)
         return replace(self, filters=tuple(changed.values()))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Plain values; a file with them is a funnel again."""
         return {
             "name": self.name,
@@ -137,7 +138,7 @@ class Count:
     refused: Mapping[str, int]
     undefined: Mapping[str, int]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         return {
             "entered": self.entered,
             "passed": self.passed,
@@ -174,6 +175,11 @@ class Best:
     row: int | None
     unit: str
 
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Plain values for JSON."""
+        named: dict[str, JsonValue] = {"column": self.question.column, "after": self.question.after}
+        return {**named, "value": self.value, "row": self.row, "unit": self.unit}
+
 
 @dataclass(frozen=True)
 class FunnelResult:
@@ -198,14 +204,14 @@ class FunnelResult:
             found.append(Rate(f"{name}: {step.filter.name}, alone", "all", step.alone.passed, self.total))
         return tuple(found)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Plain values for JSON."""
 
-        def share(count: int) -> dict[str, Any]:
+        def share(count: int) -> dict[str, JsonValue]:
             rate = Rate("", "", count, self.total)
             return {"value": rate.value if self.total else None, "low": rate.interval[0], "high": rate.interval[1]}
 
-        steps = [
+        steps: list[JsonValue] = [
             {
                 "filter": step.filter.name,
                 "keep": step.filter.keep,
@@ -225,11 +231,12 @@ class FunnelResult:
             }
             for step in self.steps
         ]
-        best = [
-            {"column": b.question.column, "after": b.question.after, "value": b.value, "row": b.row, "unit": b.unit}
-            for b in self.best
-        ]
-        return {"funnel": self.funnel.to_dict(), "total": self.total, "steps": steps, "largest": best}
+        return {
+            "funnel": self.funnel.to_dict(),
+            "total": self.total,
+            "steps": steps,
+            "largest": [best.to_dict() for best in self.best],
+        }
 
     def __str__(self) -> str:
         lines = [f"funnel {self.funnel.name}: {self.total} crystals"]

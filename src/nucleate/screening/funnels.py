@@ -165,6 +165,7 @@ def write_funnel(run: Run) -> None:
     if result is not None:
         content = result.to_dict() | {"protocol": run.record.protocol.stated()}
         ids = run.candidates()["id"]
-        for best in content["largest"]:
-            best["id"] = None if best["row"] is None else ids.iloc[best["row"]]
+        content["largest"] = [
+            best.to_dict() | {"id": None if best.row is None else ids.iloc[best.row]} for best in result.best
+        ]
         write_json(run.folder / "funnel.json", content)

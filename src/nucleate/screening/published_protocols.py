@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import JsonValue
 
 from nucleate.descriptors.geometry import validity
 from nucleate.descriptors.registry import CHEAP, DESCRIPTORS
@@ -107,10 +108,10 @@ class Outcome:
     rates: tuple[Rate, ...]
     deviations: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Plain values for JSON; a share of nothing is None."""
         words = {share.name: share.words for share in self.definition.rates}
-        rates = [
+        rates: list[JsonValue] = [
             {
                 "name": rate.name,
                 "definition": words[rate.name],

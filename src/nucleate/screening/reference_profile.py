@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from nucleate.data.cache import cache_folder
 from nucleate.descriptors.registry import descriptor_table
@@ -83,7 +84,7 @@ def _labels(reference: Reference) -> list[str]:
     return [str(label) for label in found]
 
 
-def _spread(reference: Reference, column: str) -> dict[str, Any]:
+def _spread(reference: Reference, column: str) -> dict[str, JsonValue]:
     """A histogram of a descriptor over a sample of the known structures; values beyond the limits are in the ends."""
     n = len(reference.structures)
     rows = np.unique(np.linspace(0, n - 1, min(n, SAMPLE)).round().astype(int)).tolist() if n else []

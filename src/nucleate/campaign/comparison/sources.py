@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
+from pydantic import JsonValue
 
 from nucleate.conditions.quantities import OF_THE_CRYSTAL, QUANTITIES, Quantity
 from nucleate.errors import RELAXED, UserError
@@ -127,9 +128,9 @@ class Source:
         """model, searcher or file."""
         return "file" if self.entry is None else self.entry.kind
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> dict[str, JsonValue]:
         """Facts of its configuration: family, parameters, cost of the training, training data."""
-        said: dict[str, Any] = {"label": self.label, "kind": self.kind}
+        said: dict[str, JsonValue] = {"label": self.label, "kind": self.kind}
         if self.file is not None:
             return said | {"file": self.file.name}
         if self.entry is None or self.entry.folder is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pydantic import JsonValue
 
 from nucleate.campaign.magnets.columns import MAGNETIZATIONS, Prescreen, labelled
 from nucleate.data.dataset import known_labels
@@ -104,15 +105,15 @@ def success(table: pd.DataFrame, funnel: Funnel) -> dict[str, int]:
     return {name: int(rows.sum()) for name, rows in counts.items()}
 
 
-def symmetry(table: pd.DataFrame, funnel: Funnel) -> dict[str, Any]:
+def symmetry(table: pd.DataFrame, funnel: Funnel) -> dict[str, JsonValue]:
     """Shares of low symmetry as generated, and what relaxation did to the symmetry of what was relaxed."""
     chosen = {rule.name: rule.verdicts(table) == PASSES for rule in funnel.filters[:2]}
     allowed = chosen["elements"] & chosen["new_composition"]
     before, after = _groups(table, "space_group"), _groups(table, "relaxed_space_group")
     both = table["tried"] & (before > 0) & (after > 0)
     return {
-        "generated": _low(before[before > 0]),
-        "allowed_and_new": _low(before[allowed & (before > 0)]),
+        "generated": {**_low(before[before > 0])},
+        "allowed_and_new": {**_low(before[allowed & (before > 0)])},
         "without": int((before == 0).sum()),
         "relaxed": int(both.sum()),
         "lowered": int((both & (after < before)).sum()),

@@ -12,9 +12,9 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import torch
+from pydantic import JsonValue
 from safetensors.torch import save_file
 
 MOST_TENSORS = 20_000
@@ -56,7 +56,7 @@ def read(source: str, size: int) -> tuple[dict[str, torch.Tensor], object]:
     return {name: value.detach().clone().contiguous() for name, value in state.items()}, config
 
 
-def converted(source: str, folder: str, size: int) -> dict[str, Any]:
+def converted(source: str, folder: str, size: int) -> dict[str, JsonValue]:
     """Read and write; what went wrong, in one line, or how many tensors there are."""
     try:
         state, config = read(source, size)
