@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import house
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -29,3 +30,13 @@ def test_nothing_unpickles(path):
         text = text.replace("weights_only=True", "", 1).replace("torch.load(", "", 1)
     for word in ("import pickle", "torch.load(", "allow_pickle=True", "read_pickle"):
         assert word not in text
+
+
+@pytest.fixture(scope="module")
+def measures():
+    return {measure.key: measure for measure in house.House(ROOT).measures()}
+
+
+@pytest.mark.parametrize("key", ["circles", "local-circles", "layers", "mirrors", "campaign"])
+def test_the_house_is_built_as_planned(measures, key):
+    assert [str(offender) for offender in measures[key].offenders] == []

@@ -1,4 +1,4 @@
-"""The hunt's funnel: counts of the papers, and where it ends."""
+"""The funnel of a campaign for magnets: counts of the papers, and where it ends."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def phase_diagram(
 )
 def magnets(
     settings: MagnetSettings,
-    out: Annotated[Path, typer.Option("-o", "--out", help="The hunt's folder.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The campaign's folder.")],
     resume: Resume = False,
     workers: Workers = None,
     as_json: Json = False,

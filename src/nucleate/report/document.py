@@ -90,7 +90,7 @@ def environment() -> Environment:
     return made
 
 
-def stated(protocol: Mapping[str, Any]) -> str:
+def stated(protocol: Mapping[str, JsonValue]) -> str:
     """Potential, relaxation and reference of a protocol in a line."""
     return f"{protocol['potential']}; {protocol['relaxation']}; reference {protocol['reference']}"
 

@@ -77,8 +77,8 @@ def render(record: Mapping[str, Any]) -> str:
         notes=record["counts"]["funnel"]["notes"],
         base={name: record["base"][name] for name in ("total", "source", "said")},
         counted={"network": "the network's", "moments": "that of CHGNet's moments"}[record["magnetization"]],
-        papers=[hunt.title for hunt in PUBLISHED],
-        generated=[hunt.generated for hunt in PUBLISHED],
+        papers=[paper.title for paper in PUBLISHED],
+        generated=[paper.generated for paper in PUBLISHED],
         steps=_steps(record),
         rates=_rates(record, int(list(counts.values())[-1])),
         symmetry=_symmetry(record),
@@ -146,7 +146,7 @@ def _steps(record: Mapping[str, Any]) -> list[StepRow]:
                 ),
                 share=_share(count["passed"], count["entered"]),
                 undefined=sum(count["undefined"].values()),
-                papers=tuple(hunt.steps.get(rule.name) for hunt in PUBLISHED),
+                papers=tuple(paper.steps.get(rule.name) for paper in PUBLISHED),
                 base_rate=_alone(known.get(rule.name), int(record["base"]["total"])),
             )
         )
@@ -194,7 +194,7 @@ def _rates(record: Mapping[str, Any], end: int) -> Table:
         "A paper's targets are its own: MagGen asks for ≤ 0 eV/atom and ≥ 0.5 T, and counts 0.43 T as met. Both relax "
         "with DFT, we with the potential above."
     )
-    return Table(("rate", "this hunt", *(hunt.title for hunt in papers)), rows, note=note)
+    return Table(("rate", "this campaign", *(paper.title for paper in papers)), rows, note=note)
 
 
 def _of(count: int, total: int) -> str:
@@ -213,7 +213,7 @@ def _symmetry(record: Mapping[str, Any]) -> Table:
     made, kept = found["generated"], found["allowed_and_new"]
     nothing = [MISSING for _ in PUBLISHED]
     tolerance = float(record["settings"]["symmetrize"])
-    in_p1, low = (f"{hunt.in_p1:g} %" for hunt in PUBLISHED), (f"{h.low_symmetry:g} %" for h in PUBLISHED)
+    in_p1, low = (f"{paper.in_p1:g} %" for paper in PUBLISHED), (f"{h.low_symmetry:g} %" for h in PUBLISHED)
     data = (MISSING if h.low_symmetry_data is None else f"{h.low_symmetry_data:g} %" for h in PUBLISHED)
     fell = _of(found["fell_to_low"], found["relaxed"])
     rows = [
@@ -231,7 +231,7 @@ def _symmetry(record: Mapping[str, Any]) -> Table:
         held = _of(found["moved_hold"], found["moved_relaxed"])
         rows.append(("of these relaxed: no higher in energy than as generated", held, *nothing))
     note = "MagGen's shares are of all that it generated; DiffCrysGen's of allowed elements and new compositions."
-    return Table(("symmetry", "this hunt", *(hunt.title for hunt in PUBLISHED)), tuple(rows), note=note)
+    return Table(("symmetry", "this campaign", *(paper.title for paper in PUBLISHED)), tuple(rows), note=note)
 
 
 def _classes(record: Mapping[str, Any]) -> Table:
