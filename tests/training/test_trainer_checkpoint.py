@@ -26,7 +26,7 @@ def test_there_and_back(tmp_path):
     fresh = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
     again = torch.optim.Adam(fresh.parameters(), lr=0.01)
     loaded = load_checkpoint(tmp_path, fresh, again)
-    assert read_progress(tmp_path) == {"format": 1, "step": 3, "identity": {"a": [1, 2]}}
+    assert read_progress(tmp_path) == {"step": 3, "identity": {"a": [1, 2]}}
     for name, value in model.state_dict().items():
         assert torch.equal(fresh.state_dict()[name], value)
         assert torch.equal(loaded[name], average[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import pandas as pd
 import torch
@@ -36,9 +36,20 @@ COLUMNS = (
 )  # fmt: skip
 
 
+class FillingCost(TypedDict):
+    """Cost of the crystals of a protostructure: calls of the potential inside the group and after, core-seconds."""
+
+    label: str
+    seed: int
+    calls_in_group: int
+    calls_free: int
+    core_seconds_filling: float
+    core_seconds_potential: float
+
+
 def realise(
     settings: WyckoffSettings, workers: int | None = None, progress: Progress = silent
-) -> tuple[Crystals, pd.DataFrame, dict[str, Any]]:
+) -> tuple[Crystals, pd.DataFrame, FillingCost]:
     """Different crystals of a protostructure, lowest energy first.
 
     The best found are relaxed inside the space group, then freely (``relax-v1``) from a rattled start, so that a
@@ -51,8 +62,8 @@ def realise(
         progress: Called with a stage, the number through it, and the number of all.
 
     Returns:
-        The relaxed crystals, snapped to the symmetry found in them; a table with one row each and ``COLUMNS``; what
-        it cost: label, calls of the potential inside the group and after, core-seconds with and without it.
+        The relaxed crystals, snapped to the symmetry found in them; a table with one row each and ``COLUMNS``; the
+        cost.
 
     Raises:
         UserError: The label is none, an element is not known well enough, or there is no such potential.
@@ -65,7 +76,7 @@ def realise(
     progress("fill", 1, 1)
     crystals = found.crystals[:n]
     count = len(crystals)
-    rows: list[dict[str, Any]] = [{} for _ in range(count)]
+    rows: list[dict[str, object]] = [{} for _ in range(count)]
     parts: list[Crystals] = [crystals[i] for i in range(count)]
     done, steps, seconds = 0, 0, 0.0
     progress("relax", 0, count)
@@ -98,7 +109,7 @@ def realise(
     after, table = after[torch.from_numpy(different)], table[different].reset_index(drop=True)
     table["rank"] = range(1, len(table) + 1)
     table["id"] = [f"{protostructure.formula}-{rank}" for rank in table["rank"]]
-    cost = {
+    cost: FillingCost = {
         "label": protostructure.label,
         "seed": seed,
         "calls_in_group": found.calls,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from nucleate.campaign.self_check import Check
+    from nucleate.campaign.wyckoff import FillingCost
     from nucleate.evaluation.phase_diagram import PhaseDiagram
     from nucleate.evaluation.summary import Summary
     from nucleate.runs.run import Run
@@ -191,7 +192,7 @@ def show_magnets(found: Mapping[str, Any], out: Path, thresholds: Sequence[str])
     typer.echo(f"\npage:  {out / 'magnets.html'}\ntable: {out / 'finalists.csv'}")
 
 
-def show_realised(table: pd.DataFrame, cost: Mapping[str, Any], out: Path, as_json: bool) -> None:
+def show_realised(table: pd.DataFrame, cost: FillingCost, out: Path, as_json: bool) -> None:
     """The crystals of a protostructure, and what they cost."""
     if as_json:
         print_json({**cost, "out": str(out), "crystals": json.loads(table.to_json(orient="records"))})

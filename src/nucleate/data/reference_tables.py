@@ -56,9 +56,7 @@ def survey(
         if not path.exists():
             rows = slice(start, min(start + CHUNK, len(crystals)))
             outcomes = dict(relaxer.relax(crystals[rows]))
-            table = pd.DataFrame(
-                [_row(ids[start + i], source, outcomes[i]) for i in range(len(outcomes))],
-            )
+            table = _surveyed(ids[rows], source, outcomes)
             partial = path.with_suffix(".partial")
             table.to_parquet(partial, index=False)
             partial.replace(path)
@@ -68,20 +66,21 @@ def survey(
     return pd.concat(parts, ignore_index=True)
 
 
-def _row(name: str, source: str, outcome: Relaxed) -> dict[str, object]:
-    return {
-        "id": name,
-        "source": source,
-        "status": str(outcome.status),
-        "reason": outcome.reason,
-        "numbers": outcome.numbers,
-        "frac": outcome.frac.ravel(),
-        "lattice": outcome.lattice.ravel(),
-        "energy_per_atom": outcome.energy_per_atom,
-        "initial_energy_per_atom": outcome.initial_energy_per_atom,
-        "n_steps": outcome.n_steps,
-        "seconds": outcome.seconds,
-    }
+_SURVEYED = (
+    "id", "source", "status", "reason", "numbers", "frac", "lattice", "energy_per_atom", "initial_energy_per_atom",
+    "n_steps", "seconds",
+)  # fmt: skip
+
+
+def _surveyed(ids: Sequence[str], source: str, outcomes: Mapping[int, Relaxed]) -> pd.DataFrame:
+    rows = [
+        (
+            name, source, str(one.status), one.reason, one.numbers, one.frac.ravel(), one.lattice.ravel(),
+            one.energy_per_atom, one.initial_energy_per_atom, one.n_steps, one.seconds,
+        )
+        for name, one in zip(ids, (outcomes[i] for i in range(len(ids))), strict=True)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=list(_SURVEYED))
 
 
 NEAR_HULL = 0.1

@@ -233,11 +233,15 @@ def comparison_lines(content: Mapping[str, Any]) -> list[str]:
         f"{name} {share:.0%} ({classes['expected'].get(name, 0.0):.0%})" for name, share in classes["found"].items()
     ]
     lines.append(f"{'classes (reference)':>{NAME_WIDTH}}  {', '.join(some) or 'none'}")
-    lines += [f"{rate['name']:>{NAME_WIDTH}}  {_share(rate)}" for rate in content["p1"]]
+    lines += [
+        f"{rate['name']:>{NAME_WIDTH}}  {_share(rate['value'], rate['count'], rate['total'])}" for rate in content["p1"]
+    ]
     near = content["coverage"]
     for name, key in (("coverage recall", "recall"), ("coverage precision", "precision")):
         itself = f"the reference by itself {near['reference_by_itself']['value']:.0%}"
-        lines.append(f"{name:>{NAME_WIDTH}}  {_share(near[key])}; {itself}")
+        rate = near[key]
+        shown = _share(rate["value"], rate["count"], rate["total"])
+        lines.append(f"{name:>{NAME_WIDTH}}  {shown}; {itself}")
     return lines
 
 
@@ -245,5 +249,5 @@ def _value(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g}"
 
 
-def _share(rate: Mapping[str, Any]) -> str:
-    return "unknown" if rate["value"] is None else f"{rate['value']:.1%} ({rate['count']} of {rate['total']})"
+def _share(value: float | None, count: int, total: int) -> str:
+    return "unknown" if value is None else f"{value:.1%} ({count} of {total})"

@@ -195,7 +195,8 @@ def sun_figure(found: Compared, subset: str = ALL) -> Plot:
                 at, shade = i + (k - (len(names) - 1) / 2) * 14 / step, colour(f"c{k % N_COLOURS}")
                 axes.plot([100 * row["low"], 100 * row["high"]], [at, at], color=shade)
                 (spot,) = axes.plot(100 * row["value"], at, "o", ms=8, color=shade, mec="none")
-                made.tip(spot, f"{source}, {name}: {_with_interval(row)}")
+                low, high = percent(row["low"]), percent(row["high"])
+                made.tip(spot, f"{source}, {name}: {percent(row['value'])} ({low} to {high})")
         axes.set(xlim=(0, 100), ylim=(n - 0.5, -0.5), xlabel="S.U.N. (%)")
         axes.set_yticks(range(n), found.sources)
         axes.grid(visible=True, axis="x")
@@ -324,7 +325,3 @@ def systems_figure(found: Compared, subset: str = ALL) -> Plot:
     if any(known.values()):
         columns.append(("data", list(known.values())))
     return stacked_bars(columns, [(f"c{k}", name) for k, name in enumerate(CRYSTAL_SYSTEMS)], "source", "crystals")
-
-
-def _with_interval(row: Mapping[str, Any]) -> str:
-    return f"{percent(row['value'])} ({percent(row['low'])} to {percent(row['high'])})"

@@ -12,7 +12,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypedDict
 
 import torch
 from lightning_fabric import Fabric
@@ -30,13 +30,33 @@ from nucleate.training.model import TrainConfig
 NAME = "checkpoint.safetensors"
 FORMAT = 1
 
+LossRow = dict[str, float | str]
+"""Step, split, seconds and the losses by name."""
+
+
+class HistoryState(TypedDict):
+    """Everything of a :class:`History`, as plain JSON."""
+
+    rows: list[LossRow]
+    sums: dict[str, float]
+    count: int
+
+
+class Progress(TypedDict):
+    """Where a training stands: what it was configured with, steps, seconds of the clock, losses so far."""
+
+    identity: Mapping[str, JsonValue]
+    step: int
+    seconds: float
+    history: HistoryState
+
 
 def save_checkpoint(
     folder: Path,
     model: nn.Module,
     average: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
-    progress: dict[str, Any],
+    progress: Progress,
 ) -> None:
     """Write everything that a resumed training needs into one file.
 
@@ -56,7 +76,7 @@ def save_checkpoint(
     write_whole(folder / NAME, data)
 
 
-def read_progress(folder: Path) -> dict[str, Any] | None:
+def read_progress(folder: Path) -> Progress | None:
     """The progress of a checkpoint, or None where there is none.
 
     Raises:
@@ -67,12 +87,14 @@ def read_progress(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            progress: dict[str, Any] = json.loads(file.metadata()["progress"])
+            progress = json.loads(file.metadata()["progress"])
+            version = progress.pop("format")
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise UserError(str(path), f"a damaged file ({error})", "a checkpoint of this training") from None
-    if progress["format"] != FORMAT:
-        raise UserError(str(path), f"format {progress['format']}", f"format {FORMAT}")
-    return progress
+    if version != FORMAT:
+        raise UserError(str(path), f"format {version}", f"format {FORMAT}")
+    found: Progress = progress
+    return found
 
 
 def load_checkpoint(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -103,7 +125,7 @@ class History:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[LossRow] = []
         self._sums: dict[str, float] = {}
         self._count = 0
 
@@ -125,11 +147,11 @@ class History:
         """Add a row."""
         self.rows.append({"step": step, "split": split, "seconds": round(seconds, 1), **losses})
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> HistoryState:
         """Everything, as plain JSON."""
         return {"rows": self.rows, "sums": self._sums, "count": self._count}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: HistoryState) -> None:
         """Go back to an earlier :meth:`state`."""
         self.rows, self._sums, self._count = state["rows"], state["sums"], state["count"]
 
@@ -330,7 +352,7 @@ class Trainer:
 
     def _save(self) -> None:
         self.history.write()
-        progress = {
+        progress: Progress = {
             "identity": self.identity,
             "step": self.step,
             "seconds": self.seconds,
