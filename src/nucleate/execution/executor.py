@@ -1,4 +1,4 @@
-"""Executors: who computes many independent tasks, what stands in place of a lost result, and how progress is shown."""
+"""Executors of many independent tasks, the stand-in for a lost result, and callbacks of progress."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Whether pairs of reduced cells are the same structure: pymatgen's ``StructureMatcher.fit``, many pairs at once.
 
 Two cells of equal sites match if on some common basis (:mod:`nucleate.matching.lattice_mappings`) the sites of one
-lie on those of the other (:mod:`nucleate.matching.site_mappings`). Where an answer hangs on rounding, the plain
-matcher is asked, so that answers are the plain matcher's for every pair. Only cells so elongated that the search would
-take minutes get no answer, but a reason.
+lie on those of the other (:mod:`nucleate.matching.site_mappings`). Where a verdict hangs on rounding, the plain
+matcher decides, so that verdicts are the plain matcher's for every pair. Only cells so elongated that the search would
+take minutes get none, but a reason.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class CellGroup:
         return lengths_and_angles(self.cells.lattice)
 
     def vectors(self, cutoff: Floats) -> LatticeVectors:
-        """The vectors of each member up to a length; kept until longer ones are asked for."""
+        """The vectors of each member up to a length; kept until longer ones are needed."""
         known: tuple[Floats, LatticeVectors] | None = self.__dict__.get("_vectors")
         if known is None or (known[0] < cutoff).any():
             known = (cutoff, LatticeVectors(self.cells.lattice, cutoff))
@@ -106,13 +106,13 @@ def fits(
             compared with them.
         j: Members of it, shape (P,).
         settings: Tolerances and time limit.
-        matcher: The plain matcher whose answers these are; that of the settings where none is given.
+        matcher: The plain matcher whose verdicts these are; by default that of the settings.
         swapped: The second group holds the plain matcher's first structures.
 
     Returns:
-        Answer for each pair (1 or 0; 2 where there is none), and for each of the last the reason.
+        Verdict on each pair, shape (P,): 1 or 0, 2 where there is none, and for each of the last the reason.
     """
-    answers = np.full(len(i), NO)
+    verdicts = np.full(len(i), NO)
     reasons: dict[int, str] = {}
     lengths = second.shapes[0][j]
     chosen = np.flatnonzero(may_map(first.shapes[0][i], lengths, settings.ltol))
@@ -127,18 +127,18 @@ def fits(
         step = max(1, min(PAIRS, SITES // (len(species) * copies**2 * np.bincount(species).min())))
         for start in range(0, len(chosen), step):
             rows = chosen[start : start + step]
-            answers[rows], searched = _fit_batch(first, i[rows], second, j[rows], table, settings, swapped)
+            verdicts[rows], searched = _fit_batch(first, i[rows], second, j[rows], table, settings, swapped)
             searched &= lengths[rows].max(axis=1) <= needed[i[rows]]
-            answers[rows[~searched]] = UNSURE
+            verdicts[rows[~searched]] = UNSURE
             reasons |= dict.fromkeys(rows[~searched].tolist(), TOO_LONG)
     matcher = settings.matcher(first.framework) if matcher is None else matcher
-    for row in sorted(set(np.flatnonzero(answers == UNSURE).tolist()) - set(reasons)):
+    for row in sorted(set(np.flatnonzero(verdicts == UNSURE).tolist()) - set(reasons)):
         one, two = first.members[i[row]], second.members[j[row]]
         try:
-            answers[row] = plain_fit(matcher, *((two, one) if swapped else (one, two)), settings.seconds)
+            verdicts[row] = plain_fit(matcher, *((two, one) if swapped else (one, two)), settings.seconds)
         except MatchError as error:
             reasons[row] = str(error)
-    return answers, reasons
+    return verdicts, reasons
 
 
 def _fit_batch(
@@ -153,14 +153,14 @@ def _fit_batch(
     lengths, angles = second.shapes
     copies = len(second.cells.species) // len(first.cells.species)
     bases = candidate_bases(table, i, lengths[j], angles[j], settings.ltol, settings.angle_tol, copies)
-    answers = np.full(len(i), NO)
+    verdicts = np.full(len(i), NO)
     counts = np.bincount(bases.pair, minlength=len(i))
     for part in slices(counts * len(second.cells.species), PLACED):
         lines = slice(*np.searchsorted(bases.pair, (part.start, part.stop)))
         own = Bases(bases.pair[lines] - part.start, bases.matrix[lines], bases.sure[lines], bases.searched[part])
         places = place(first.cells, i[part], second.cells, j[part], own, settings.stol)
-        answers[part] = match_placements(first.cells, second.cells, places, len(i[part]), swapped)
-    return answers, bases.searched.copy()
+        verdicts[part] = match_placements(first.cells, second.cells, places, len(i[part]), swapped)
+    return verdicts, bases.searched.copy()
 
 
 def plain_fit(matcher: StructureMatcher, first: ReducedCell, second: ReducedCell, seconds: float) -> int:

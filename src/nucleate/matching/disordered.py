@@ -182,25 +182,25 @@ def alloy_fits(
     Returns:
         Verdict on each pair (P,): 1, 0, or 2 where there is none, and for each of the last the reason.
     """
-    answers = np.full(len(i), NO)
+    verdicts = np.full(len(i), NO)
     reasons: dict[int, str] = {}
     for group, stack, rows in _pairings(queries.merged, j, known.shared, i):
         found, why = _shared_fits(group, queries.merged.place[j[rows]], stack, known.shared.place[i[rows]], settings)
-        answers[rows] = found
+        verdicts[rows] = found
         reasons |= {int(rows[row]): reason for row, reason in why.items()}
-    left = np.flatnonzero(answers != YES)
+    left = np.flatnonzero(verdicts != YES)
     for group, stack, part in _pairings(queries.ordered, j[left], known.ordered, i[left]):
         if site_key(group.members[0], False) != site_key(stack.members[0], False):
             continue
         rows = left[part]
         found, why = fits(group, queries.ordered.place[j[rows]], stack, known.ordered.place[i[rows]], settings)
-        for row, answer in zip(rows.tolist(), found.tolist(), strict=True):
-            if answer != NO and queries.members[j[row]].space_group == known.members[i[row]].space_group:
-                answers[row] = answer
-                if answer == YES:
+        for row, verdict in zip(rows.tolist(), found.tolist(), strict=True):
+            if verdict != NO and queries.members[j[row]].space_group == known.members[i[row]].space_group:
+                verdicts[row] = verdict
+                if verdict == YES:
                     reasons.pop(row, None)
-        reasons |= {int(rows[row]): reason for row, reason in why.items() if answers[rows[row]] == UNSURE}
-    return answers, reasons
+        reasons |= {int(rows[row]): reason for row, reason in why.items() if verdicts[rows[row]] == UNSURE}
+    return verdicts, reasons
 
 
 def _pairings(first: _Stacks, j: Ints, second: _Stacks, i: Ints) -> Iterator[tuple[CellGroup, CellGroup, Ints]]:
@@ -223,14 +223,14 @@ def _shared_fits(
         if sizes[0] <= sizes[1]:
             return fits(merged, j, shared, i, settings, matcher)
         return fits(shared, i, merged, j, settings, matcher, swapped=True)
-    answers = np.full(len(i), NO)
+    verdicts = np.full(len(i), NO)
     reasons: dict[int, str] = {}
     for row, (one, two) in enumerate(zip(j, i, strict=True)):
         try:
-            answers[row] = plain_fit(matcher, merged.members[one], shared.members[two], settings.seconds)
+            verdicts[row] = plain_fit(matcher, merged.members[one], shared.members[two], settings.seconds)
         except MatchError as error:
-            answers[row], reasons[row] = UNSURE, str(error)
-    return answers, reasons
+            verdicts[row], reasons[row] = UNSURE, str(error)
+    return verdicts, reasons
 
 
 @dataclass(frozen=True)

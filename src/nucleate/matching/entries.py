@@ -69,7 +69,7 @@ GroupT = TypeVar("GroupT")
 
 
 class Comparison(Protocol[CellT, GroupT]):
-    """A way to compare crystals of one formula; what is compared of a crystal is its own affair."""
+    """A way to compare crystals of one formula; it chooses what it compares of a crystal."""
 
     def prepare(self, crystals: Crystals, rows: Sequence[int]) -> Sequence[CellT | MatchError]:
         """Cell to be compared of each crystal, or a :class:`MatchError`."""

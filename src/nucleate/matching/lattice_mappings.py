@@ -1,7 +1,7 @@
 """All bases of one lattice that look like another cell: the first half of the structure matcher, in batch.
 
 A basis of the first lattice is a candidate if its three lengths agree with those of the second cell within a
-factor 1 + ltol, its angles within angle_tol, and it spans a cell of the volume asked for: a primitive one, or a
+factor 1 + ltol, its angles within angle_tol, and it spans a cell of the volume wanted: a primitive one, or a
 supercell of so many. The rule is that of pymatgen's ``Lattice.find_all_mappings``; here it is applied to many pairs of
 cells at once.
 """

@@ -158,7 +158,7 @@ def match_prototypes(
 
     Returns:
         A row for each crystal: ``rank`` (position of the type, from 0; missing without one), ``prototype`` (its
-        label), ``prototype_name``, ``has_prototype`` (missing where no answer was found) and ``prototype_reason``.
+        label), ``prototype_name``, ``has_prototype`` (missing where there is no verdict) and ``prototype_reason``.
 
     References:
         | PIGEN's methods, "Crystal structure prototype matching": FrameworkComparator, stol 0.3

@@ -34,7 +34,7 @@ PRIMITIVE_TOLERANCE = 0.25
 
 
 class MatchError(Exception):
-    """A comparison that gave no answer; the text says why."""
+    """A comparison without a verdict; the text says why."""
 
 
 @dataclass(frozen=True)

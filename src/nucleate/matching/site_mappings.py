@@ -135,16 +135,16 @@ def _triangular(lengths: Floats, cosines: Floats) -> tuple[Floats, Bools]:
 def match_placements(first: Cells, second: Cells, places: Placements, pairs: int, swapped: bool = False) -> Ints:
     """YES, NO or UNSURE for each pair, shape (pairs,).
 
-    UNSURE means that an answer hangs on rounding or on a placement outside the scheme of the module's text; then
-    only the plain matcher can tell what the plain matcher says. The matcher lays its second structure onto its first:
+    UNSURE means that a verdict hangs on rounding or on a placement outside the scheme of the module's text; then
+    only the plain matcher can decide. The matcher lays its second structure onto its first:
     one site of the second is brought onto every like site of the first, and every site of the second must have a near
     one. With ``swapped`` the ``second`` cells here are its first structures.
     """
-    answer = np.full(pairs, NO)
+    verdicts = np.full(pairs, NO)
     if not len(places.pair):
-        return answer
+        return verdicts
     flat = (places.reach.max(axis=1) >= WIDE) | ~np.isfinite(places.radius)
-    answer[places.pair[flat]] = UNSURE
+    verdicts[places.pair[flat]] = UNSURE
     species = second.species
     line, partner, anchor = _translations(first, second, places, np.flatnonzero(~flat), swapped)
     shift = places.first[line, partner] - second.frac[places.second[line], anchor]
@@ -162,15 +162,15 @@ def match_placements(first: Cells, second: Cells, places: Placements, pairs: int
     for pair, start, rows in zip(pairs_left, begin, count, strict=True):
         mine = candidates[start : start + rows]
         found, held[mine] = _decide_pair(second, places, line[mine], shift[mine], anchor[mine], wide, species)
-        answer[pair] = max(answer[pair], found) if found != YES else YES
+        verdicts[pair] = max(verdicts[pair], found) if found != YES else YES
     # A basis with a placement on which all sites pair up may hold a match at a placement on which they do not.
     hopeful = np.zeros(len(places.pair), bool)
     hopeful[line[held]] = True
-    others = np.flatnonzero(hopeful[line] & ~held & (answer[places.pair[line]] == NO))
+    others = np.flatnonzero(hopeful[line] & ~held & (verdicts[places.pair[line]] == NO))
     if len(others):
         kept = _in_boxes(second, places, line[others], shift[others], species, swapped)
-        answer[places.pair[line[others[kept]]]] = UNSURE
-    return answer
+        verdicts[places.pair[line[others[kept]]]] = UNSURE
+    return verdicts
 
 
 def _translations(

@@ -20,11 +20,11 @@ class TooManyBondsError(ValueError):
 
 
 class CalculatorFaultError(RuntimeError):
-    """A calculator gave no answer for a crystal; the message says why."""
+    """A calculator has no result for a crystal; the message says why."""
 
 
 FAULTS = (TooManyBondsError, CalculatorFaultError, UserError)
-"""A collapsed cell, a calculator that gives no answer, an element that the potential does not know."""
+"""A collapsed cell, a calculator without a result, an element that the potential does not know."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Potential(Protocol):
         Raises:
             UserError: An element is unknown to the potential.
             TooManyBondsError: A crystal is far too dense.
-            CalculatorFaultError: There is no answer for a crystal.
+            CalculatorFaultError: There is no result for a crystal.
         """
         ...
 

@@ -48,7 +48,7 @@ class PotentialModel(ModelInterface):
     def forward(self, state: ts.SimState, **_: object) -> dict[str, Tensor]:
         """Energies (B,) in eV, forces (n, 3) in eV/Å, stresses (B, 3, 3) in eV/Å³ and moments (n,) in µB.
 
-        All of them are NaN for a crystal that is far too dense or that the potential gives no answer for.
+        All of them are NaN for a crystal that is far too dense or that the potential has no result for.
 
         Raises:
             UserError: An element is unknown to the potential.

@@ -106,7 +106,7 @@ class Relaxer(Protocol):
 
 
 def fault_of(frac: Array, lattice: Array) -> tuple[Status, str] | None:
-    """Why no potential should be asked about a crystal, or None.
+    """Status and reason of a crystal that no potential should evaluate, or None.
 
     Arguments:
         frac: Fractional coordinates, shape (n, 3).

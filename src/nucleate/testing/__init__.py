@@ -24,7 +24,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for alone: workers that compute the tasks of ``executors`` need nothing else."""
+    """Import a single module: workers that compute the tasks of ``executors`` need nothing else."""
     if name not in _MODULES:
         raise AttributeError(name)
     return getattr(import_module(f"nucleate.testing.{_MODULES[name]}"), name)

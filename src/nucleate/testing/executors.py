@@ -54,12 +54,12 @@ def failing() -> Callable[[int], int]:
 def every_item_has_one_result(executor: Executor, timeout: float) -> None:  # noqa: ARG001 - laws look alike
     """Every item has one result within 60 seconds; one that raises is :class:`Lost`; no items have none."""
     found = list(executor.map(Task(troubled, (10,)), (0, 1, RAISES, 2), 60.0))
-    hold(sorted(index for index, _ in found) == [0, 1, 2, 3], "an item is answered twice or never")
-    answers = dict(found)
-    hold([answers[i] for i in (0, 1, 3)] == [0, 10, 20], "results are at other items than theirs")
-    lost = answers[2]
+    hold(sorted(index for index, _ in found) == [0, 1, 2, 3], "an item has two results or none")
+    results = dict(found)
+    hold([results[i] for i in (0, 1, 3)] == [0, 10, 20], "results are at other items than theirs")
+    lost = results[2]
     hold(isinstance(lost, Lost) and not lost.hung and "seven" in lost.reason, "a task that raises is not Lost by that")
-    hold(not list(executor.map(Task(troubled, (10,)), (), 60.0)), "no items have answers")
+    hold(not list(executor.map(Task(troubled, (10,)), (), 60.0)), "no items have results")
 
 
 def faults_of_preparation_are_raised(executor: Executor, timeout: float) -> None:  # noqa: ARG001
@@ -76,10 +76,10 @@ def each_loses_its_own_item(executor: Executor, timeout: float) -> None:
     """A task that hangs for ``timeout`` seconds or kills its worker is :class:`Lost` alone; no process stays."""
     items = (0, HANGS, 1, DIES, 2)
     found = list(executor.map(Task(troubled, (10,)), items, timeout))
-    hold(sorted(index for index, _ in found) == list(range(len(items))), "an item is answered twice or never")
-    answers = dict(found)
-    hold([answers[i] for i in (0, 2, 4)] == [0, 10, 20], "a task that hangs or dies costs the answers of others")
-    hung, dead = answers[1], answers[3]
+    hold(sorted(index for index, _ in found) == list(range(len(items))), "an item has two results or none")
+    results = dict(found)
+    hold([results[i] for i in (0, 2, 4)] == [0, 10, 20], "a task that hangs or dies costs the results of others")
+    hung, dead = results[1], results[3]
     hold(isinstance(hung, Lost) and hung.hung, "a task that hangs is not Lost as hung")
     hold(isinstance(dead, Lost) and not dead.hung and dead.reason, "a worker that dies leaves no Lost with a reason")
     hold(not multiprocessing.active_children(), "worker processes stay behind")

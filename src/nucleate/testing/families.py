@@ -156,7 +156,7 @@ REQUESTS = ("chemical_system=Li-O", "composition=NaF", "n_atoms=2", "n_atoms=1..
 
 
 def requests_are_met_or_refused(case: FamilyCase) -> None:
-    """Every crystal meets what the family says it meets; any other request is answered or refused."""
+    """Every crystal meets what the family says it meets; any other request is met or refused."""
     for text in REQUESTS:
         where = Conditions.parse([text])
         try:
@@ -177,7 +177,7 @@ def what_is_not_known_is_refused(case: FamilyCase) -> None:
 
 
 def a_folder_gives_the_same_crystals(case: FamilyCase) -> None:
-    """Saved and read back, the model answers as before."""
+    """Saved and read back, the model gives the same crystals."""
     config = case.model.config.model_dump(mode="json")
     facts = ModelFacts(case.spec.name, "saved", "a model that is checked", config)
     with TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""How a law is stated: what holds, or an error that says what does not."""
+"""Statements of laws: a condition that holds, or an error that names the law that does not."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def metals() -> Crystals:
 
 @dataclass(frozen=True)
 class PotentialCase:
-    """A potential and what it is asked.
+    """A potential and the crystals that it is tried on.
 
     Attributes:
         potential: Under test.
