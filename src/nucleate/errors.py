@@ -44,3 +44,7 @@ RELAXED = frozenset({str(Status.OK), str(Status.NO_REFERENCE)})
 
 class RequestWarning(UserWarning):
     """Warning of a request that can be tried, but hardly be met."""
+
+
+class SkippedWarning(UserWarning):
+    """Files of a folder or archive are not read, since they hold no structures."""

@@ -15,8 +15,8 @@ from minerals import RUTILE, SALT
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.cif import CifWriter
 
-from nucleate.errors import Status, UserError
-from nucleate.io import bounds, files
+from nucleate.errors import SkippedWarning, Status, UserError
+from nucleate.io import bounds, kinds
 from nucleate.io.files import file_names, read_structures, write_structures
 from nucleate.io.interop import from_pymatgen, to_pymatgen
 
@@ -150,9 +150,39 @@ def test_compressed_members_and_names_of_the_wild(tmp_path):
 
 
 def test_a_folder_without_structure_files_names_what_it_has(tmp_path):
-    write_structures(from_pymatgen([SALT]), tmp_path / "made" / "crystals.extxyz", ["salt"])
-    with pytest.raises(UserError, match=r"no structure files but crystals\.extxyz"):
+    write_structures(from_pymatgen([SALT]), tmp_path / "made" / "crystals.csv", ["salt"])
+    with pytest.raises(UserError, match=r"no structure files but crystals\.csv"):
         read_structures(tmp_path / "made")
+
+
+def test_a_folder_takes_what_is_a_structure_and_names_the_rest(tmp_path):
+    write_structures(from_pymatgen([SALT]), tmp_path / "a.cif", ["salt"])
+    write_structures(from_pymatgen([SALT, RUTILE]), tmp_path / "b.extxyz")
+    SALT.to(tmp_path / "c.json")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "POSCAR").write_text(SALT.to(fmt="poscar"))
+    (tmp_path / "run.json").write_text('{"kind": "design"}')
+    (tmp_path / "notes.txt").write_text("no structure")
+    (tmp_path / "table.csv").write_text("a,b")
+    with pytest.warns(SkippedWarning, match=r"notes\.txt, run\.json, table\.csv"):
+        found = read_structures(tmp_path)
+    assert found.ids == ["salt", "00000", "00001", "c", "d"]
+    assert found.crystals.n_atoms.tolist() == [8, 8, 6, 8, 8]
+    assert found.skipped == ("notes.txt", "run.json", "table.csv")
+
+
+def test_the_output_of_mattergen_is_read_once(tmp_path):
+    write_structures(from_pymatgen([SALT, RUTILE]), tmp_path / "generated_crystals.extxyz")
+    write_structures(from_pymatgen([SALT, RUTILE]), tmp_path / "generated_crystals_cif.zip")
+    (tmp_path / "generated_trajectories.zip").write_bytes((tmp_path / "generated_crystals_cif.zip").read_bytes())
+    others = ("generated_crystals_cif.zip", "generated_trajectories.zip")
+    for _ in range(2):
+        with pytest.warns(SkippedWarning):
+            found = read_structures(tmp_path)
+        assert found.crystals.n_atoms.tolist() == [8, 6]
+        assert found.skipped == others
+        (tmp_path / "generated_crystals.extxyz").unlink(missing_ok=True)
+        others = others[1:]
 
 
 def test_repairs_and_losses_are_a_property(tmp_path):
@@ -161,7 +191,8 @@ def test_repairs_and_losses_are_a_property(tmp_path):
     found = read_structures(tmp_path / "a.xyz").properties
     assert found["energy"].tolist() == [-7.1]
     assert found["tag"].tolist() == ["x"]
-    assert found["read_as"].tolist() == ["not read: forces"]
+    assert found["forces"].tolist() == [[[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]]
+    assert "read_as" not in found
     (tmp_path / "b.cif").write_text(str(CifWriter(SALT)).replace("_cell_angle_alpha   90.00000000\n", ""))
     assert "90° by the dictionary" in read_structures(tmp_path / "b.cif").properties["read_as"][0]
 
@@ -228,9 +259,7 @@ def test_unreadable_files_get_one_line(tmp_path):
 
 
 def test_bombs_are_not_unfolded(tmp_path, monkeypatch):
-    monkeypatch.setattr(bounds, "MAX_BYTES", 1_000_000)
-    monkeypatch.setattr(files, "MAX_BYTES", 1_000_000)
-    monkeypatch.setattr(bounds.read_bytes, "__defaults__", (1_000_000,))
+    monkeypatch.setattr(bounds, "FREE_BYTES", 1_000_000)
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"0" * 5_000_000))
     assert "more than 1 MB" in _refused(tmp_path / "bomb.csv.gz")
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -239,7 +268,7 @@ def test_bombs_are_not_unfolded(tmp_path, monkeypatch):
 
 
 def test_large_members_are_rows_and_names_stay_inside(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "MAX_STRUCTURE_BYTES", 2000)
+    monkeypatch.setattr(kinds, "MAX_STRUCTURE_BYTES", 2000)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../../evil.cif", str(CifWriter(RUTILE)))
         archive.writestr("large.cif", b"0" * 5000)
@@ -247,7 +276,7 @@ def test_large_members_are_rows_and_names_stay_inside(tmp_path, monkeypatch):
     found = read_structures(tmp_path / "a.zip")
     assert found.ids == ["evil"]
     assert found.failures[0].id == "large"
-    assert "more than" in found.failures[0].reason
+    assert "too large" in found.failures[0].reason
     assert not (tmp_path.parent.parent / "evil.cif").exists()
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymatgen.io.vasp import Poscar
+from pymatgen.io.vasp import Poscar, Xdatcar
 
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.parsed_structure import ParsedStructure
+from nucleate.io.files import read_structures
 from nucleate.io.interop import to_pymatgen
-from nucleate.io.poscar import parse_poscar, poscar_texts
+from nucleate.io.poscar import parse_poscar, parse_xdatcar, poscar_texts, potcar_names
 
 
 def poscar(comment="t", scale="1.0", symbols="Na Cl", counts="1 1", mode="Direct", sites="0 0 0\n.5 .5 .5", tail=""):
@@ -110,3 +111,68 @@ def test_each_fault_has_its_reason(text, reason):
     found = parse_poscar(text)
     assert isinstance(found, str)
     assert reason in found
+
+
+POTCAR = """  PAW_PBE Na_pv 19Sep2006
+   TITEL  = PAW_PBE Na_pv 19Sep2006
+ End of Dataset
+   TITEL  = PAW_PBE Cl 06Sep2000
+ End of Dataset
+"""
+
+
+def test_a_potcar_beside_it_names_the_elements(tmp_path):
+    assert potcar_names(POTCAR) == ["Na_pv", "Cl"]
+    found = parse_poscar(poscar(symbols=""), potcar_names(POTCAR))
+    assert formula(found) == "Na Cl"
+    assert "POTCAR" in found.notes[0]
+    assert "no element symbols" in parse_poscar(poscar(symbols="", counts="1 1 0"), potcar_names(POTCAR))
+    assert "labelled K" in parse_poscar(poscar(symbols="", sites="0 0 0 K\n.5 .5 .5 Cl"), potcar_names(POTCAR))
+    for name in ("a/POSCAR", "a/POTCAR", "b/POSCAR"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(POTCAR if "POTCAR" in name else poscar(symbols=""))
+    found = read_structures(tmp_path)
+    assert found.ids == ["a"]
+    assert found.failures[0].id == "b"
+    assert found.skipped == ()
+    assert read_structures(tmp_path / "a" / "POSCAR").crystals.numbers.tolist() == [[11, 17]]
+
+
+def steps(*shifts, header=""):
+    return "".join(
+        f"{header if k else ''}Direct configuration= {k + 1:5d}\n 0 0 0\n .5 .5 {x}\n" for k, x in enumerate(shifts)
+    )
+
+
+HEADER = "t\n1.0\n5.0 0 0\n0 5.0 0\n0 0 5.0\nNa Cl\n1 1\n"
+
+
+@pytest.mark.parametrize("again", ["", HEADER])
+def test_all_steps_of_an_xdatcar_are_read_as_pymatgen_reads_them(tmp_path, again):
+    text = HEADER + steps(0.5, 0.4, 0.3, header=again)
+    (tmp_path / "XDATCAR").write_text(text)
+    found = parse_xdatcar(text)
+    theirs = Xdatcar(tmp_path / "XDATCAR").structures
+    assert len(found) == len(theirs) == 3
+    for one, other in zip(found, theirs, strict=True):
+        assert formula(one) == "Na Cl"
+        assert np.allclose(one.frac, other.frac_coords)
+        assert np.allclose(one.lattice, other.lattice.matrix)
+    assert read_structures(tmp_path / "XDATCAR").rows == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "n", "reason"),
+    [
+        (HEADER + steps(0.5) + "Direct configuration= 2\n0 0 0\n", 2, "1 lines of coordinates"),
+        (HEADER + steps(0.5) + "an odd line", 2, "'an odd line' where a step"),
+        (HEADER.replace("1 1", "1 9999999") + steps(0.5), 1, "sites; at most"),
+        (HEADER.replace("1 1", "Na Cl") + steps(0.5), 1, "no line of counts"),
+        ("Direct", 1, "no line of counts"),
+        ("", 1, "no steps"),
+    ],
+)
+def test_steps_that_are_none_have_their_reason(text, n, reason):
+    found = parse_xdatcar(text)
+    assert len(found) == n
+    assert reason in str(found[-1])

@@ -12,7 +12,7 @@ import typer
 from nucleate.cli import data, models
 from nucleate.cli.commands import app
 from nucleate.cli.outcome import INTERRUPTED, note
-from nucleate.errors import RequestWarning, UserError
+from nucleate.errors import RequestWarning, SkippedWarning, UserError
 
 USER_ERROR, INTERNAL_FAILURE = 2, 1
 _shown_by_python = warnings.showwarning
@@ -63,7 +63,7 @@ def run(arguments: list[str] | None = None) -> None:
 
 def _show_warning(message: Warning | str, category: type[Warning], *rest: Any) -> None:
     """Ours as one line; those of libraries as Python shows them."""
-    if issubclass(category, RequestWarning):
+    if issubclass(category, RequestWarning | SkippedWarning):
         note(f"nucleate: warning: {message}")
     else:
         _shown_by_python(message, category, *rest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,27 @@ MAX_BYTES = 2 << 30
 
 MAX_STRUCTURE_BYTES = 16 << 20
 """Largest file that holds a single structure."""
+
+MAX_RATIO, FREE_BYTES = 100, 64 << 20
+"""Bytes of content for each compressed byte, and how many bytes may be there in any case."""
+
+
+def unfolded_limit(size: int, limit: int) -> int:
+    """Bytes that a compressed file of ``size`` bytes may unfold to: text shrinks tenfold, a bomb a thousandfold."""
+    return min(limit, max(FREE_BYTES, MAX_RATIO * size))
+
+
+def unfolded(content: bytes, limit: int, where: str) -> bytes:
+    """Content of a gzip file.
+
+    Raises:
+        UserError: It is damaged or too large.
+    """
+    try:
+        with gzip.open(io.BytesIO(content)) as stream:
+            return read_within(stream, unfolded_limit(len(content), limit), where)
+    except (EOFError, OSError, zlib.error):
+        raise UserError(where, "a gzip file that is damaged or cut short", "a whole one") from None
 
 
 def regular_file(path: Path, limit: int = MAX_BYTES) -> None:
@@ -44,12 +66,11 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """
     regular_file(path, limit)
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            return read_within(stream, limit, str(path))
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise UserError(str(path), "a gzip file that is damaged or cut short", "a whole one") from None
+        with path.open("rb") as stream:
+            content = read_within(stream, limit, str(path))
     except OSError as error:
         raise UserError(str(path), str(error.strerror or error), "a file that can be read") from None
+    return unfolded(content, limit, str(path)) if path.suffix.lower() in {".gz", ".tgz"} else content
 
 
 class _Readable(Protocol):

@@ -18,6 +18,7 @@ _COMMENT = "Nucleate "
 _MAX_DIGITS = 60
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d+)?")
 _WHOLE = re.compile(r"\d{1,7}(?:\.0*)?")
+_STEP = re.compile(r"\s*(?:direct|cartesian)\b", re.IGNORECASE)
 _POTCAR_NAME = re.compile(r"([A-Z][a-z]?)(?:[_/].*)?")
 
 
@@ -25,16 +26,49 @@ class _PoscarError(ValueError):
     """A text that is no POSCAR; the message is the reason."""
 
 
-def parse_poscar(text: str) -> ParsedStructure | str:
+def parse_poscar(text: str, potcar: Sequence[str] = ()) -> ParsedStructure | str:
     """Sites of one POSCAR, or the reason why there are none.
 
-    Symbols may be names of POTCARs (``Na_pv``). Files of VASP 4, which have none, are read where each site or the
-    comment names its element.
+    Symbols may be names of POTCARs (``Na_pv``). Files of VASP 4, which have none, are read where the POTCAR beside
+    them, each site, or the comment names the elements.
+
+    Arguments:
+        text: Content of the file.
+        potcar: Names of the POTCAR beside it, in its order; see :func:`potcar_names`.
     """
     try:
-        return _parse(text)
+        return _parse(text, potcar)
     except _PoscarError as error:
         return str(error)
+
+
+def parse_xdatcar(text: str) -> list[ParsedStructure | str]:
+    """Steps of an XDATCAR, whose header may come once or again before each step."""
+    lines = text.splitlines()
+    header: list[str] = []
+    found: list[ParsedStructure | str] = []
+    start, unused = 0, False
+    while start < len(lines):
+        if header and not lines[start].strip():
+            start += 1
+            continue
+        if not _STEP.match(lines[start]):
+            header, start, unused = lines[start : start + 7], start + 7, bool(found)
+            continue
+        counts = header[-1].split() if len(header) == 7 else []
+        if not counts or not all(_WHOLE.fullmatch(word) for word in counts):
+            return [*found, "no line of counts before the first step of an XDATCAR"]
+        stop = start + 1 + sum(_count(word) for word in counts)
+        found.append(parse_poscar("\n".join((*header, *lines[start:stop]))))
+        start, unused = stop, False
+    if unused:
+        found.append(f"{header[0][:40]!r} where a step is expected")
+    return found or ["no steps in an XDATCAR"]
+
+
+def potcar_names(text: str) -> list[str]:
+    """Names of the potentials of a POTCAR, such as ``Na_pv``, in their order."""
+    return re.findall(r"^\s*TITEL\s*=\s*\S+\s+([A-Z]\S*)", text, re.MULTILINE)
 
 
 def poscar_id(text: str, fallback: str) -> str:
@@ -51,7 +85,7 @@ def poscar_texts(crystals: Crystals, ids: Sequence[str]) -> list[str]:
     ]
 
 
-def _parse(text: str) -> ParsedStructure:
+def _parse(text: str, potcar: Sequence[str]) -> ParsedStructure:
     comment, *rest = text.splitlines() or [""]
     lines = [line.split("!")[0].strip() for line in rest]
     if len(lines) < 7:
@@ -82,7 +116,7 @@ def _parse(text: str) -> ParsedStructure:
         if abs(np.linalg.det(lattice)) < 1e-8:
             raise _PoscarError("a cell without volume")
         sites = (sites * factor) @ np.linalg.inv(lattice)
-    numbers, note = _elements(symbols, counts, rows, comment)
+    numbers, note = _elements(symbols, counts, rows, comment, potcar)
     notes = [note] if note else []
     if any(re.search("[1-9]", word.lower().split("e")[0]) for word in _velocities(lines[start + 1 + n :])):
         notes.append("velocities were not read")
@@ -129,7 +163,7 @@ def _count(word: str) -> int:
 
 
 def _elements(
-    symbols: Sequence[str], counts: Sequence[int], rows: Sequence[str], comment: str
+    symbols: Sequence[str], counts: Sequence[int], rows: Sequence[str], comment: str, potcar: Sequence[str]
 ) -> tuple[np.ndarray, str]:
     """Atomic numbers (n,), and a note where they stand elsewhere than they should.
 
@@ -137,12 +171,13 @@ def _elements(
         _PoscarError: A symbol is no element, sites are labelled otherwise, or nothing names the elements.
     """
     labels = [NUMBERS.get(_label(row), 0) for row in rows]
-    if symbols:
-        numbers = np.repeat([_element(symbol) for symbol in symbols], counts).astype(np.int64)
+    named = symbols or (potcar if len(potcar) == len(counts) else [])
+    if named:
+        numbers = np.repeat([_element(symbol) for symbol in named], counts).astype(np.int64)
         for k, label in enumerate(labels):
             if label and label != numbers[k]:
                 raise _PoscarError(f"site {k + 1} is labelled {_label(rows[k])}, but counted as another element")
-        return numbers, ""
+        return numbers, "" if symbols else "elements taken from the POTCAR (VASP 4)"
     if labels and all(labels):
         return np.array(labels, dtype=np.int64), "elements taken from the labels of the sites (VASP 4)"
     words = comment.split()
@@ -155,7 +190,7 @@ def _elements(
         matches = len(formula) == len(counts) and np.allclose([n / total for n in formula.values()], shares)
         found = list(formula) if matches else []
     if not found:
-        raise _PoscarError("no element symbols: the layout of VASP 4, and neither comment nor labels name them")
+        raise _PoscarError("no element symbols (the layout of VASP 4), and no POTCAR, comment or labels that name them")
     return np.repeat(found, counts).astype(np.int64), "elements taken from the comment line (VASP 4)"
 
 

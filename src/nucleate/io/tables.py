@@ -9,18 +9,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.parsed_structure import ParsedStructure
 from nucleate.errors import UserError
-from nucleate.io.bounds import MAX_BYTES, read_bytes, regular_file
+from nucleate.io.bounds import read_bytes, regular_file
 from nucleate.io.cif_reader import parse_cifs
+from nucleate.io.confined import confined
+from nucleate.io.confined_reader import MAX_CELLS
 from nucleate.io.validation import StructureFile, default_ids, gather
 
 ID_COLUMNS = ("id", "material_id", "structure_id", "mp_id")
 """Columns that name a row, in the order in which they are looked for."""
 
+_BYTES_PER_CELL = 16  # on average, below which many cells are a bomb; lines of CIFs within cells have more
 _ARRAYS = ("numbers", "frac", "lattice")
 _MISSING = {"", "nan", "na", "n/a", "none", "null"}
 
@@ -35,6 +37,9 @@ def read_csv(path: Path) -> StructureFile:
         UserError: The file cannot be read as CSV, or has no column ``cif``.
     """
     content = read_bytes(path)
+    cells = content.count(b",") + content.count(b"\n")
+    if cells > MAX_CELLS and len(content) < _BYTES_PER_CELL * cells:
+        raise UserError(str(path), f"{cells:,} commas and lines", f"at most {MAX_CELLS:,}")
     try:
         table = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False, na_filter=False)
     except UnicodeDecodeError:
@@ -54,17 +59,11 @@ def read_parquet(path: Path) -> StructureFile:
         UserError: The file is not Parquet, is too large, or lacks those columns.
     """
     regular_file(path)
-    try:
-        file = pq.ParquetFile(path)
-        size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
-        if size > MAX_BYTES:
-            raise UserError(str(path), f"{size / 1e6:,.0f} MB of content", f"at most {MAX_BYTES / 1e6:,.0f} MB")
-        names = file.schema_arrow.names
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise UserError(str(path), f"more than one column {repeated[0]!r}", "columns of different names")
-        table = file.read().to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(str(path), f"no Parquet table ({' '.join(str(error).split())[:120]})", "one") from None
+    with confined([("parquet", path)]) as (folder, refused):
+        if refused:
+            raise UserError(str(path), refused[0].reason, "a Parquet table")
+        with pa.memory_map(str(folder / "0.arrow")) as source:
+            table = pa.ipc.open_file(source).read_all().to_pandas()
     return from_table(table, str(path))
 
 
@@ -92,7 +91,10 @@ def _from_arrays(
     numbers: Sequence[int], frac: Sequence[Sequence[float]], lattice: Sequence[Sequence[float]]
 ) -> ParsedStructure | str:
     try:
-        z = np.asarray(numbers, dtype=np.int64).reshape(-1)
+        given = np.asarray(numbers, dtype=np.float64).reshape(-1)
+        z = np.where(np.isfinite(given), given, 0).round().astype(np.int64)
+        if (z != given).any():
+            return f"an atomic number of {given[z != given][0]:g}"
         x = np.array([np.asarray(row, dtype=np.float64) for row in frac]).reshape(len(z), 3)
         cell = np.array([np.asarray(row, dtype=np.float64) for row in lattice]).reshape(3, 3)
     except (TypeError, ValueError):

@@ -172,6 +172,7 @@ class StructureFile:
         rows: Their positions in the file, from 0.
         failures: The other rows.
         properties: Further columns of the file, one row a crystal (index 0 to B - 1); None where it has none.
+        skipped: Names of files in the folder or archive that hold no structures.
     """
 
     crystals: Crystals
@@ -179,6 +180,7 @@ class StructureFile:
     rows: list[int]
     failures: tuple[Failure, ...] = ()
     properties: pd.DataFrame | None = field(default=None, compare=False)
+    skipped: tuple[str, ...] = ()
 
     @property
     def n_rows(self) -> int:

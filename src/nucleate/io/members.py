@@ -1,0 +1,136 @@
+"""Files inside folders, zips and tars, in the natural order of their names and within bounds."""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from nucleate.errors import UserError
+from nucleate.io.bounds import MAX_BYTES, read_bytes, read_within, regular_file, unfolded, unfolded_limit
+from nucleate.io.kinds import CONFINED, kind_of
+
+MAX_MEMBERS = 500_000
+"""Files that are read of one folder or archive."""
+
+Limit = Callable[[PurePosixPath], int]
+"""Bytes that a member may have, by its name; 0 for one that is not read."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file inside a folder or an archive.
+
+    Attributes:
+        name: Its path inside.
+        content: Its bytes, decompressed where its name ends in ``.gz``; None where they are too many or damaged.
+        file: Where it lies on the disk, if it does as it is; ``content`` is then empty.
+    """
+
+    name: PurePosixPath
+    content: bytes | None
+    file: Path | None = None
+
+
+def folder_members(path: Path, limit: Limit) -> Iterator[Member]:
+    """Each file under a folder that is read.
+
+    Raises:
+        UserError: A file cannot be read, or there are too many.
+    """
+    names = [PurePosixPath(file.relative_to(path).as_posix()) for file in path.rglob("*") if file.is_file()]
+    names = [name for name in names if limit(name)]
+    _check_count(path, len(names))
+    for name in sorted(names, key=natural):
+        file, most = path / name, limit(name)
+        if kind_of(name.name) in CONFINED and name.suffix.lower() != ".gz":
+            yield Member(name, b"" if file.stat().st_size <= most else None, file)
+            continue
+        try:
+            with file.open("rb") as stream:
+                content = stream.read(most + 1)
+        except OSError as error:
+            raise UserError(str(file), str(error.strerror or error), "a file that can be read") from None
+        yield _member(name, content, most)
+
+
+def zip_members(path: Path, limit: Limit) -> Iterator[Member]:
+    """Each file in a zip that is read, nothing being unpacked to disk.
+
+    Raises:
+        UserError: It is not a zip, is encrypted or damaged, or unfolds to more than may be read.
+    """
+    regular_file(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            files = [one for one in archive.infolist() if not one.is_dir() and limit(PurePosixPath(one.filename))]
+            files.sort(key=lambda one: natural(PurePosixPath(one.filename)))
+            _check_count(path, len(files))
+            total = sum(one.file_size for one in files)
+            most = unfolded_limit(path.stat().st_size, MAX_BYTES)
+            if total > most:
+                raise UserError(str(path), f"{total / 1e6:,.0f} MB of content", f"at most {most / 1e6:,.0f} MB")
+            for one in files:
+                name = PurePosixPath(one.filename)
+                if one.file_size > limit(name):
+                    yield Member(name, None)
+                    continue
+                with archive.open(one) as stream:
+                    yield _member(name, read_within(stream, one.file_size, f"{path}, {name}"), limit(name))
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError, zlib.error) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(str(path), f"a damaged or unknown zip ({error})", "a zip of structures") from None
+    except RuntimeError:
+        raise UserError(str(path), "an encrypted zip", "a zip without a password") from None
+
+
+def tar_members(path: Path, limit: Limit) -> Iterator[Member]:
+    """Each file in a tar that is read, whether the tar is compressed or not.
+
+    Raises:
+        UserError: It is no tar, is damaged, or unfolds to more than may be read.
+    """
+    content = read_bytes(path)  # decompressed within bounds first: headers, too, can be bombs
+    found: list[Member] = []
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as archive:
+            for one in archive:
+                name = PurePosixPath(one.name)
+                if not (one.isfile() and limit(name)):
+                    continue
+                stream = archive.extractfile(one) if one.size <= limit(name) else None
+                found.append(Member(name, None) if stream is None else _member(name, stream.read(), limit(name)))
+                _check_count(path, len(found))
+    except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(str(path), f"a damaged or unknown tar ({error})", "a tar of structures") from None
+    yield from sorted(found, key=lambda member: natural(member.name))
+
+
+def _member(name: PurePosixPath, content: bytes, limit: int) -> Member:
+    if len(content) > limit:
+        return Member(name, None)
+    if name.suffix.lower() != ".gz":
+        return Member(name, content)
+    try:
+        return Member(name, unfolded(content, limit, str(name)))
+    except UserError:
+        return Member(name, None)
+
+
+def natural(name: PurePosixPath) -> tuple[tuple[int, int, str], ...]:
+    """Sort key in which ``a9`` comes before ``a10``."""
+    pieces = re.split(r"([0-9]{1,18})", str(name))
+    return tuple((1, int(piece), "") if re.fullmatch("[0-9]+", piece) else (0, 0, piece) for piece in pieces)
+
+
+def _check_count(path: Path, n: int) -> None:
+    if n > MAX_MEMBERS:
+        raise UserError(str(path), f"{n:,} files", f"at most {MAX_MEMBERS:,}")
