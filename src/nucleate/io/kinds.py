@@ -1,4 +1,4 @@
-"""Kinds of structure files, told from their names and, where a name says little, from their first lines."""
+"""Kinds of structure files by their names and, where a name says little, by their first lines."""
 
 from __future__ import annotations
 
