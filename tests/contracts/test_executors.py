@@ -31,7 +31,7 @@ class Forgetful(Serial):
 
 
 def test_what_breaks_a_law_is_named():
-    with pytest.raises(BrokenLawError, match="answered twice or never"):
+    with pytest.raises(BrokenLawError, match="two results or none"):
         check_executor(Forgetful(), separate=False)
 
 
