@@ -7,8 +7,8 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.registry import DESCRIPTORS, EXTENSIONS, Descriptor
+from nucleate.testing import BrokenLawError
 from nucleate.testing.descriptors import check_descriptor
-from nucleate.testing.laws import BrokenLawError
 
 PEROVSKITE = [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.0, 0.5, 0.5]]
 

@@ -3,8 +3,8 @@
 import pytest
 
 from nucleate.execution.executor import EXECUTORS, Serial, load_executor
+from nucleate.testing import BrokenLawError
 from nucleate.testing.executors import LAWS, SEPARATE, check_executor
-from nucleate.testing.laws import BrokenLawError
 
 WORKERS = {"processes": 2, "toy": 1}
 

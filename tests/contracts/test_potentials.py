@@ -7,7 +7,7 @@ from nucleate.potentials import chgnet
 from nucleate.potentials.chgnet import CHGNetPotential
 from nucleate.potentials.potential import Evaluation
 from nucleate.potentials.registry import POTENTIALS, load_potential
-from nucleate.testing.laws import BrokenLawError
+from nucleate.testing import BrokenLawError
 from nucleate.testing.potentials import LAWS, PotentialCase, check_potential, metals
 
 

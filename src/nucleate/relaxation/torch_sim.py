@@ -78,7 +78,7 @@ class TorchSimRelaxer:
     ) -> Iterator[tuple[int, Relaxed]]:
         """Yield (index, outcome) batch by batch; see :meth:`nucleate.relaxation.relaxer.Relaxer.relax`."""
         counts = crystals.n_atoms.tolist()
-        # Crystals of like sizes end after like numbers of steps.
+        # Large crystals first: where memory does not suffice, that shows at once.
         order = sorted(range(len(counts)), key=lambda i: -counts[i])
         for places in batches([counts[i] for i in order], self.potential.batch_sites):
             rows = [order[place] for place in places]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.descriptors.registry import Descriptor
-from nucleate.testing.laws import hold
+from nucleate.testing import hold
 from nucleate.testing.potentials import metals
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-7
@@ -106,7 +106,7 @@ LAWS: tuple[Callable[[DescriptorCase], None], ...] = (
     orientation,
     broken_crystals_leave_others_alone,
 )
-"""Every law of a descriptor; each raises :class:`nucleate.testing.laws.BrokenLawError` where it does not hold."""
+"""Every law of a descriptor; each raises :class:`nucleate.testing.BrokenLawError` where it does not hold."""
 
 
 def check_descriptor(descriptor: Descriptor, crystals: Crystals | None = None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 
 from nucleate.errors import UserError
 from nucleate.execution.executor import Executor, Lost, Task, WorkersUnavailableError
-from nucleate.testing.laws import hold, refused
+from nucleate.testing import hold, refused
 
 RAISES, DIES, HANGS = 7, 5, 3
 """Items at which the function of :func:`troubled` goes wrong."""
@@ -97,7 +97,7 @@ def closing_ends_the_workers(executor: Executor, timeout: float) -> None:  # noq
 
 Law = Callable[[Executor, float], None]
 LAWS: tuple[Law, ...] = (every_item_has_one_result, faults_of_preparation_are_raised)
-"""Laws of every executor; each raises :class:`nucleate.testing.laws.BrokenLawError` where it does not hold."""
+"""Laws of every executor; each raises :class:`nucleate.testing.BrokenLawError` where it does not hold."""
 SEPARATE: tuple[Law, ...] = (each_loses_its_own_item, closing_ends_the_workers)
 """Laws of executors whose workers are processes of their own."""
 

@@ -16,7 +16,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
 from nucleate.families.base import FamilySpec, GenerativeModel, sampler_from
-from nucleate.testing.laws import hold, refused
+from nucleate.testing import hold, refused
 from nucleate.training.export import ModelFacts, write_model
 from nucleate.training.model import Overrides
 

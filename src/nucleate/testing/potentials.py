@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.potentials.potential import Potential
-from nucleate.testing.laws import hold
+from nucleate.testing import hold
 
 
 def metals() -> Crystals:
@@ -148,7 +148,7 @@ LAWS: tuple[Callable[[PotentialCase], None], ...] = (
     forces_are_derivatives,
     stress_is_the_derivative,
 )
-"""Every law of a potential; each raises :class:`nucleate.testing.laws.BrokenLawError` where it does not hold."""
+"""Every law of a potential; each raises :class:`nucleate.testing.BrokenLawError` where it does not hold."""
 
 
 def check_potential(
