@@ -20,7 +20,7 @@ from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions, reduced_formula
 from nucleate.data.dataset import load_dataset
-from nucleate.evaluation.match_rate import match_rate
+from nucleate.matching.rmsd import match_rate
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
-from nucleate.evaluation.match_rate import CSP_MATCH, match_rate
 from nucleate.io.interop import from_pymatgen
+from nucleate.matching.rmsd import CSP_MATCH, match_rate
 
 
 def test_a_structure_is_its_own_prediction(prototypes, disguised) -> None:
