@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import typer
-from pydantic import JsonValue
 
 from nucleate.errors import RELAXED, UserError
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from pydantic import JsonValue
     from rich.console import RenderableType
 
     from nucleate.campaign.self_check import Check
