@@ -16,7 +16,7 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.cif import CifWriter
 
 from nucleate.errors import SkippedWarning, Status, UserError
-from nucleate.io import bounds, kinds
+from nucleate.io import bounds, members
 from nucleate.io.files import file_names, read_structures, write_structures
 from nucleate.io.interop import from_pymatgen, to_pymatgen
 
@@ -268,7 +268,7 @@ def test_bombs_are_not_unfolded(tmp_path, monkeypatch):
 
 
 def test_large_members_are_rows_and_names_stay_inside(tmp_path, monkeypatch):
-    monkeypatch.setattr(kinds, "MAX_STRUCTURE_BYTES", 2000)
+    monkeypatch.setattr(members, "MAX_STRUCTURE_BYTES", 2000)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../../evil.cif", str(CifWriter(RUTILE)))
         archive.writestr("large.cif", b"0" * 5000)

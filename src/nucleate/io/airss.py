@@ -12,7 +12,7 @@ from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure
 from nucleate.io.cif_checks import VOLUME_TOLERANCE
 from nucleate.io.cif_reader import lattice_rows
 from nucleate.io.cif_sites import WHOLE
-from nucleate.io.records import Record, Value
+from nucleate.io.validation import Record, Value
 
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d{1,4})?", re.ASCII)
 _MAX_DIGITS = 60

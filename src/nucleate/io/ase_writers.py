@@ -17,7 +17,7 @@ from ase.io.extxyz import per_atom_properties
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.io.interop import to_ase
-from nucleate.io.records import Value, present
+from nucleate.io.validation import Value, present
 
 _OF_THE_CELL = frozenset(all_properties) - frozenset(per_atom_properties)  # such as a stress of six numbers
 _RESULTS = ("energy", "forces", "stress", "magmoms", "charges")

@@ -16,7 +16,7 @@ import numpy as np
 
 import nucleate
 from nucleate.crystal.parsed_structure import ParsedStructure
-from nucleate.io.records import Record, plain
+from nucleate.io.validation import Record, plain
 
 SECONDS, SECONDS_PER_MB = 10, 5
 """Seconds of processor time for one file, and more of them for each MB that it has."""

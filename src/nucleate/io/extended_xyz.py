@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from ase.io.extxyz import key_val_str_to_dict
 
 from nucleate.crystal.elements import NUMBERS
 from nucleate.crystal.parsed_structure import MAX_SITES, ParsedStructure
-from nucleate.io.records import Record, plain
+from nucleate.io.validation import Record, plain
 
 MAX_COMMENT = 200_000
 """Characters on the comment line of a frame."""
@@ -20,6 +21,9 @@ _TYPES = {"R", "I", "S", "L"}
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d{1,4})?|[-+]?(?:nan|inf)", re.ASCII | re.IGNORECASE)
 _MAX_DIGITS = 60
 _ISOTOPES = {"D": 1, "T": 1}
+
+
+_Item: TypeAlias = "str | bool | int | float | np.generic | np.ndarray | list[_Item] | dict[str, _Item]"
 
 
 class FrameError(ValueError):
@@ -78,7 +82,7 @@ def _record(comment: str, lines: Sequence[str]) -> Record:
     return Record(entry, identifier, properties)
 
 
-def _comment_values(comment: str) -> dict[str, object]:
+def _comment_values(comment: str) -> dict[str, _Item]:
     """Values of a comment line by key, as ASE reads them.
 
     Raises:

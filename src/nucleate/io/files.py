@@ -16,13 +16,24 @@ from nucleate.errors import SkippedWarning, UserError
 from nucleate.io.ase_writers import write_ase_db, write_extxyz
 from nucleate.io.bounds import read_bytes, regular_file
 from nucleate.io.cif_writer import SYMPREC, block_names, cif_texts
-from nucleate.io.kinds import CONFINED, FORMATS, MAX_FRAMES_BYTES, WRITTEN, is_hidden, kind_of, most_bytes
-from nucleate.io.members import Member, folder_members, natural, tar_members, zip_members
+from nucleate.io.members import (
+    CONFINED,
+    FORMATS,
+    MAX_FRAMES_BYTES,
+    WRITTEN,
+    Member,
+    folder_members,
+    is_hidden,
+    kind_of,
+    most_bytes,
+    natural,
+    tar_members,
+    zip_members,
+)
 from nucleate.io.poscar import poscar_texts
 from nucleate.io.reading import Readings
-from nucleate.io.records import gather_records
 from nucleate.io.tables import read_csv, read_parquet, write_csv, write_parquet
-from nucleate.io.validation import StructureFile, default_ids
+from nucleate.io.validation import StructureFile, default_ids, gather_records
 from nucleate.io.writing import whole_file, whole_folder
 
 _MATTERGEN = ("generated_crystals.extxyz", "generated_crystals_cif.zip")

@@ -1,4 +1,4 @@
-"""Files inside folders, zips and tars, in the natural order of their names and within bounds."""
+"""Files by themselves or inside folders, zips and tars: their kinds, their natural order and their bounds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,46 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nucleate.errors import UserError
-from nucleate.io.bounds import MAX_BYTES, read_bytes, read_within, regular_file, unfolded, unfolded_limit
-from nucleate.io.kinds import CONFINED, kind_of
+from nucleate.io.bounds import (
+    MAX_BYTES,
+    MAX_STRUCTURE_BYTES,
+    read_bytes,
+    read_within,
+    regular_file,
+    unfolded,
+    unfolded_limit,
+)
+
+FORMATS = (
+    ".cif or .mcif, a folder, .zip or .tar.gz of structures, .extxyz or .xyz, .parquet, .csv with a column 'cif', .db "
+    "or .traj (ASE), .vasp, POSCAR or XDATCAR, .res (AIRSS), .json (pymatgen, OPTIMADE), .pwo or .out (Quantum "
+    "ESPRESSO), .gpw or .txt (GPAW), .pt (CDVAE, DiffCSP); text with .gz, too"
+)
+"""Formats that can be read, for messages."""
+
+WRITTEN = (
+    ".cif, a folder or .zip of CIFs, .extxyz or .xyz, .parquet, .csv or .csv.gz with a column 'cif', .db (ASE), .vasp "
+    "or POSCAR (a file, or a folder of them)"
+)
+"""Formats that can be written, for messages."""
+
+TABLES = frozenset(("csv", "parquet"))
+ARCHIVES = frozenset(("zip", "tar"))
+CONFINED = frozenset(("db", "espresso", "gpaw", "gpw", "json", "pt", "traj"))
+"""Kinds that libraries read, in a process of its own; the others are read here within bounds."""
+
+MAX_FRAMES_BYTES = 256 << 20
+"""Largest file inside a folder or archive that may hold many structures."""
+
+_SUFFIXES = {
+    **dict.fromkeys((".cif", ".mcif"), "cif"),
+    **dict.fromkeys((".extxyz", ".xyz"), "extxyz"),
+    **dict.fromkeys((".pt", ".pth"), "pt"),
+    **dict.fromkeys((".out", ".log", ".txt"), "output"),
+    **{f".{kind}": kind for kind in ("csv", "db", "gpw", "json", "parquet", "res", "traj", "vasp", "zip")},
+    ".pwo": "espresso",
+    ".vasp": "poscar",
+}
 
 MAX_MEMBERS = 500_000
 """Files that are read of one folder or archive."""
@@ -35,6 +73,44 @@ class Member:
     name: PurePosixPath
     content: bytes | None
     file: Path | None = None
+
+
+def kind_of(name: str) -> str:
+    """Kind of a file by its name: ``cif``, ``poscar``, ...; ``output`` where its text decides; else empty."""
+    plain = name.lower()
+    if plain.endswith((".tar.gz", ".tgz", ".tar")):
+        return "tar"
+    plain = plain.removesuffix(".gz")
+    suffix = PurePosixPath(plain).suffix
+    known = _SUFFIXES.get(suffix, "")
+    if known and known != "output":
+        return known
+    if re.search(r"(?:^|[._-])xdatcar(?:[._-]|$)", plain):
+        return "xdatcar"
+    if re.search(r"(?:^|[._-])(?:poscar|contcar)(?:[._-]|$)", plain):
+        return "poscar"
+    return "potcar" if plain == "potcar" else known
+
+
+def output_kind(content: bytes) -> str:
+    """Program whose output a text is; empty where it is none that is read."""
+    head = content[:2000]
+    if b"Program PWSCF" in head:
+        return "espresso"
+    return "gpaw" if b"___ ___ ___ _ _ _" in head else ""
+
+
+def is_hidden(name: PurePosixPath) -> bool:
+    """Whether a file is the system's own and neither read nor named."""
+    return name.name.startswith(".") or "__MACOSX" in name.parts
+
+
+def most_bytes(name: PurePosixPath) -> int:
+    """Bytes that a file inside a folder or archive may have; 0 where it is none that is read there."""
+    kind = kind_of(name.name)
+    if is_hidden(name) or not kind or kind in TABLES | ARCHIVES | {"db"}:
+        return 0
+    return MAX_STRUCTURE_BYTES if kind in {"cif", "poscar", "output"} else MAX_FRAMES_BYTES
 
 
 def folder_members(path: Path, limit: Limit) -> Iterator[Member]:

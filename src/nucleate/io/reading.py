@@ -16,10 +16,9 @@ from nucleate.io.cif_reader import parse_cifs
 from nucleate.io.cif_writer import METHOD
 from nucleate.io.confined import Unread, read_confined
 from nucleate.io.extended_xyz import parse_extxyz
-from nucleate.io.kinds import CONFINED, kind_of, output_kind
-from nucleate.io.members import Member
+from nucleate.io.members import CONFINED, Member, kind_of, output_kind
 from nucleate.io.poscar import parse_poscar, parse_xdatcar, poscar_id, potcar_names
-from nucleate.io.records import Record
+from nucleate.io.validation import Record
 
 
 class Readings:

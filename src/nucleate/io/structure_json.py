@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite
+from typing import TypeAlias
 
 from nucleate.crystal.elements import NUMBERS
 
-Properties = dict[str, "str | int | float"]
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
+Properties: TypeAlias = "dict[str, str | int | float]"
 
 _WHOLE = 1e-3
 _ISOTOPES = {"D": 1, "T": 1}
@@ -31,18 +33,18 @@ class Sites:
     lattice: list[list[float]]
 
 
-Found = tuple[str | None, Callable[[], Sites], Properties]
+Found: TypeAlias = "tuple[str | None, Callable[[], Sites], Properties]"
 
 
-def structures_of(document: object) -> Iterator[Found]:
-    """Name, sites and properties of each structure of a document; none where it holds no structures."""
+def structures_of(document: Json) -> Iterator[Found]:
+    """Name, sites and properties of each structure of a document, as they stand in it, in its units (Å, eV)."""
     if isinstance(document, list):
         for item in document:
             if isinstance(item, dict):
                 yield from _of_object(item, None)
     elif isinstance(document, dict):
         data = document.get("data")
-        inside = [data] if isinstance(data, dict) else data
+        inside: Json = [data] if isinstance(data, dict) else data
         if isinstance(inside, list) and any(_is_optimade(item) or _holds(item) for item in inside):
             yield from structures_of(inside)
         elif _is_optimade(document) or _holds(document):
@@ -53,19 +55,19 @@ def structures_of(document: object) -> Iterator[Found]:
                     yield from _of_object(item, name)
 
 
-def _holds(item: object) -> bool:
+def _holds(item: Json) -> bool:
     return isinstance(item, dict) and (_is_pymatgen(item) or _is_pymatgen(item.get("structure")))
 
 
-def _is_pymatgen(item: object) -> bool:
+def _is_pymatgen(item: Json) -> bool:
     return isinstance(item, dict) and isinstance(item.get("sites"), list) and ("lattice" in item or "@class" in item)
 
 
-def _is_optimade(item: object) -> bool:
+def _is_optimade(item: Json) -> bool:
     return isinstance(item, dict) and item.get("type") == "structures" and isinstance(item.get("attributes"), dict)
 
 
-def _of_object(item: dict[str, object], name: str | None) -> Iterator[Found]:
+def _of_object(item: dict[str, Json], name: str | None) -> Iterator[Found]:
     if _is_optimade(item):
         attributes = item["attributes"]
         assert isinstance(attributes, dict)  # noqa: S101 - as _is_optimade says
@@ -84,11 +86,11 @@ def _of_object(item: dict[str, object], name: str | None) -> Iterator[Found]:
         yield _name(identifier) or name, lambda: _pymatgen(structure), _scalars(known)
 
 
-def _name(value: object) -> str | None:
+def _name(value: Json) -> str | None:
     return str(value) if isinstance(value, str | int) else None
 
 
-def _scalars(values: Mapping[str, object]) -> Properties:
+def _scalars(values: Mapping[str, Json]) -> Properties:
     return {
         str(key): value
         for key, value in values.items()
@@ -96,7 +98,7 @@ def _scalars(values: Mapping[str, object]) -> Properties:
     }
 
 
-def _pymatgen(structure: Mapping[str, object]) -> Sites:
+def _pymatgen(structure: Mapping[str, Json]) -> Sites:
     """Sites of pymatgen's dictionary of a structure.
 
     Raises:
@@ -105,7 +107,8 @@ def _pymatgen(structure: Mapping[str, object]) -> Sites:
     lattice = structure.get("lattice")
     if not isinstance(lattice, dict):
         raise SitesError("no lattice: a molecule, no crystal")
-    if not all(lattice.get("pbc", [True])):
+    periodic = lattice.get("pbc", [True])
+    if not (isinstance(periodic, list) and all(periodic)):
         raise SitesError("no cell that is periodic in three directions")
     matrix = [_vector(row, "the lattice") for row in _list(lattice.get("matrix"), "the matrix of the lattice")]
     if len(matrix) != 3:
@@ -120,7 +123,7 @@ def _pymatgen(structure: Mapping[str, object]) -> Sites:
     return Sites(numbers, frac, matrix)
 
 
-def _species(species: object, k: int) -> int:
+def _species(species: Json, k: int) -> int:
     """Atomic number of the one species of site k.
 
     Raises:
@@ -135,7 +138,7 @@ def _species(species: object, k: int) -> int:
     return _element(kinds[0].get("element"), k)
 
 
-def _element(symbol: object, k: int) -> int:
+def _element(symbol: Json, k: int) -> int:
     number = NUMBERS.get(symbol, _ISOTOPES.get(symbol, 0)) if isinstance(symbol, str) else 0
     if not number:
         raise SitesError(f"site {k + 1}: unknown element {str(symbol)[:20]}")
@@ -148,7 +151,7 @@ _OPTIMADE = frozenset(
 )
 
 
-def _optimade(attributes: Mapping[str, object]) -> Sites:
+def _optimade(attributes: Mapping[str, Json]) -> Sites:
     """Sites of OPTIMADE's attributes of a structure.
 
     Raises:
@@ -164,7 +167,7 @@ def _optimade(attributes: Mapping[str, object]) -> Sites:
     names = _list(attributes.get("species_at_sites"), "species_at_sites")
     if len(matrix) != 3 or len(names) != len(positions) or attributes.get("nsites", len(names)) != len(names):
         raise SitesError("counts of lattice vectors, positions and species that do not fit together")
-    kinds: dict[object, int] = {}
+    kinds: dict[str, int] = {}
     for one in _list(attributes.get("species"), "species"):
         if isinstance(one, dict):
             kinds[str(one.get("name"))] = _optimade_species(one)
@@ -178,7 +181,7 @@ def _optimade(attributes: Mapping[str, object]) -> Sites:
     return Sites(numbers, _fractional(cart, matrix), matrix)
 
 
-def _optimade_species(species: Mapping[str, object]) -> int:
+def _optimade_species(species: Mapping[str, Json]) -> int:
     """Atomic number; 0 where it is a mixture, a vacancy, no element or has atoms attached."""
     symbols, shares = species.get("chemical_symbols"), species.get("concentration", [1])
     if species.get("attached") or not (isinstance(symbols, list) and isinstance(shares, list)):
@@ -205,13 +208,13 @@ def _cross(u: list[float], v: list[float]) -> list[float]:
     return [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]]
 
 
-def _list(value: object, what: str) -> list[object]:
+def _list(value: Json, what: str) -> list[Json]:
     if not isinstance(value, list):
         raise SitesError(f"no {what}")
     return value
 
 
-def _vector(value: object, what: str) -> list[float]:
+def _vector(value: Json, what: str) -> list[float]:
     """Three finite numbers.
 
     Raises:

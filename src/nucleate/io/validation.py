@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,12 @@ OVERLAP = 0.1
 
 READ_AS = "read_as"
 """Property that says what of a row was read otherwise than it stands in the file."""
+
+Value: TypeAlias = "str | int | float | list[Value]"
+"""A property of one crystal: text, a number, or numbers in lists, such as forces (n, 3)."""
+
+RESERVED = frozenset(("id", "cif", "numbers", "frac", "lattice"))
+"""Names of columns that hold the structure itself."""
 
 _SMALL = 256  # sites up to which all pairs are cheaper than a tree
 
@@ -146,6 +154,21 @@ def _overlap_reason(numbers: np.ndarray, i: int, j: int, distance: float) -> str
 
 
 @dataclass(frozen=True)
+class Record:
+    """One structure of a file.
+
+    Attributes:
+        entry: Its sites, or the reason why there are none.
+        id: Its name, None where the file has none.
+        properties: What else the file says of it, by name.
+    """
+
+    entry: ParsedStructure | str
+    id: str | None = None
+    properties: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Failure:
     """A row that is no crystal.
 
@@ -215,3 +238,37 @@ def default_ids(n: int) -> list[str]:
     """Names for rows without one: their positions, padded so that text order is row order."""
     width = max(5, len(str(max(n - 1, 0))))
     return [f"{row:0{width}d}" for row in range(n)]
+
+
+def gather_records(records: Sequence[Record]) -> StructureFile:
+    """Check records and batch those that are crystals; their properties are a table with a column for each name."""
+    fallback = default_ids(len(records))
+    ids = [fallback[row] if record.id is None else record.id for row, record in enumerate(records)]
+    known = [{name: value for name, value in one.properties.items() if name not in RESERVED} for one in records]
+    return gather([record.entry for record in records], ids, pd.DataFrame(known) if any(known) else None)
+
+
+def plain(value: object, depth: int = 4) -> Value | None:
+    """A value without the types of a library; dictionaries become JSON, and None stands for what is no property.
+
+    Lists deeper than ``depth`` are none.
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return json.dumps(value, default=str)
+    if isinstance(value, list | tuple):
+        items = [plain(item, depth - 1) for item in value] if depth else [None]
+        return None if any(item is None for item in items) else [item for item in items if item is not None]
+    return value if isinstance(value, str | int | float) else None
+
+
+def present(properties: pd.DataFrame | None, n: int) -> list[dict[str, Value]]:
+    """Properties of each of n crystals, without those that are missing."""
+    if properties is None:
+        return [{} for _ in range(n)]
+    rows: list[dict[str, Value]] = []
+    for row in properties.to_dict("records"):
+        values = {str(name): plain(value) for name, value in row.items()}
+        rows.append({name: value for name, value in values.items() if value is not None and value == value})
+    return rows
