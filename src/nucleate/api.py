@@ -29,7 +29,7 @@ from nucleate.errors import UserError
 from nucleate.execution.executor import Progress, silent
 from nucleate.families.mattergen.importing import import_model as imported
 from nucleate.families.registry import load_generator
-from nucleate.io.files import read_structures, write_structures
+from nucleate.io.files import Conversion, convert_structures, read_structures
 from nucleate.io.interop import from_ase, from_pymatgen
 from nucleate.io.validation import StructureFile
 from nucleate.options import resolve_device, takes
@@ -296,18 +296,13 @@ def write_report(run: str | Path) -> Path:
     return build_page(Path(run))
 
 
-def convert(source: str | Path, target: str | Path) -> int:
-    """Write the structures of one file to another, the formats by suffix; returns how many.
+def convert(source: str | Path, target: str | Path) -> Conversion:
+    """Write the structures of one file to another, the formats by suffix; returns how many, and what was left out.
 
     Raises:
         UserError: A format is unknown, or the source holds no crystal.
     """
-    found = read_structures(Path(source))
-    if not found.ids:
-        why = f"; {found.failures[0].reason}" if found.failures else ""
-        raise UserError(str(source), f"no crystal{why}", "at least one")
-    write_structures(found.crystals, Path(target), ids=found.ids, properties=found.properties)
-    return len(found.ids)
+    return convert_structures(Path(source), Path(target))
 
 
 def import_model(source: str | Path, out: str | Path, name: str | None = None) -> Path:

@@ -42,11 +42,33 @@ def nucleate(tmp_path, monkeypatch, capsys):
     return call
 
 
+def test_a_conversion_names_what_is_lost(nucleate, tmp_path, capsys):
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    frame = '1\nLattice="3 0 0 0 3 0 0 0 3" energy=-1 pbc="T T {}"\nCu 0 0 0\n'
+    (folder / "a.xyz").write_text(frame.format("T") + frame.format("F"))
+    (folder / "notes.txt").write_text("no structure")
+    with pytest.raises(SystemExit) as end:
+        run(["convert", "mixed", "out.cif"])
+    said = capsys.readouterr().err
+    assert end.value.code == 0
+    assert "notes.txt" in said
+    assert "row 2 (a-2): no cell that is periodic" in said
+    assert "without a place in out.cif: energy" in said
+    assert "1 crystals in out.cif, 1 rows are none" in said
+    (folder / "a.xyz").write_text(frame.format("F"))
+    with pytest.raises(SystemExit) as end:
+        run(["convert", "mixed", "none.cif"])
+    assert end.value.code == 2
+    assert not (tmp_path / "none.cif").exists()
+
+
 def test_structures_go_through_generate_convert_screen_and_evaluate(nucleate, reference, tmp_path):
     screening = ["--potential", EMT, "--reference", reference, "--workers", 1]
     made = json.loads(nucleate("generate", "random", "-n", 3, *SYSTEM, "-o", "made.extxyz", "--json"))
     assert made["n"] == 3
-    assert json.loads(nucleate("convert", "made.extxyz", "made.csv", "--json")) == {"n": 3, "out": "made.csv"}
+    converted = json.loads(nucleate("convert", "made.extxyz", "made.csv", "--json"))
+    assert converted == {"n": 3, "out": "made.csv", "failed": [], "skipped": [], "left_out": []}
     assert read_structures(tmp_path / "made.csv").ids == ["c000000", "c000001", "c000002"]
 
     found = json.loads(nucleate("data", "inspect", "made.csv", "--json"))

@@ -15,10 +15,12 @@ from minerals import RUTILE, SALT
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.io.cif import CifWriter
 
+from nucleate.crystal.parsed_structure import ParsedStructure
 from nucleate.errors import SkippedWarning, Status, UserError
 from nucleate.io import bounds, members
-from nucleate.io.files import file_names, read_structures, write_structures
+from nucleate.io.files import convert_structures, file_names, read_structures, write_structures
 from nucleate.io.interop import from_pymatgen, to_pymatgen
+from nucleate.io.validation import Record, gather_records, plain
 
 EXACT = ["out.extxyz", "out.parquet", "out.db", "out.vasp", "POSCAR"]
 CIFS = ["out.cif", "out.cif.gz", "folder", "out.zip", "out.csv", "out.csv.gz"]
@@ -331,3 +333,35 @@ def test_no_crystals_can_be_written_and_read(tmp_path):
     found = read_structures(tmp_path / "a.csv")
     assert found.n_rows == 0
     assert torch.equal(found.crystals.numbers, empty.numbers)
+
+
+def test_a_conversion_says_what_it_leaves_out(tmp_path):
+    frame = '2\nLattice="5 0 0 0 5 0 0 0 5" Properties=species:S:1:pos:R:3:forces:R:3 energy={} pbc="T T {}"\n'
+    sites = "Na 0 0 0 0 0 1\nCl 2.5 2.5 2.5 0 0 -1\n"
+    (tmp_path / "a.xyz").write_text(frame.format(-7.1, "T") + sites + frame.format(-7.2, "F") + sites)
+    done = convert_structures(tmp_path / "a.xyz", tmp_path / "b.csv")
+    assert (done.n, done.left_out, done.skipped) == (1, ("forces",), ())
+    assert done.failures[0].row == 1
+    assert "three directions" in done.failures[0].reason
+    assert read_structures(tmp_path / "b.csv").properties["energy"].tolist() == [-7.1]
+    for name in ("c.parquet", "d.extxyz.gz", "e.db"):
+        assert convert_structures(tmp_path / "a.xyz", tmp_path / name).left_out == ()
+        again = read_structures(tmp_path / name).properties
+        assert [list(row) for row in again["forces"][0]] == [[0, 0, 1], [0, 0, -1]]
+    assert convert_structures(tmp_path / "a.xyz", tmp_path / "f").left_out == ("energy", "forces")
+    (tmp_path / "none.xyz").write_text(frame.format(1, "F") + sites)
+    with pytest.raises(UserError, match="no crystal; no cell"):
+        convert_structures(tmp_path / "none.xyz", tmp_path / "g.csv")
+    assert not (tmp_path / "g.csv").exists()
+    with pytest.raises(UserError, match="suffix"):
+        convert_structures(tmp_path / "a.xyz", tmp_path / "g.db.gz")
+
+
+def test_properties_of_several_kinds_and_odd_texts_can_be_written(make_crystals, tmp_path):
+    (entry,) = [ParsedStructure(*(value.numpy() for value in make_crystals(0, 1).sites(0)))]
+    values = [1, "a", [1.0], [[2.0]], True, 10**30, "\ud800", None]
+    records = [Record(entry, "\ud800", {} if value is None else {"x": plain(value)}) for value in values]
+    found = gather_records(records)
+    for name in ("a.parquet", "a.csv", "a.db", "a.extxyz"):
+        write_structures(found.crystals, tmp_path / name, found.ids, found.properties)
+        assert len(read_structures(tmp_path / name).properties["x"]) == len(values)

@@ -329,11 +329,21 @@ def convert(
     """Change the format of structures; CIFs are written with the symmetry found."""
     from nucleate import api
 
-    n = api.convert(source, target)
+    done = api.convert(source, target)
     if as_json:
-        print_json({"n": n, "out": str(target)})
-    else:
-        note(f"{n} crystals in {target}")
+        failed = [{"row": one.row + 1, "id": one.id, "reason": one.reason} for one in done.failures]
+        print_json(
+            {"n": done.n, "out": str(target), "failed": failed, "skipped": done.skipped, "left_out": done.left_out}
+        )
+        return
+    for one in done.failures[:20]:
+        note(f"row {one.row + 1} ({one.id}): {one.reason}")
+    if len(done.failures) > 20:
+        note(f"and {len(done.failures) - 20:,} more rows that are no crystals; --json names them all")
+    if done.left_out:
+        note(f"without a place in {target}: {', '.join(done.left_out)}")
+    failed_too = f", {len(done.failures):,} rows are none" if done.failures else ""
+    note(f"{done.n} crystals in {target}{failed_too}")
 
 
 @app.command("report", epilog="Example: nucleate report runs/li-o")

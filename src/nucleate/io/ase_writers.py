@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,9 @@ _RESULTS = ("energy", "forces", "stress", "magmoms", "charges")
 def write_extxyz(crystals: Crystals, ids: Sequence[str], properties: pd.DataFrame | None, path: Path) -> None:
     """One frame per crystal; id and properties on its comment line, values of the sites as columns."""
     frames = to_ase(crystals)
-    columns = site_columns(properties, crystals.n_atoms.tolist())
-    for atoms, identifier, row in zip(frames, ids, present(properties, len(frames)), strict=True):
+    rows = present(properties, len(frames))
+    columns = site_columns(rows, crystals.n_atoms.tolist())
+    for atoms, identifier, row in zip(frames, ids, rows, strict=True):
         for name, value in row.items():
             if name in columns and name not in atoms.arrays:
                 atoms.set_array(name, np.array(value))
@@ -51,16 +52,13 @@ def write_ase_db(crystals: Crystals, ids: Sequence[str], properties: pd.DataFram
             database.write(atoms, data={**data, "id": identifier}, **pairs)
 
 
-def site_columns(properties: pd.DataFrame | None, counts: Sequence[int]) -> list[str]:
-    """Names of the properties with one value for each site, ``counts`` sites a row."""
-    if properties is None:
-        return []
-    found = []
-    for name in properties.columns:
-        lists = [(value, n) for value, n in zip(properties[name], counts, strict=True) if isinstance(value, list)]
-        if lists and name not in _OF_THE_CELL and all(len(value) == n for value, n in lists):
-            found.append(str(name))
-    return found
+def site_columns(rows: Sequence[Mapping[str, Value]], counts: Sequence[int]) -> set[str]:
+    """Names of the properties with one value for each site, in all rows that have them, of ``counts`` sites."""
+    lengths: dict[str, set[bool]] = {}
+    for row, n in zip(rows, counts, strict=True):
+        for name, value in row.items():
+            lengths.setdefault(name, set()).add(isinstance(value, list) and len(value) == n)
+    return {name for name, of_sites in lengths.items() if of_sites == {True}} - _OF_THE_CELL
 
 
 def _is_result(name: str, value: Value | None, n: int) -> bool:

@@ -6,9 +6,10 @@ import gzip
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import pandas as pd
 
 from nucleate.crystal.crystals import Crystals
@@ -33,7 +34,7 @@ from nucleate.io.members import (
 from nucleate.io.poscar import poscar_texts
 from nucleate.io.reading import Readings
 from nucleate.io.tables import read_csv, read_parquet, write_csv, write_parquet
-from nucleate.io.validation import StructureFile, default_ids, gather_records
+from nucleate.io.validation import Failure, StructureFile, default_ids, gather_records
 from nucleate.io.writing import whole_file, whole_folder
 
 _MATTERGEN = ("generated_crystals.extxyz", "generated_crystals_cif.zip")
@@ -134,8 +135,11 @@ def write_structures(
     ids: Sequence[str] | None = None,
     properties: pd.DataFrame | None = None,
     symprec: float = SYMPREC,
-) -> None:
+) -> tuple[str, ...]:
     """Write crystals whole or not at all; a path without a suffix becomes a folder of CIFs.
+
+    Returns the names of properties that were left out, since the format has no place for them: all in CIFs and POSCARs,
+    and in a CSV those with values of sites or directions, whose cell is not the one that is written.
 
     Arguments:
         crystals: B crystals.
@@ -152,6 +156,10 @@ def write_structures(
     if len(ids) != len(crystals):
         raise UserError("ids", f"{len(ids)} for {len(crystals)} crystals", "one for each")
     kind = kind_of(path.name) or ("" if path.suffix else "folder")
+    if path.suffix.lower() == ".gz" and kind not in {"cif", "csv", "extxyz"}:
+        raise UserError(str(path), "the suffix '.gz'", WRITTEN)
+    left_out = _left_out(kind, properties)
+    properties = properties if properties is None else properties.drop(columns=left_out)
     if kind == "poscar" and len(crystals) == 1 and not path.is_dir():
         with whole_file(path) as made:
             made.write_text(poscar_texts(crystals, ids)[0], encoding="utf-8")
@@ -166,6 +174,47 @@ def write_structures(
     else:
         with whole_file(path) as made:
             _write_file(kind, crystals, ids, properties, symprec, made, path)
+    return tuple(map(str, left_out))
+
+
+def _left_out(kind: str, properties: pd.DataFrame | None) -> list[str]:
+    """Properties that a kind of file has no place for."""
+    if properties is None or kind in {"db", "extxyz", "parquet"}:
+        return []
+    if kind != "csv":
+        return list(properties.columns)
+    return [name for name in properties if any(isinstance(value, list | np.ndarray) for value in properties[name])]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Outcome of a conversion.
+
+    Attributes:
+        n: Crystals written.
+        failures: Rows that are none, and why.
+        skipped: Files of a folder or archive that hold no structures.
+        left_out: Properties that the format written has no place for.
+    """
+
+    n: int
+    failures: tuple[Failure, ...]
+    skipped: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def convert_structures(source: Path, target: Path) -> Conversion:
+    """Write the structures of one file to another, with their names and properties.
+
+    Raises:
+        UserError: A format is unknown, or the source holds no crystal.
+    """
+    found = read_structures(source)
+    if not found.ids:
+        why = f"; {found.failures[0].reason}" if found.failures else ""
+        raise UserError(str(source), f"no crystal{why}", "at least one")
+    left_out = write_structures(found.crystals, target, found.ids, found.properties)
+    return Conversion(len(found.ids), found.failures, found.skipped, left_out)
 
 
 def file_names(ids: Iterable[str]) -> list[str]:

@@ -34,6 +34,7 @@ Value: TypeAlias = "str | int | float | list[Value]"
 RESERVED = frozenset(("id", "cif", "numbers", "frac", "lattice"))
 """Names of columns that hold the structure itself."""
 
+_MAX_INTEGER = 2**63  # of a column of integers
 _SMALL = 256  # sites up to which all pairs are cheaper than a tree
 
 
@@ -243,9 +244,32 @@ def default_ids(n: int) -> list[str]:
 def gather_records(records: Sequence[Record]) -> StructureFile:
     """Check records and batch those that are crystals; their properties are a table with a column for each name."""
     fallback = default_ids(len(records))
-    ids = [fallback[row] if record.id is None else record.id for row, record in enumerate(records)]
-    known = [{name: value for name, value in one.properties.items() if name not in RESERVED} for one in records]
-    return gather([record.entry for record in records], ids, pd.DataFrame(known) if any(known) else None)
+    ids = [fallback[row] if record.id is None else _writable(record.id) for row, record in enumerate(records)]
+    columns: dict[str, list[Value | None]] = {}
+    for row, record in enumerate(records):
+        for name, value in record.properties.items():
+            columns.setdefault(_writable(name), [None] * len(records))[row] = value
+    known = {name: _alike(values) for name, values in columns.items() if name not in RESERVED}
+    return gather([record.entry for record in records], ids, pd.DataFrame(known) if known else None)
+
+
+def _alike(values: Sequence[Value | None]) -> list[Value | None]:
+    """Values of one kind, such as numbers or lists of lists of numbers; those of several kinds all as text."""
+    if len({_kind(value) for value in values if value is not None}) <= 1:
+        return list(values)
+    return [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+
+
+def _kind(value: Value) -> str:
+    if isinstance(value, list):
+        inner = {_kind(item) for item in value}
+        return f"list of {inner.pop()}" if len(inner) == 1 else "mixed" if inner else "list of number"
+    return "text" if isinstance(value, str) else "truth" if isinstance(value, bool) else "number"
+
+
+def _writable(text: str) -> str:
+    """Text without the halves of characters that no encoding can write."""
+    return text.encode("utf-8", errors="replace").decode()
 
 
 def plain(value: object, depth: int = 4) -> Value | None:
@@ -260,7 +284,11 @@ def plain(value: object, depth: int = 4) -> Value | None:
     if isinstance(value, list | tuple):
         items = [plain(item, depth - 1) for item in value] if depth else [None]
         return None if any(item is None for item in items) else [item for item in items if item is not None]
-    return value if isinstance(value, str | int | float) else None
+    if isinstance(value, str):
+        return _writable(value)
+    if isinstance(value, int) and abs(value) >= _MAX_INTEGER:
+        return str(value)
+    return value if isinstance(value, int | float) else None
 
 
 def present(properties: pd.DataFrame | None, n: int) -> list[dict[str, Value]]:
