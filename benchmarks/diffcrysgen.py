@@ -22,6 +22,7 @@ from nucleate.families.registry import load_generator
 from nucleate.intervals import percent_text
 from nucleate.representations.ircr import IRCR
 from nucleate.symmetry.space_group import space_groups
+from nucleate.training.batch import TrainingBatch
 
 PUBLIC_CODE = 0.62
 """Core-seconds a crystal."""
@@ -40,7 +41,7 @@ def paper_model() -> DiffCrysGen:
     """The paper's network with fresh weights."""
     torch.manual_seed(0)
     model = SPEC.build({"preset": "diffcrysgen-paper"})
-    model.fit(any_crystals(torch.Generator().manual_seed(0)))
+    model.fit(TrainingBatch.of(any_crystals(torch.Generator().manual_seed(0))))
     return model.eval()
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ import torch
 
 from nucleate.campaign.train import TrainingTask, train_family
 from nucleate.conditions.request import Conditions
-from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import Dataset, known_labels, load_dataset
 from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
@@ -35,6 +33,7 @@ from nucleate.families.maggen.study import (
     reconstruction,
 )
 from nucleate.symmetry.space_group import niggli_reduced
+from nucleate.training.batch import TrainingBatch
 
 PAPER = {
     "elements": 0.9864,
@@ -48,11 +47,10 @@ THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 SCALES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
 
 
-def unseen(model: MagGen, path: Path) -> Crystals:
+def unseen(model: MagGen, path: Path) -> TrainingBatch:
     """Reduced cells with the labels of the model's properties."""
     data = load_dataset(path)
-    labels = {f"label/{name}": value for name, value in known_labels(data, model.properties).items()}
-    return replace(niggli_reduced(data.crystals), crystal_fields=labels)
+    return TrainingBatch.of(niggli_reduced(data.crystals), known_labels(data, model.properties))
 
 
 def table(head: list[str], rows: list[list[object]]) -> None:
@@ -93,7 +91,7 @@ def main() -> None:
         by_size(load_dataset(options.train), crystals, shares, options.epochs)
 
 
-def by_size(train: Dataset, crystals: Crystals, shares: list[float], epochs: int) -> None:
+def by_size(train: Dataset, crystals: TrainingBatch, shares: list[float], epochs: int) -> None:
     """Fig. S5: reconstruction and branches against the size of the training data."""
     order = np.random.default_rng(0).permutation(len(train))
     rows: list[list[object]] = []
@@ -151,7 +149,8 @@ def generation(model: MagGen, where: Conditions, count: int) -> None:
     how = default.model_copy(update={"parents": "asked"})
     chosen = model.parents.chosen(where, model.properties, how)
     crystals = model.made(chosen, KeyedNoise(0, torch.arange(count)), how)
-    points = model.encode(model.prepared(crystals[crystals.lattice.isfinite().flatten(1).all(1)]), ready=True)
+    sound = crystals[crystals.lattice.isfinite().flatten(1).all(1)]
+    points = model.encode(model.prepared(TrainingBatch.of(sound)).crystals, ready=True)
     rows = []
     for similarity in THRESHOLDS[:4]:
         edges, share = back_in_the_graph(model, where, points, similarity)
@@ -169,13 +168,13 @@ def generation(model: MagGen, where: Conditions, count: int) -> None:
     table(head, rows)
 
 
-def pictures(model: MagGen, crystals: Crystals, folder: Path) -> None:
+def pictures(model: MagGen, crystals: TrainingBatch, folder: Path) -> None:
     """Parity of the branches on unseen crystals; the latent space by property."""
     from matplotlib.figure import Figure
 
     folder.mkdir(parents=True, exist_ok=True)
     kept = model.prepared(crystals)
-    said, labels = model.predicted(model.encode(kept, ready=True)), model.labels(kept)
+    said, labels = model.predicted(model.encode(kept.crystals, ready=True)), model.labels(kept)
     plane = principal_components(model.parents.points)
     figure = Figure(figsize=(4 * len(model.properties), 8), layout="constrained")
     axes = figure.subplots(2, len(model.properties), squeeze=False)

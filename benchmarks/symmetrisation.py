@@ -33,7 +33,7 @@ NO_HIGHER = 1e-3
 def energies(crystals: Crystals) -> Tensor:
     """Relaxed energies in eV/atom, NaN where the relaxation failed."""
     with tempfile.TemporaryDirectory() as folder:
-        plain = replace(crystals, crystal_fields={}, site_fields={})
+        plain = replace(crystals, crystal_fields={})
         table = nucleate.screen(plain, Path(folder) / "run", workers=1, descriptors="none").candidates()
     table = table.sort_values("id")
     return torch.tensor(table["energy_per_atom"].where(table["status"] == "ok").to_numpy(dtype=float))

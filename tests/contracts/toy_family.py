@@ -22,15 +22,16 @@ class Toy(GenerativeModel):
         self.log_volume = nn.Embedding(101, 1)
         self.register_buffer("seen", torch.zeros(101))
 
-    def fit(self, crystals):
-        self.seen.copy_(torch.bincount(crystals.numbers.flatten(), minlength=101).clamp_max(1))
+    def fit(self, batch):
+        self.seen.copy_(torch.bincount(batch.crystals.numbers.flatten(), minlength=101).clamp_max(1))
         self.seen[0] = 0  # padding
-        return self.prepared(crystals)
+        return self.prepared(batch)
 
-    def prepared(self, crystals):
-        return crystals.to(dtype=torch.float32)
+    def prepared(self, batch):
+        return batch.to(dtype=torch.float32)
 
-    def forward(self, crystals, noise):
+    def forward(self, batch, noise):
+        crystals = batch.crystals
         of_sites = self.log_volume(crystals.numbers)[..., 0] * crystals.mask
         away = of_sites.sum(1) / crystals.n_atoms - (crystals.volume / crystals.n_atoms).log()
         return {"total": away.square()}

@@ -52,23 +52,20 @@ def test_mask_and_slice_and_integer_agree(make_crystals):
 
 def test_fields_travel_with_their_crystal(make_crystals):
     crystals = make_crystals(2, 4)
-    b, n = crystals.numbers.shape
+    b = len(crystals)
     fields = Crystals(
         crystals.numbers,
         crystals.frac,
         crystals.lattice,
         crystals.n_atoms,
-        {"moment": torch.arange(b * n, dtype=torch.float64).reshape(b, n)},
         {"gap": torch.arange(b, dtype=torch.float64)},
     )
     part = fields[[3, 1]]
     assert part.crystal_fields["gap"].tolist() == [3.0, 1.0]
-    width = part.numbers.shape[1]
-    assert torch.equal(part.site_fields["moment"], fields.site_fields["moment"][[3, 1]][:, :width])
     joined = Crystals.concatenate([part, crystals])
     assert not joined.crystal_fields  # only what all parts have
     single = fields.to(dtype=torch.float32)
-    assert single.site_fields["moment"].dtype == torch.float32
+    assert single.crystal_fields["gap"].dtype == torch.float32
     assert single.numbers.dtype == torch.int64
 
 
@@ -78,7 +75,6 @@ def test_fields_travel_with_their_crystal(make_crystals):
         ("Crystals.frac", {"frac": torch.zeros(2, 3, 2)}),
         ("Crystals.lattice", {"lattice": torch.zeros(1, 3, 3)}),
         ("Crystals.n_atoms", {"n_atoms": torch.zeros(3, dtype=torch.int64)}),
-        ("site field moment", {"site_fields": {"moment": torch.zeros(2, 2)}}),
         ("crystal field gap", {"crystal_fields": {"gap": torch.zeros(3)}}),
     ],
 )

@@ -1,12 +1,11 @@
 """A tiny data set and a tiny model of the family."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.families.pigen import SPEC
+from nucleate.training.batch import TrainingBatch
 
 TINY = {"preset": "diffcsp", "hidden": 16, "layers": 2, "frequencies": 4, "time_features": 8, "distance_basis": 4,
         "max_atoms": 8, "sampler.steps": 6}  # fmt: skip
@@ -30,14 +29,15 @@ def salts(size=24):
             corners = torch.tensor([[0.0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
             frac.append(torch.cat([corners, corners + 0.5]).tolist())
             lattice.append(torch.eye(3, dtype=torch.float64) * (length + 1))
-    return Crystals.from_lists(numbers, frac, lattice)
+    return TrainingBatch.of(Crystals.from_lists(numbers, frac, lattice))
 
 
-def labelled(crystals):
+def labelled(data):
     """With a label that half of them have, the logarithm of the volume of an atom."""
+    crystals = data.crystals
     hardness = (crystals.volume / crystals.n_atoms).log()
     hardness[::2] = torch.nan
-    return replace(crystals, crystal_fields={"label/hardness": hardness})
+    return TrainingBatch.of(crystals, {"hardness": hardness})
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
 from nucleate.predictors.gemnet_property import SPEC, _batches
+from nucleate.training.batch import TrainingBatch
 
 TINY = {"hidden": 8, "edge": 8, "blocks": 1, "cutoff": 4.0, "neighbours": 12, "readout": 8}
 
@@ -22,7 +23,7 @@ def crystals(sizes=(1, 3, 2), seed=0):
 
 
 def labelled(batch, **columns):
-    return replace(batch, crystal_fields={f"label/{k}": torch.tensor(v).double() for k, v in columns.items()})
+    return TrainingBatch.of(batch, {name: torch.tensor(values).double() for name, values in columns.items()})
 
 
 def model(*names, log10=False):
@@ -62,7 +63,7 @@ def test_labels_are_standardised_and_come_back_as_they_were():
     target = net.config.targets[0]
     assert (target.mean, target.low, target.high) == (pytest.approx(2.0), 10.0, 1000.0)
     assert target.std == pytest.approx(2**0.5)
-    assert ready.crystal_fields["targets"][:2, 0].tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5])
+    assert ready.labels.values["k"][:2].tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5])
     with torch.no_grad():
         net.answer.weight.zero_()
         net.answer.bias.fill_(0.5)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,13 @@ from nucleate.crystal.periodic import minimum_distances
 from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
 from nucleate.predictors.property_cnn import SPEC, PropertyCNN, redescribed
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.export import ModelFacts, write_model
 
 SMALL = {"max_atoms": 5, "channels": (4, 6), "kernels": (5, 3), "strides": (2, 2), "dense": (16,), "head": (8,)}
 
 
-def crystals(count: int = 24) -> Crystals:
+def data(count: int = 24) -> TrainingBatch:
     generator = torch.Generator().manual_seed(0)
     sizes = [2 + i % 4 for i in range(count)]
     pool = torch.tensor([8, 26, 28])
@@ -30,7 +30,11 @@ def crystals(count: int = 24) -> Crystals:
     )
     iron = (made.numbers == 26).sum(1) / made.n_atoms
     second = torch.where(torch.arange(count) % 2 == 0, torch.nan, iron)
-    return replace(made, crystal_fields={"label/formation_energy": -iron, "label/saturation_magnetization": second})
+    return TrainingBatch.of(made, {"formation_energy": -iron, "saturation_magnetization": second})
+
+
+def crystals() -> Crystals:
+    return data().crystals
 
 
 def noise(seed: int = 0) -> GeneratorNoise:
@@ -40,7 +44,7 @@ def noise(seed: int = 0) -> GeneratorNoise:
 def fitted() -> PropertyCNN:
     torch.manual_seed(0)
     model = SPEC.build(SMALL)
-    model.fit(crystals())
+    model.fit(data())
     return model
 
 
@@ -56,15 +60,15 @@ def test_a_prediction_depends_on_its_crystal_alone_and_not_on_the_order_of_its_s
 
 def test_it_learns() -> None:
     model = SPEC.build({**SMALL, "dropout": 0.0, "augment": 0.0})
-    train = model.fit(crystals())
+    train = model.fit(data())
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     for _ in range(80):
         optimizer.zero_grad()
         model(train, noise())["total"].mean().backward()
         optimizer.step()
     for name in model.columns:
-        labels = train.crystal_fields[f"label/{name}"]
-        off = (model.predict(train, name) - labels)[labels.isfinite()]
+        labels = train.labels.values[name]
+        off = (model.predict(train.crystals, name) - labels)[labels.isfinite()]
         spread = labels[labels.isfinite()].std()
         assert float(off.abs().mean()) < 0.5 * float(spread)
 
@@ -103,7 +107,7 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no 'band_gap'; expected one of formation_energy"):
         fitted().predict(crystals(), "band_gap")
     with pytest.raises(UserError, match="none of which the matrix holds"):
-        SPEC.build({**SMALL, "max_atoms": 1}).fit(crystals())
+        SPEC.build({**SMALL, "max_atoms": 1}).fit(data())
     with pytest.raises(UserError, match="--set"):
         SPEC.build({"layers": 3})
     with pytest.raises(UserError, match="No such file"):

@@ -128,6 +128,6 @@ def test_what_does_not_fit_is_refused():
 
 def test_training_crystals_that_the_matrix_holds():
     crystals = Crystals.from_lists([[3], [3, 9]], [[[0, 0, 0]], [[0, 0, 0], [0.5, 0.5, 0.5]]], [4 * torch.eye(3)] * 2)
-    assert IRCR(3, 1).held(crystals).numbers.tolist() == [[3]]
+    assert IRCR(3, 1).held(crystals).tolist() == [True, False]
     with pytest.raises(UserError, match="1 crystals, none of which the matrix holds; expected .* 1 elements and 20"):
         IRCR(1, 20).held(crystals[1:])

@@ -1,6 +1,5 @@
 """Orders change nothing but the order."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, KeyedNoise
-from nucleate.representations.ircr import ELECTRONEGATIVITY, IRCR, canonical, element_order, reordered, shuffled
+from nucleate.representations.ircr import ELECTRONEGATIVITY, IRCR, canonical, element_order, shuffled
 
 
 def sites(crystals):
@@ -52,11 +51,3 @@ def test_shuffled_does_not_depend_on_the_batch(some_crystals):
 def test_coordinates_just_below_one_count_as_zero():
     crystals = Crystals.from_lists([[6, 6]], [[[0.5, 0, 0], [0.99999, 0, 0]]], [torch.eye(3)])
     assert canonical(crystals).frac[0, :, 0].tolist() == [0.99999, 0.5]
-
-
-def test_fields_of_sites_move_along(some_crystals):
-    crystals = some_crystals(7, size=1)
-    n = crystals.numbers.shape[1]
-    order = torch.arange(n - 1, -1, -1)[None]
-    marked = replace(crystals, site_fields={"mark": torch.arange(n)[None]})
-    assert reordered(marked, order).site_fields["mark"].tolist() == [list(range(n - 1, -1, -1))]

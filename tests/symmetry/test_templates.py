@@ -95,9 +95,10 @@ def test_origin_order_and_turn_change_neither_group_nor_classes(primitive, templ
 def test_crystals_come_back_on_their_templates(primitive):
     """Idealised coordinates are those of the crystal but for the origin, and follow the template's ties."""
     fitted = OrbitTemplates()
-    placed_so = fitted.fit(primitive)
-    orbits, classes = fitted.rows(placed_so.crystal_fields["template"], torch.float64)
-    ideal, real = placed_so.site_fields["ideal"], placed_so.mask
+    found = fitted.fit(primitive)
+    placed_so, ideal = found.crystals, found.ideal
+    orbits, classes = fitted.rows(found.template, torch.float64)
+    real = placed_so.mask
     gap = ideal - placed_so.frac
     gap = ((gap - gap.round()) @ placed_so.lattice).norm(dim=-1)
     assert float(gap.max()) < 0.02
@@ -182,8 +183,8 @@ def test_real_crystals_give_templates_of_their_groups(real_crystals):
 
 def test_members_are_the_elements_of_the_classes(primitive):
     fitted = OrbitTemplates()
-    crystals = fitted.fit(primitive)
-    at = crystals.crystal_fields["template"].clone()
+    found = fitted.fit(primitive)
+    crystals, at = found.crystals, found.template.clone()
     at[3] = -1
     members = fitted.members(at, crystals.numbers)
     for i, row in enumerate(members.tolist()):
@@ -196,9 +197,9 @@ def test_members_are_the_elements_of_the_classes(primitive):
 def test_ranks_order_the_classes_by_element(primitive):
     rank = [float(-z) for z in range(120)]
     ranked = OrbitTemplates(rank)
-    crystals = ranked.fit(primitive)
-    at = crystals.crystal_fields["template"]
-    members = ranked.members(at, crystals.numbers)
+    found = ranked.fit(primitive)
+    at = found.template
+    members = ranked.members(at, found.crystals.numbers)
     for row, sizes, numbers in zip(members.tolist(), ranked.class_sizes[at], primitive.numbers, strict=True):
         elements = [z for z in row if z]
         assert elements == sorted(set(numbers[numbers > 0].tolist()), reverse=True)

@@ -16,6 +16,7 @@ from torch import nn
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.model import TrainConfig
 from nucleate.training.trainer import NAME, History, Trainer, _schedule, read_progress
 
@@ -31,7 +32,8 @@ class Volume(nn.Module):
         super().__init__()
         self.net = nn.Sequential(nn.Linear(9, 8), nn.SiLU(), nn.Linear(8, 1))
 
-    def forward(self, crystals, noise):
+    def forward(self, batch, noise):
+        crystals = batch.crystals
         noisy = crystals.lattice + 0.1 * noise.normal("cell", (len(crystals), 3, 3))
         error = (self.net(noisy.flatten(1))[:, 0] - crystals.volume).square()
         return {"total": error, "half": error / 2}
@@ -40,8 +42,9 @@ class Volume(nn.Module):
 def data(size=30):
     generator = torch.Generator().manual_seed(0)
     lattice = torch.eye(3) + 0.2 * torch.randn(size, 3, 3, generator=generator)
-    return Crystals.from_lists([[1] * (1 + i % 2) for i in range(size)],
-                               [torch.rand(1 + i % 2, 3) for i in range(size)], lattice, torch.float32)  # fmt: skip
+    sizes = [1 + i % 2 for i in range(size)]
+    crystals = Crystals.from_lists([[1] * n for n in sizes], [torch.rand(n, 3) for n in sizes], lattice, torch.float32)
+    return TrainingBatch.of(crystals)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from nucleate.campaign.train import (
     carrying,
     counted,
     described_by,
-    label_fields,
+    labels_in,
     usable_rows,
 )
 from nucleate.crystal.crystals import Crystals
@@ -26,6 +26,7 @@ from nucleate.families.registry import check_weights, find_model, trainable
 from nucleate.io.validation import StructureFile
 from nucleate.predictors.base import PREDICTORS, Predictor, Target
 from nucleate.symmetry.space_group import primitive_cells
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.export import WEIGHTS, ModelFacts, StoredModel, write_model
 from nucleate.training.trainer import Trainer
 
@@ -139,21 +140,21 @@ def _small_cells(crystals: Crystals, most: int) -> Crystals:
     large = crystals.n_atoms > most
     if not large.any():
         return crystals
-    plain = replace(crystals, crystal_fields={}, site_fields={})
+    plain = replace(crystals, crystal_fields={})
     both = Crystals.concatenate([plain, primitive_cells(plain[large])])
     index = torch.arange(len(crystals))
     index[large] = len(crystals) + torch.arange(int(large.sum()))
     return both[index]
 
 
-def _with_labels(dataset: Dataset, columns: Sequence[str]) -> Crystals:
-    return replace(dataset.crystals, crystal_fields=label_fields(dataset, columns), site_fields={})
+def _with_labels(dataset: Dataset, columns: Sequence[str]) -> TrainingBatch:
+    return TrainingBatch(dataset.crystals, labels_in(dataset, columns))
 
 
-def _errors(model: Predictor, held_out: Crystals, column: str) -> dict[str, float]:
+def _errors(model: Predictor, held_out: TrainingBatch, column: str) -> dict[str, float]:
     """Error on crystals that the training has not seen, beside that of answering the median."""
-    wanted = held_out.crystal_fields[f"label/{column}"]
-    error = (model.predict(held_out, column) - wanted).abs()
+    wanted = held_out.labels.values[column]
+    error = (model.predict(held_out.crystals, column) - wanted).abs()
     known = error.isfinite()
     if not known.any():
         return {}

@@ -12,14 +12,15 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from nucleate.conditions.kinds import Condition
+from nucleate.conditions.labels import Labels
 from nucleate.conditions.quantities import quantity
-from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.periodic import usable_cells
 from nucleate.data.dataset import Dataset, hold_out_system, known_labels, label, split
 from nucleate.errors import UserError
 from nucleate.execution.executor import Progress, silent
 from nucleate.families.registry import trainable
 from nucleate.symmetry.space_group import niggli_reduced
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.export import ModelFacts, halved, write_model
 from nucleate.training.model import LabelledConfig, ModelConfig, Overrides, TrainableModel, TrainConfig
 from nucleate.training.trainer import Trainer, read_progress
@@ -89,7 +90,7 @@ class TrainingTask:
         config = TrainConfig.checked({**defaults.model_dump(), "seed": self.seed, **how}, where="--set")
         return config, {name: value for name, value in values.items() if name not in of_training}
 
-    def run(self, trainer: Trainer, train: Crystals, validation: Crystals | None) -> Trained:
+    def run(self, trainer: Trainer, train: TrainingBatch, validation: TrainingBatch | None) -> Trained:
         """The model's final weights, halved where that costs nothing, and what the validation says of them."""
         weights = trainer.fit(train, validation, lambda done, total, _: self.progress("train", done, total))
         if validation is None:
@@ -196,7 +197,7 @@ def _without(dataset: Dataset, systems: Sequence[str]) -> tuple[Dataset, dict[st
     return dataset, withheld
 
 
-def counted(train: Crystals, validation: Crystals | None) -> dict[str, int]:
+def counted(train: TrainingBatch, validation: TrainingBatch | None) -> dict[str, int]:
     """How many crystals a model learned from and was looked at with, for its card."""
     return {
         "training crystals": len(train),
@@ -204,8 +205,8 @@ def counted(train: Crystals, validation: Crystals | None) -> dict[str, int]:
     }
 
 
-def in_parts(dataset: Dataset, labels: Mapping[str, Tensor], seed: int) -> list[Crystals]:
-    """Training and, where there are enough, validation crystals in reduced cells, with their labels as fields."""
+def in_parts(dataset: Dataset, labels: Mapping[str, Tensor], seed: int) -> list[TrainingBatch]:
+    """Training and, where there are enough, validation crystals in reduced cells, with their labels."""
     carried = carrying(dataset, labels)
     parts = split(carried, 0.1, seed=seed) if len(carried) >= FEWEST_TO_SPLIT else (carried,)
     return [reduced_cells(part, list(labels)) for part in parts]
@@ -216,12 +217,14 @@ def carrying(dataset: Dataset, labels: Mapping[str, Tensor]) -> Dataset:
     return replace(dataset, table=dataset.table.assign(**{f"label/{k}": v.numpy() for k, v in labels.items()}))
 
 
-def label_fields(dataset: Dataset, names: Iterable[str]) -> dict[str, Tensor]:
-    """Crystal fields ``label/NAME`` (B,) from the columns of :func:`carrying`."""
-    return {f"label/{name}": dataset.column(f"label/{name}") for name in names}
+def labels_in(dataset: Dataset, names: Iterable[str]) -> Labels:
+    """Labels (B,) by the name of the quantity from the columns of :func:`carrying`."""
+    return Labels.of({name: dataset.column(f"label/{name}") for name in names})
 
 
-def finished_weights(model: TrainableModel, train: Crystals, weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+def finished_weights(
+    model: TrainableModel, train: TrainingBatch, weights: Mapping[str, Tensor]
+) -> Mapping[str, Tensor]:
     """The final weights, with what the model keeps of its training crystals, in the weights' precision."""
     model.load_state_dict(weights)
     model.finished(train)
@@ -266,7 +269,6 @@ def _labels(dataset: Dataset, conditions: Sequence[Condition], fewest: int, stri
     return kept
 
 
-def reduced_cells(dataset: Dataset, names: Sequence[str]) -> Crystals:
+def reduced_cells(dataset: Dataset, names: Sequence[str]) -> TrainingBatch:
     """Reduced cells with their labels."""
-    crystals = niggli_reduced(dataset.crystals)
-    return replace(crystals, crystal_fields={**crystals.crystal_fields, **label_fields(dataset, names)})
+    return TrainingBatch(niggli_reduced(dataset.crystals), labels_in(dataset, names))

@@ -26,10 +26,17 @@ class Labels:
     values: Mapping[str, Tensor]
     mask: Mapping[str, Tensor]
 
-    def to(self, device: torch.device) -> Labels:
-        """The labels on a device."""
-        values, mask = ({name: value.to(device) for name, value in part.items()} for part in (self.values, self.mask))
-        return Labels(values, mask)
+    @classmethod
+    def of(cls, values: Mapping[str, Tensor]) -> Labels:
+        """Labels (B,) by the name of their quantity, NaN where missing."""
+        return cls(values, {name: value.isfinite() for name, value in values.items()})
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Labels:
+        """The labels on a device and in a precision."""
+        values = {
+            name: value.to(device, dtype if value.is_floating_point() else None) for name, value in self.values.items()
+        }
+        return Labels(values, {name: there.to(device) for name, there in self.mask.items()})
 
     def only(self, names: Iterable[str]) -> Labels:
         """The labels with every condition but ``names`` masked."""
@@ -69,14 +76,15 @@ class Labels:
         )
 
 
-LABEL = "label/"
-"""Beginning of the names of crystal fields that hold labels."""
+def labels_of(crystals: Crystals, known: Labels, conditions: Sequence[Condition]) -> Labels:
+    """Labels of conditions of training crystals, from those that are known and from the crystals themselves.
 
+    A quantity that is not among the known ones is missing everywhere.
 
-def labels_of(crystals: Crystals, conditions: Sequence[Condition]) -> Labels:
-    """Labels of training crystals, from their crystal fields ``label/NAME`` and from the crystals themselves.
-
-    A label that is missing is NaN (0 for a category); a field that is missing leaves every label missing.
+    Arguments:
+        crystals: B crystals.
+        known: Their labels by the name of the quantity; NaN where missing (0 for a category), shape (B,).
+        conditions: Those whose labels are returned.
     """
     values, mask = {}, {}
     size, device = len(crystals), crystals.frac.device
@@ -85,32 +93,36 @@ def labels_of(crystals: Crystals, conditions: Sequence[Condition]) -> Labels:
             value = _elements(crystals.numbers, condition.width).to(crystals.frac.dtype)
             there = torch.ones(size, dtype=torch.bool, device=device)
         else:
-            field = crystals.crystal_fields.get(LABEL + condition.name)
-            value = torch.full((size,), torch.nan, device=device) if field is None else field
+            label = known.values.get(condition.name)
+            value = torch.full((size,), torch.nan, device=device) if label is None else label
             value = value.to(crystals.frac.dtype)
             there = value.isfinite() & ((value > 0) | isinstance(condition, Scalar))
         values[condition.name], mask[condition.name] = value, there
     return Labels(values, mask)
 
 
-def fitted_conditions(conditions: Sequence[Condition], crystals: Crystals) -> tuple[Condition, ...]:
-    """The conditions with the statistics of the labels of crystals."""
-    labels = labels_of(crystals, conditions).values
-    return tuple(fitted(c, labels[c.name]) if isinstance(c, Scalar) else c for c in conditions)
+def fitted_conditions(conditions: Sequence[Condition], labels: Labels) -> tuple[Condition, ...]:
+    """The conditions with the statistics of their labels, which :func:`labels_of` returns."""
+    return tuple(fitted(c, labels.values[c.name]) if isinstance(c, Scalar) else c for c in conditions)
 
 
-def refitted(conditions: Sequence[Condition], names: Collection[str], crystals: Crystals) -> tuple[Condition, ...]:
-    """The conditions, those of ``names`` with the statistics of the labels of crystals."""
-    new = fitted_conditions([condition for condition in conditions if condition.name in names], crystals)
+def refitted(conditions: Sequence[Condition], names: Collection[str], labels: Labels) -> tuple[Condition, ...]:
+    """The conditions, those of ``names`` with the statistics of their labels."""
+    new = fitted_conditions([condition for condition in conditions if condition.name in names], labels)
     by_name = {condition.name: condition for condition in new}
     return tuple(by_name.get(condition.name, condition) for condition in conditions)
 
 
-def standardised_labels(crystals: Crystals, scalars: Sequence[Scalar]) -> Tensor:
-    """Labels of fitted conditions that are numbers, in standard deviations, shape (B, C); NaN where missing."""
-    labels = labels_of(crystals, scalars).values
-    columns = [condition.standardised(labels[condition.name]).float() for condition in scalars]
-    return torch.stack(columns, 1) if columns else torch.zeros(len(crystals), 0)
+def standardised_labels(labels: Labels, scalars: Sequence[Scalar], size: int) -> Tensor:
+    """Labels of fitted conditions that are numbers, in standard deviations, shape (B, C); NaN where missing.
+
+    Arguments:
+        labels: Of the conditions, see :func:`labels_of`.
+        scalars: The conditions.
+        size: Number of crystals B.
+    """
+    columns = [condition.standardised(labels.values[condition.name]).float() for condition in scalars]
+    return torch.stack(columns, 1) if columns else torch.zeros(size, 0)
 
 
 def _elements(numbers: Tensor, size: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""The batched container of crystals: dense, padded, with every extra field's scope declared."""
+"""The batched container of crystals: dense, padded."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Crystals:
         frac: Fractional coordinates in [0, 1), shape (B, N, 3).
         lattice: Lattice vectors as rows in Å, shape (B, 3, 3).
         n_atoms: Number of real sites, shape (B,), int64.
-        site_fields: Extra values per site, each of shape (B, N, ...).
-        crystal_fields: Extra values per crystal, each of shape (B, ...).
+        crystal_fields: Values of each crystal by name, shape (B, ...), that say how a sampler or a search came to it; a
+            caller may read them.
 
     Raises:
         UserError: A shape does not fit the others.
@@ -34,7 +34,6 @@ class Crystals:
     frac: Tensor
     lattice: Tensor
     n_atoms: Tensor
-    site_fields: Mapping[str, Tensor] = field(default_factory=dict)
     crystal_fields: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -44,9 +43,6 @@ class Crystals:
             found = tuple(getattr(self, name).shape)
             if found != shape:
                 raise UserError(f"Crystals.{name}", f"shape {found}", f"shape {shape}")
-        for name, value in self.site_fields.items():
-            if tuple(value.shape[:2]) != (b, n):
-                raise UserError(f"site field {name}", f"shape {tuple(value.shape)}", f"({b}, {n}, ...)")
         for name, value in self.crystal_fields.items():
             if value.shape[0] != b:
                 raise UserError(f"crystal field {name}", f"shape {tuple(value.shape)}", f"({b}, ...)")
@@ -85,14 +81,12 @@ class Crystals:
             return cls.from_lists([], [], [])
         n_max = max(b.numbers.shape[1] for b in batches)
         padded = [b.padded(n_max) for b in batches]
-        site = set.intersection(*(set(b.site_fields) for b in batches))
         crystal = set.intersection(*(set(b.crystal_fields) for b in batches))
         return cls(
             torch.cat([b.numbers for b in padded]),
             torch.cat([b.frac for b in padded]),
             torch.cat([b.lattice for b in padded]),
             torch.cat([b.n_atoms for b in padded]),
-            {k: torch.cat([b.site_fields[k] for b in padded]) for k in sorted(site)},
             {k: torch.cat([b.crystal_fields[k] for b in padded]) for k in sorted(crystal)},
         )
 
@@ -114,7 +108,6 @@ class Crystals:
             self.frac[index][:, :n_max],
             self.lattice[index],
             n_atoms,
-            {k: v[index][:, :n_max] for k, v in self.site_fields.items()},
             {k: v[index] for k, v in self.crystal_fields.items()},
         )
 
@@ -151,12 +144,7 @@ class Crystals:
         def grow(value: Tensor) -> Tensor:
             return torch.cat([value, value.new_zeros(value.shape[0], extra, *value.shape[2:])], dim=1)
 
-        return replace(
-            self,
-            numbers=grow(self.numbers),
-            frac=grow(self.frac),
-            site_fields={k: grow(v) for k, v in self.site_fields.items()},
-        )
+        return replace(self, numbers=grow(self.numbers), frac=grow(self.frac))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Crystals:
         """Move to a device and, for the floating-point fields, to a precision."""
@@ -169,7 +157,6 @@ class Crystals:
             move(self.frac),
             move(self.lattice),
             move(self.n_atoms),
-            {k: move(v) for k, v in self.site_fields.items()},
             {k: move(v) for k, v in self.crystal_fields.items()},
         )
 

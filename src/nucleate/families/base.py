@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from nucleate.conditions.kinds import Condition, Scalar
-from nucleate.conditions.labels import Labels, fitted_conditions, labels_of, refitted
+from nucleate.conditions.labels import Labels, fitted_conditions, refitted, standardised_labels
 from nucleate.conditions.quantities import NamedConditions
 from nucleate.conditions.request import Conditions
 from nucleate.configuration import Settings
@@ -24,7 +24,8 @@ from nucleate.guidance.adapters import Adapters, ConditionEmbedding
 from nucleate.sampling.request_plan import Request
 from nucleate.sampling.source_structures import KnownCrystals, parent_weights
 from nucleate.symmetry.templates import OrbitTemplates
-from nucleate.training.model import LabelledConfig, ModelSpec, TrainableModel
+from nucleate.training.batch import TrainingBatch
+from nucleate.training.model import AnyBatch, LabelledConfig, ModelSpec, TrainableModel
 
 Strengths = Mapping[str, float] | float
 """γ of each condition by name, or of every condition."""
@@ -43,7 +44,7 @@ class FamilyConfig(LabelledConfig):
 AnySampler = TypeVar("AnySampler", bound=Settings)
 
 
-class GenerativeModel(TrainableModel, Generic[AnySampler]):
+class GenerativeModel(TrainableModel[AnyBatch], Generic[AnySampler, AnyBatch]):
     """A model that answers a request with crystals, and learns from crystals."""
 
     config: FamilyConfig
@@ -111,7 +112,7 @@ class ConditionalConfig(FamilyConfig):
         return tuple(condition for condition in self.conditioning if isinstance(condition, Scalar))
 
 
-class ConditionalModel(GenerativeModel[AnySampler]):
+class ConditionalModel(GenerativeModel[AnySampler, AnyBatch]):
     """A generative model with classifier-free guidance and adapters; a family sets ``embed`` and ``adapters``.
 
     Arguments:
@@ -137,7 +138,7 @@ class ConditionalModel(GenerativeModel[AnySampler]):
         self.register_buffer("element_seen", torch.zeros(n_elements))
 
     @abstractmethod
-    def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
+    def tune(self, batch: TrainingBatch, names: Collection[str]) -> AnyBatch:
         """Take statistics of the adapters ``names`` from tuning crystals, and return those ready for a call.
 
         Raises:
@@ -153,24 +154,30 @@ class ConditionalModel(GenerativeModel[AnySampler]):
         seen = torch.bincount(numbers.flatten(), minlength=len(self.element_seen) + 1)[1:]
         self.element_seen.copy_((seen > 0).float())
 
-    def fit_conditions(self, crystals: Crystals) -> None:
+    def fit_conditions(self, batch: TrainingBatch) -> None:
         """Take the statistics of the labels of the conditions."""
-        conditions = fitted_conditions(self.config.conditions, crystals)
+        conditions = fitted_conditions(self.config.conditions, batch.labels_of(self.config.conditions))
         self.config = self.config.model_copy(update={"conditions": conditions})
         self.embed.conditions = conditions
 
-    def fit_adapters(self, crystals: Crystals, names: Collection[str]) -> None:
+    def fit_adapters(self, batch: TrainingBatch, names: Collection[str]) -> None:
         """Take the statistics of the labels of the adapters ``names``; others keep theirs."""
-        adapters = refitted(self.config.adapters, names, crystals)
+        adapters = refitted(self.config.adapters, names, batch.labels_of(self.config.adapters))
         self.config = self.config.model_copy(update={"adapters": adapters})
         self.adapters.conditions = adapters
 
-    def training_labels(self, crystals: Crystals, noise: Noise) -> Labels:
+    def training_labels(self, batch: TrainingBatch, noise: Noise) -> Labels:
         """Labels of training crystals, some of them dropped at random."""
-        return labels_of(crystals, self.config.conditioning).dropped(noise, self.config.drop_each, self.config.drop_all)
+        labels = batch.labels_of(self.config.conditioning)
+        return labels.dropped(noise, self.config.drop_each, self.config.drop_all)
+
+    def scalar_labels(self, batch: TrainingBatch) -> Tensor:
+        """Labels of the fitted conditions that are numbers, in standard deviations, shape (B, C); NaN where missing."""
+        scalars = self.config.scalars
+        return standardised_labels(batch.labels_of(scalars), scalars, len(batch))
 
 
-class TemplateModel(ConditionalModel[AnySampler]):
+class TemplateModel(ConditionalModel[AnySampler, AnyBatch]):
     """A conditional model that may keep to the symmetry and stoichiometry of training crystals.
 
     Arguments:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from nucleate.conditions.labels import Labels
 from nucleate.conditions.request import Conditions
@@ -31,21 +32,51 @@ from nucleate.sampling.rejection import redrawn
 from nucleate.sampling.request_plan import Plan, Request
 from nucleate.symmetry.orbits import WIDTH, SiteOrbits, site_features
 from nucleate.symmetry.templates import OrbitTemplates
-from nucleate.symmetry.ties import described, ties_of
+from nucleate.symmetry.ties import SiteSymmetry
+from nucleate.training.batch import TrainingBatch
 
 N_SPECIES = 100
 BESIDE_THE_STEPS = {"symmetry", "symmetrize", "draws"}
 """Settings of a sampler that say what comes before and after the steps themselves."""
 
 
+@dataclass(frozen=True)
+class JointBatch(TrainingBatch):
+    """Training crystals of joint diffusion, in reduced cells.
+
+    Attributes:
+        settings: For each equivalent setting of the cell, the map of fractional coordinates (rows) into it, whole
+            numbers, padded to S settings, shape (B, S, 3, 3).
+        n_settings: Number of settings, shape (B,).
+        symmetry: That of the sites; None where the model keeps no templates.
+    """
+
+    settings: Tensor
+    n_settings: Tensor
+    symmetry: SiteSymmetry | None
+
+    @override
+    def __getitem__(self, rows: Tensor) -> Self:
+        some = super().__getitem__(rows)
+        width = some.crystals.numbers.shape[1]
+        symmetry = None if self.symmetry is None else self.symmetry[rows].trimmed(width)
+        return replace(some, settings=self.settings[rows], n_settings=self.n_settings[rows], symmetry=symmetry)
+
+    @override
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
+        symmetry = None if self.symmetry is None else self.symmetry.to(device, dtype)
+        settings, n_settings = self.settings.to(device), self.n_settings.to(device)
+        return replace(super().to(device, dtype), settings=settings, n_settings=n_settings, symmetry=symmetry)
+
+
 class JointTerm(Protocol):
     """A family's addition to the objective and the guidance of joint diffusion."""
 
-    def fields(self, crystals: Crystals) -> dict[str, Tensor]:
-        """Crystal fields (B, ...) that its losses need."""
+    def labels(self, crystals: Crystals) -> dict[str, Tensor]:
+        """Labels (B,) by the name of the quantity that its losses need, NaN where undefined."""
 
     def losses(
-        self, crystals: Crystals, state: State, prediction: Prediction, t: Tensor
+        self, batch: TrainingBatch, state: State, prediction: Prediction, t: Tensor
     ) -> dict[str, tuple[float, Tensor]]:
         """Dimensionless losses (B,) by name, each with its weight."""
 
@@ -55,7 +86,7 @@ class JointTerm(Protocol):
         """The denoiser with what the family adds to guidance by labels of dimensionless strengths γ."""
 
 
-class JointModel(TemplateModel[SamplerConfig]):
+class JointModel(TemplateModel[SamplerConfig, JointBatch]):
     """Processes, network, and what was learned of sizes, elements, symmetries and labels.
 
     Arguments:
@@ -112,52 +143,54 @@ class JointModel(TemplateModel[SamplerConfig]):
             mix: What adapters add to the site vectors before each block; None without adapters.
         """
 
-    def fit(self, crystals: Crystals) -> Crystals:
+    def fit(self, batch: TrainingBatch) -> JointBatch:
         """Take statistics from training crystals and return those crystals ready for a call.
 
         Arguments:
-            crystals: In reduced cells, of at most ``max_atoms`` sites each, with labels in the crystal fields
-                ``label/NAME`` for the conditions that need them.
+            batch: Crystals in reduced cells, of at most ``max_atoms`` sites each, with labels for the conditions that
+                need them.
         """
-        self.cells.fit(crystals)
-        self.fit_sizes(crystals.n_atoms)
-        self.fit_elements(crystals.numbers)
-        self.fit_conditions(crystals)
+        self.cells.fit(batch.crystals)
+        self.fit_sizes(batch.crystals.n_atoms)
+        self.fit_elements(batch.crystals.numbers)
+        self.fit_conditions(batch)
         if not self.config.templates:
-            return self.prepared(crystals)
-        placed = self.templates.fit(crystals)
-        self.known.learn(placed, self.templates, self.config.scalars)
-        return self._ready(described(placed, self.templates))
+            return self.prepared(batch)
+        found = self.templates.fit(batch.crystals)
+        placed = TrainingBatch(found.crystals, batch.labels)
+        self.known.learn(found.template, found.crystals.numbers, self.scalar_labels(placed), self.templates)
+        return self._ready(placed, SiteSymmetry.of(found, self.templates))
 
-    def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
+    def tune(self, batch: TrainingBatch, names: Collection[str]) -> JointBatch:
         """Take statistics of the adapters ``names`` from tuning crystals and return those ready for a call.
 
         What was learned of sizes and elements stays; templates and labels of the crystals come on top.
         """
-        self.fit_adapters(crystals, names)
+        self.fit_adapters(batch, names)
         if not self.config.templates:
-            return self.prepared(crystals)
+            return self.prepared(batch)
         own = OrbitTemplates()
-        placed = own.fit(crystals)
-        self.known.learn_more(placed, own, self.templates, self.config.scalars)
-        return self._ready(described(placed, own))
+        found = own.fit(batch.crystals)
+        placed = TrainingBatch(found.crystals, batch.labels)
+        self.known.learn_more(found.template, found.crystals.numbers, self.scalar_labels(placed), own, self.templates)
+        return self._ready(placed, SiteSymmetry.of(found, own))
 
-    def prepared(self, crystals: Crystals) -> Crystals:
+    def prepared(self, batch: TrainingBatch) -> JointBatch:
         """Crystals as a call takes them: single precision, equivalent settings of each reduced cell, their symmetry."""
-        if self.config.templates:
-            own = OrbitTemplates()
-            crystals = described(own.fit(crystals), own)
-        return self._ready(crystals)
+        if not self.config.templates:
+            return self._ready(batch, None)
+        own = OrbitTemplates()
+        found = own.fit(batch.crystals)
+        return self._ready(TrainingBatch(found.crystals, batch.labels), SiteSymmetry.of(found, own))
 
-    def _ready(self, crystals: Crystals) -> Crystals:
-        settings, count = automorphisms(crystals.lattice)
+    def _ready(self, batch: TrainingBatch, symmetry: SiteSymmetry | None) -> JointBatch:
+        settings, count = automorphisms(batch.crystals.lattice)
         if not self.config.augment:
             count = torch.ones_like(count)
         inverse = torch.linalg.inv(settings.float()).round().to(torch.int8)
-        further = {} if self.term is None else self.term.fields(crystals)
-        fields = {**crystals.crystal_fields, "settings": inverse, "n_settings": count, **further}
-        crystals = crystals.to(dtype=torch.float32)
-        return replace(crystals, crystal_fields=fields)
+        further = {} if self.term is None else self.term.labels(batch.crystals)
+        labels = Labels.of({**batch.labels.values, **further})
+        return JointBatch(batch.crystals, labels, inverse, count, symmetry).to(dtype=torch.float32)
 
     def denoise(self, state: State, t: Tensor, labels: Labels | None = None, sites: Tensor | None = None) -> Prediction:
         """The network's prediction for a noisy batch.
@@ -174,15 +207,16 @@ class JointModel(TemplateModel[SamplerConfig]):
         mix = self.adapters(labels) if labels is not None and self.config.adapters else None
         return self.evaluate(state, lattice, t, sites, context, mix)
 
-    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+    def forward(self, batch: JointBatch, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of training crystals from :meth:`fit`: each field, the family's own, their weighted total."""
+        crystals = batch.crystals
         with torch.autocast(crystals.frac.device.type, enabled=False):
-            process, frac, sites = self._noising(crystals, noise)
+            process, frac, sites = self._noising(batch, noise)
             cell = self.cells.encode(crystals.lattice, crystals.n_atoms)
             t = self.config.earliest + (1 - self.config.earliest) * noise.uniform("time", (len(crystals),))
             t_species = self._species_time(t, noise)
             state, target = process.corrupt(crystals.numbers, frac, cell, crystals.mask, t, t_species, noise)
-            labels = self.training_labels(crystals, noise)
+            labels = self.training_labels(batch, noise)
         prediction = self.denoise(state, t, labels, sites)
         with torch.autocast(crystals.frac.device.type, enabled=False):
             losses = process.losses(prediction, target, state, t_species)
@@ -190,32 +224,32 @@ class JointModel(TemplateModel[SamplerConfig]):
             count = crystals.n_atoms if self.config.sum_over_sites else 1
             found = {"species": losses.species * count, "coordinates": losses.frac * count, "cell": losses.cell}
             total = a * found["species"] + b * found["coordinates"] + c * found["cell"]
-            further = {} if self.term is None else self.term.losses(crystals, state, prediction, t)
+            further = {} if self.term is None else self.term.losses(batch, state, prediction, t)
             for name, (weight, loss) in further.items():
                 found[name] = loss
                 total = total + weight * loss
         return {"total": bounded(total, self.config.bounded_above), **found}
 
-    def _noising(self, crystals: Crystals, noise: Noise) -> tuple[JointProcess, Tensor, Tensor | None]:
+    def _noising(self, batch: JointBatch, noise: Noise) -> tuple[JointProcess, Tensor, Tensor | None]:
         """Processes of a training batch, its clean coordinates, and features of its sites for the network."""
-        frac = self._any_setting(crystals, noise)
+        crystals, symmetry = batch.crystals, batch.symmetry
+        frac = self._any_setting(batch, noise)
         size, width = crystals.numbers.shape
         none = None if not self.config.site_features else frac.new_zeros(size, width, WIDTH)
-        if not self.config.templates or self.config.tied == 0:
+        if symmetry is None or self.config.tied == 0:
             return self.process, frac, none
-        coin = noise.uniform("tied", (size,)) < self.config.tied
-        tied = coin & (crystals.crystal_fields["template"] >= 0)
-        orbits, classes = ties_of(crystals, tied)
+        constrained = symmetry.there & (noise.uniform("tied", (size,)) < self.config.tied)
+        orbits, classes = symmetry.constrained(constrained, crystals.mask)
         process = self._constrained(orbits, classes, crystals.n_atoms)
-        frac = torch.where(tied[:, None, None], crystals.site_fields["ideal"], frac)
-        return process, frac, None if none is None else site_features(orbits, classes, tied)
+        frac = torch.where(constrained[:, None, None], symmetry.ideal, frac)
+        return process, frac, None if none is None else site_features(orbits, classes, constrained)
 
-    def _any_setting(self, crystals: Crystals, noise: Noise) -> Tensor:
-        """Coordinates in a random one of the equivalent settings of each cell."""
-        count = crystals.crystal_fields["n_settings"]
-        pick = (noise.uniform("setting", (len(crystals),)) * count).long().clamp_max(count - 1)
-        change = crystals.crystal_fields["settings"][torch.arange(len(pick), device=pick.device), pick]
-        return wrap(crystals.frac @ change.to(crystals.frac.dtype))
+    def _any_setting(self, batch: JointBatch, noise: Noise) -> Tensor:
+        """Coordinates (B, N, 3) in a random one of the equivalent settings of each cell."""
+        count, frac = batch.n_settings, batch.crystals.frac
+        pick = (noise.uniform("setting", (len(batch),)) * count).long().clamp_max(count - 1)
+        change = batch.settings[torch.arange(len(pick), device=pick.device), pick]
+        return wrap(frac @ change.to(frac.dtype))
 
     def _species_time(self, t: Tensor, noise: Noise) -> Tensor:
         """Mostly the common clock; sometimes zero (species given), sometimes a clock of its own."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from typing_extensions import override
 
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.lattice import matrix_to_parameters, parameters_to_matrix
 from nucleate.representations.ircr import ELECTRONEGATIVITY, IRCR, canonical
 from nucleate.symmetry.orbits import SiteOrbits
 from nucleate.symmetry.templates import OrbitTemplates
+from nucleate.training.batch import TrainingBatch
 
 Cells = Literal["reduced", "standard"]
 """As they come, or primitive standard cells, refined to the space group."""
@@ -22,31 +24,52 @@ Order = Literal["given", "canonical", "shuffled"]
 canonical elsewhere."""
 
 
+@dataclass(frozen=True)
+class MatrixBatch(TrainingBatch):
+    """Training crystals that a matrix can hold.
+
+    Attributes:
+        template: Row of each crystal's template, -1 for none, shape (B,).
+    """
+
+    template: Tensor
+
+    @override
+    def __getitem__(self, rows: Tensor) -> Self:
+        return replace(super().__getitem__(rows), template=self.template[rows])
+
+    @override
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
+        return replace(super().to(device, dtype), template=self.template.to(device))
+
+
 def usable(
-    crystals: Crystals, ircr: IRCR, cells: Cells, order: Order, templates: OrbitTemplates | None = None
-) -> Crystals:
+    batch: TrainingBatch, ircr: IRCR, cells: Cells, order: Order, templates: OrbitTemplates | None = None
+) -> MatrixBatch:
     """The crystals that the matrix can hold, in cells and order of sites as a model wants them.
 
     Arguments:
-        crystals: Of any kind.
+        batch: Crystals of any kind.
         ircr: The matrix.
         cells: See there.
         order: See there.
         templates: Take those of the crystals, as :func:`in_template_order` does; not where the order is given.
     """
-    crystals = crystals[ircr.fits(crystals)]
+    batch = batch[ircr.fits(batch.crystals)]
+    crystals = batch.crystals
     if cells == "standard" and len(crystals):
         # Symmetry needs more than tensors; a model without does without the libraries.
         from nucleate.symmetry.space_group import primitive_cells
 
-        crystals = replace(primitive_cells(crystals), crystal_fields=crystals.crystal_fields)
-    return ordered(crystals, order, templates)
+        crystals = primitive_cells(crystals)
+    crystals, template = ordered(crystals, order, templates)
+    return MatrixBatch(crystals, batch.labels, template)
 
 
-def ordered(crystals: Crystals, order: Order, templates: OrbitTemplates | None = None) -> Crystals:
-    """Crystals with their sites in an order; see :func:`usable`."""
+def ordered(crystals: Crystals, order: Order, templates: OrbitTemplates | None = None) -> tuple[Crystals, Tensor]:
+    """Crystals with their sites in an order, and the row of each one's template, -1 for none; see :func:`usable`."""
     if order == "given":
-        return crystals
+        return crystals, torch.full((len(crystals),), -1)
     return in_template_order(crystals, templates_by_column() if templates is None else templates)
 
 
@@ -61,17 +84,20 @@ def templates_by_column() -> OrbitTemplates:
     return OrbitTemplates(ELECTRONEGATIVITY)
 
 
-def in_template_order(crystals: Crystals, templates: OrbitTemplates) -> Crystals:
+def in_template_order(crystals: Crystals, templates: OrbitTemplates) -> tuple[Crystals, Tensor]:
     """Crystals in the canonical order of sites from the origins of the templates that are taken from them.
 
-    Coordinates are made exact. A crystal without a template keeps its own; its crystal field ``template`` is -1.
+    Coordinates are made exact. A crystal without a template keeps its own.
+
+    Returns:
+        The crystals, and the row of each one's template, -1 for none, shape (B,).
     """
     plain = canonical(crystals.to("cpu", torch.float64))
-    placed = templates.fit(plain)
-    there = placed.crystal_fields["template"] >= 0
-    numbers = torch.where(there[:, None], placed.numbers, plain.numbers)
-    frac = torch.where(there[:, None, None], placed.site_fields["ideal"], plain.frac)
-    return replace(placed, numbers=numbers, frac=_rounded(frac), site_fields={})
+    found = templates.fit(plain)
+    there = found.template >= 0
+    numbers = torch.where(there[:, None], found.crystals.numbers, plain.numbers)
+    frac = torch.where(there[:, None, None], found.ideal, plain.frac)
+    return replace(found.crystals, numbers=numbers, frac=_rounded(frac)), found.template
 
 
 @dataclass(frozen=True)

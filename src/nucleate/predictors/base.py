@@ -11,10 +11,11 @@ from torch import Tensor
 from nucleate.configuration import Settings
 from nucleate.crystal.crystals import Crystals
 from nucleate.plugins import Registry, modules_in
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.model import AnyConfig, ModelConfig, ModelSpec, TrainableModel
 
 
-class Predictor(TrainableModel):
+class Predictor(TrainableModel[TrainingBatch]):
     """A model that answers property columns of crystals."""
 
     @property

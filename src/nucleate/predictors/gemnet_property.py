@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -17,6 +16,7 @@ from nucleate.diffusion.noise import Noise
 from nucleate.errors import UserError
 from nucleate.networks.gemnet import GemNetConfig, GemNetEncoder
 from nucleate.predictors.base import ColumnConfig, Predictor, PredictorSpec, Target
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.model import TrainConfig
 
 N_SPECIES = 100
@@ -85,36 +85,35 @@ class GemNetPredictor(Predictor):
         """Crystals that it can take, in words."""
         return f"a crystal of up to {self.config.max_atoms} sites and elements up to Fm with a usable cell"
 
-    def fit(self, crystals: Crystals) -> Crystals:
-        """Take the statistics of the labels ``label/NAME`` and return the crystals ready for a call.
+    def fit(self, batch: TrainingBatch) -> TrainingBatch:
+        """Take the statistics of the labels and return the crystals ready for a call.
 
         Raises:
             UserError: A target has no label, or one that has no logarithm.
         """
-        targets = [_fitted(target, crystals.crystal_fields[f"label/{target.name}"]) for target in self.config.targets]
+        targets = [_fitted(target, batch.labels.values[target.name]) for target in self.config.targets]
         self.config = self.config.model_copy(update={"targets": tuple(targets)})
-        ready = self.prepared(crystals)
+        ready = self.prepared(batch)
         # Crystals of every size, not those that happen to come first.
-        some = torch.argsort(ready.n_atoms, stable=True)[:: max(1, len(ready) // SCALE_CRYSTALS)]
-        part = ready[some]
+        some = torch.argsort(ready.crystals.n_atoms, stable=True)[:: max(1, len(ready) // SCALE_CRYSTALS)]
+        part = ready.crystals[some]
         self.encoder.fit_scales(self._species(part), part.frac, part.lattice, None, part.mask)
         return ready
 
-    def prepared(self, crystals: Crystals) -> Crystals:
-        """Crystals as a call takes them: single precision, labels as they are learned, standardised."""
-        columns = []
+    def prepared(self, batch: TrainingBatch) -> TrainingBatch:
+        """Crystals as a call takes them: single precision, labels as they are learned, in standard deviations."""
+        labels = {}
         for target in self.config.targets:
-            label = crystals.crystal_fields[f"label/{target.name}"].double()
+            label = batch.labels.values[target.name].double()
             learned = label.log10() if target.log10 else label
-            columns.append((learned - target.mean) / target.std)
-        fields = {"targets": torch.stack(columns, 1)}
-        return replace(crystals, crystal_fields=fields, site_fields={}).to(dtype=torch.float32)
+            labels[target.name] = (learned - target.mean) / target.std
+        return TrainingBatch.of(batch.crystals, labels).to(dtype=torch.float32)
 
     @override
-    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+    def forward(self, batch: TrainingBatch, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of crystals from :meth:`fit`: the absolute error of every standardised target, and their sum."""
-        wanted = crystals.crystal_fields["targets"]
-        error = (self.standardised(crystals).to(wanted.dtype) - torch.nan_to_num(wanted)).abs() * ~wanted.isnan()
+        wanted = torch.stack([batch.labels.values[target.name] for target in self.config.targets], 1)
+        error = (self.standardised(batch.crystals).to(wanted.dtype) - torch.nan_to_num(wanted)).abs() * ~wanted.isnan()
         return {"total": error.sum(1), **{t.name: error[:, k] for k, t in enumerate(self.config.targets)}}
 
     def standardised(self, crystals: Crystals) -> Tensor:

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nucleate.conditions.kinds import Scalar
-from nucleate.conditions.labels import fitted_conditions, labels_of
+from nucleate.conditions.labels import fitted_conditions
 from nucleate.conditions.quantities import NamedScalars
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.diffusion.noise import Noise
@@ -20,6 +20,7 @@ from nucleate.errors import UserError
 from nucleate.networks.cnn1d import SLOPE, ConvolutionEncoder, Tower, branch
 from nucleate.predictors.base import Predictor, PredictorSpec
 from nucleate.representations.ircr import IRCR, MatrixScaling, canonical, shuffled
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.model import LabelledConfig, TrainConfig
 
 
@@ -121,34 +122,36 @@ class PropertyCNN(Predictor):
         """Crystals that it can take, in words."""
         return f"a crystal of up to {self.config.max_elements} elements up to Pu and {self.config.max_atoms} sites"
 
-    def fit(self, crystals: Crystals) -> Crystals:
+    def fit(self, batch: TrainingBatch) -> TrainingBatch:
         """Take scale and statistics from training crystals and return those crystals ready for a call.
 
         Arguments:
-            crystals: Of any kind, with labels in the crystal fields ``label/NAME``; those that the matrix cannot
-                hold are left out.
+            batch: Crystals of any kind, with labels; those that the matrix cannot hold are left out.
 
         Raises:
             UserError: The matrix can hold none of them.
         """
-        kept = self.prepared(self.ircr.held(crystals))
-        self.scaling.fit(self.ircr.encode(kept.to(dtype=torch.float64)))
-        self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
+        kept = self.prepared(batch[self.ircr.held(batch.crystals)])
+        self.scaling.fit(self.ircr.encode(kept.crystals.to(dtype=torch.float64)))
+        conditions = fitted_conditions(self.config.conditions, kept.labels_of(self.config.conditions))
+        self.config = self.config.model_copy(update={"conditions": conditions})
         return kept
 
-    def prepared(self, crystals: Crystals) -> Crystals:
+    def prepared(self, batch: TrainingBatch) -> TrainingBatch:
         """Crystals as a call takes them; those that the matrix cannot hold are left out."""
-        return canonical(crystals[self.ircr.fits(crystals)]).to(dtype=torch.float32)
+        kept = batch[self.ircr.fits(batch.crystals)]
+        return replace(kept, crystals=canonical(kept.crystals)).to(dtype=torch.float32)
 
-    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+    def forward(self, batch: TrainingBatch, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of training crystals from :meth:`fit`, for each property and in total.
 
         A property's loss weighs its known labels so that their mean over a batch is the loss over all of them.
         """
+        crystals = batch.crystals
         if self.training and self.config.augment > 0:
             crystals = redescribed(crystals, noise, self.config.augment)
         found = self._standardised(self.ircr.encode(crystals))
-        labels = labels_of(crystals, self.config.conditions).values
+        labels = batch.labels_of(self.config.conditions).values
         losses = {}
         for i, condition in enumerate(self.config.conditions):
             target = (labels[condition.name] - condition.mean) / condition.std
@@ -173,7 +176,7 @@ class PropertyCNN(Predictor):
         rows = self.ircr.fits(crystals).cpu().nonzero().flatten()
         device = self.scaling.low.device
         for some in rows.split(TOGETHER):
-            ready = self.prepared(crystals[some].to("cpu")).to(device)
+            ready = canonical(crystals[some].to("cpu")).to(device, torch.float32)
             answer = self._standardised(self.ircr.encode(ready))[:, place]
             found[some] = answer.cpu().double() * condition.std + condition.mean
         return found

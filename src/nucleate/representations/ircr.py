@@ -102,8 +102,7 @@ def reordered(crystals: Crystals, order: Tensor) -> Crystals:
         index = order.reshape(*order.shape, *([1] * (value.dim() - 2))).expand_as(value)
         return value.gather(1, index)
 
-    fields = {name: moved(value) for name, value in crystals.site_fields.items()}
-    return replace(crystals, numbers=moved(crystals.numbers), frac=moved(crystals.frac), site_fields=fields)
+    return replace(crystals, numbers=moved(crystals.numbers), frac=moved(crystals.frac))
 
 
 def element_order(numbers: list[int]) -> list[int]:
@@ -195,18 +194,18 @@ class IRCR:
         few = (_first_sites(crystals).sum(1) <= self.k) & (crystals.n_atoms <= self.n) & (crystals.n_atoms > 0)
         return few & (crystals.numbers <= LARGEST_NUMBER).all(1)
 
-    def held(self, crystals: Crystals) -> Crystals:
-        """The training crystals that the matrix can hold.
+    def held(self, crystals: Crystals) -> Tensor:
+        """Which training crystals the matrix can hold, bool, shape (B,).
 
         Raises:
             UserError: It can hold none of them.
         """
-        kept = crystals[self.fits(crystals)]
-        if not len(kept):
+        fits = self.fits(crystals)
+        if not fits.any():
             found = f"{len(crystals)} crystals, none of which the matrix holds"
             expected = f"crystals of at most {self.k} elements and {self.n} sites"
             raise UserError("training data", found, expected)
-        return kept
+        return fits
 
     def refusals(self, crystals: Crystals) -> list[str]:
         """For each crystal why the matrix cannot hold it, such as "4 elements, at most 3"; empty where it can."""

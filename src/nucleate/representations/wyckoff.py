@@ -86,6 +86,14 @@ class Orbits:
             numbers[i, : len(p.sites)] = torch.tensor([z for z, _ in p.sites])
         return cls(torch.tensor([p.space_group for p in protostructures], dtype=torch.int64), place, numbers)
 
+    def __getitem__(self, rows: Tensor) -> Orbits:
+        """Those of some crystals, in the order of ``rows``."""
+        return Orbits(self.group[rows], self.place[rows], self.numbers[rows])
+
+    def to(self, device: torch.device | str | None) -> Orbits:
+        """Move to a device."""
+        return Orbits(self.group.to(device), self.place.to(device), self.numbers.to(device))
+
     def in_setting(self, setting: Tensor) -> Orbits:
         """The same crystals in other settings (B,), each below the group's number of settings."""
         tables = wyckoff_tables()

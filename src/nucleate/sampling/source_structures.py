@@ -11,10 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nucleate.conditions.kinds import Scalar
-from nucleate.conditions.labels import standardised_labels
 from nucleate.conditions.request import Conditions
-from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.formula import reduced
 from nucleate.descriptors.composition import is_charge_balanced
@@ -66,18 +63,23 @@ class KnownCrystals(nn.Module):
         self.register_buffer("template", torch.cat([self.template, template[kept].to(torch.int16)]))
         self.register_buffer("labels", torch.cat([before, labels[kept].to(torch.float16).float()]))
 
-    def learn(self, placed: Crystals, templates: OrbitTemplates, scalars: Sequence[Scalar]) -> None:
-        """Keep training crystals from :meth:`OrbitTemplates.fit` with their labels of some conditions."""
-        at = placed.crystal_fields["template"]
-        self.fit(at, templates.members(at, placed.numbers), standardised_labels(placed, scalars))
+    def learn(self, template: Tensor, numbers: Tensor, labels: Tensor, templates: OrbitTemplates) -> None:
+        """Keep training crystals.
+
+        Arguments:
+            template: Row of each crystal's template, -1 for none, shape (R,).
+            numbers: Atomic numbers of its sites in the order of the template, shape (R, N).
+            labels: Labels in standard deviations from their mean, NaN where missing, shape (R, C).
+            templates: The templates.
+        """
+        self.fit(template, templates.members(template, numbers), labels)
 
     def learn_more(
-        self, placed: Crystals, own: OrbitTemplates, templates: OrbitTemplates, scalars: Sequence[Scalar]
+        self, template: Tensor, numbers: Tensor, labels: Tensor, own: OrbitTemplates, templates: OrbitTemplates
     ) -> None:
         """Add crystals, whose templates are their ``own``, and these to the ``templates`` that were there before."""
-        at = placed.crystal_fields["template"]
-        moved = torch.where(at < 0, at, at + len(templates))
-        self.extend(moved, own.members(at, placed.numbers), standardised_labels(placed, scalars))
+        moved = torch.where(template < 0, template, template + len(templates))
+        self.extend(moved, own.members(template, numbers), labels)
         templates.extend(own)
 
     def draw(self, target: Tensor, weights: Tensor, u: Tensor, parents: Tensor | None = None) -> Tensor:

@@ -185,7 +185,7 @@ def fill(
         for name in ("carries_label", "proxy", "closest", "energy")
         if found
     }
-    return Filled(Crystals(best.numbers, best.frac, best.lattice, best.n_atoms, {}, of_best), found)
+    return Filled(Crystals(best.numbers, best.frac, best.lattice, best.n_atoms, of_best), found)
 
 
 def candidates(

@@ -115,6 +115,20 @@ class SiteOrbits:
         longer = (torch.cat([getattr(self, name), getattr(free, name)[:, have:]], 1) for name in of_sites)
         return SiteOrbits(**dict(zip(of_sites, longer, strict=True)), metric=self.metric)
 
+    def trimmed(self, width: int) -> SiteOrbits:
+        """The same for the first ``width`` sites."""
+        parts = {part.name: getattr(self, part.name)[:, :width] for part in fields(self) if part.name != "metric"}
+        return SiteOrbits(**parts, metric=self.metric)
+
+    def __getitem__(self, rows: Tensor) -> SiteOrbits:
+        """Those of some crystals, in the order of ``rows``."""
+        return SiteOrbits(*(getattr(self, part.name)[rows] for part in fields(self)))
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> SiteOrbits:
+        """Move to a device and, for floating-point numbers, to a precision."""
+        values = (getattr(self, part.name) for part in fields(self))
+        return SiteOrbits(*(v.to(device=device, dtype=dtype if v.is_floating_point() else None) for v in values))
+
     def where(self, chosen: Tensor) -> SiteOrbits:
         """The same where ``chosen`` (B,) is true, no ties elsewhere."""
         size, width = self.first.shape

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
@@ -34,6 +35,21 @@ _FIELDS = (
     *_TABLES, "groups", "weights", "n_sites", "n_orbits", "metric", "site_rotation", "site_shift", "site_orbit",
     "orbit_site_symmetry", "orbit_offset", "orbit_class",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TemplatedCrystals:
+    """B crystals on the templates that were taken from them.
+
+    Attributes:
+        crystals: In double precision, with sites in the order of their templates and coordinates from their origins.
+        template: Row of each crystal's template, -1 for none, shape (B,).
+        ideal: Fractional coordinates with their symmetry made exact, shape (B, N, 3).
+    """
+
+    crystals: Crystals
+    template: Tensor
+    ideal: Tensor
 
 
 class OrbitTemplates(nn.Module):
@@ -77,14 +93,8 @@ class OrbitTemplates(nn.Module):
     def __len__(self) -> int:
         return len(self.n_sites)
 
-    def fit(self, crystals: Crystals, symprec: float = SYMPREC) -> Crystals:
-        """Take the templates of crystals at a tolerance of ``symprec`` Å; those without a symmetry give none.
-
-        Returns:
-            The same crystals in double precision, with sites in the order of their templates and coordinates from
-            their origins; crystal field ``template`` (B,), -1 for none; site field ``ideal`` (B, N, 3), the
-            coordinates with their symmetry made exact.
-        """
+    def fit(self, crystals: Crystals, symprec: float = SYMPREC) -> TemplatedCrystals:
+        """Take the templates of crystals at a tolerance of ``symprec`` Å; those without a symmetry give none."""
         exact = crystals.to("cpu", torch.float64)
         row: dict[tuple[Any, ...], int] = {}
         weights: list[int] = []
@@ -112,14 +122,8 @@ class OrbitTemplates(nn.Module):
             orbits = orbits.where(template >= 0)
             ideal = orbits.positions(orbits.free(frac - orbits.offset))
         real = exact.mask[..., None]
-        return Crystals(
-            numbers,
-            wrap(frac) * real,
-            exact.lattice,
-            exact.n_atoms,
-            site_fields={**crystals.site_fields, "ideal": wrap(ideal) * real},
-            crystal_fields={**crystals.crystal_fields, "template": template},
-        )
+        placed = Crystals(numbers, wrap(frac) * real, exact.lattice, exact.n_atoms)
+        return TemplatedCrystals(placed, template, wrap(ideal) * real)
 
     def extend(self, others: OrbitTemplates) -> None:
         """Add the templates of others behind these, with weights of zero."""

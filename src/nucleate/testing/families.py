@@ -17,6 +17,7 @@ from nucleate.diffusion.noise import KeyedNoise
 from nucleate.errors import UserError
 from nucleate.families.base import FamilySpec, GenerativeModel, sampler_from
 from nucleate.testing import hold, refused
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.export import ModelFacts, write_model
 from nucleate.training.model import Overrides
 
@@ -24,11 +25,10 @@ TOLERANCE = 1e-4
 """Room for the rounding of single precision in Å and fractions of a cell; losses get ten times that, relatively."""
 
 
-def salts(size: int = 24) -> Crystals:
+def salts(size: int = 24) -> TrainingBatch:
     """Caesium-chloride cells of 2 sites and rocksalt cells of 8, of Li, Na, Mg with O, F, with labels.
 
-    The crystal fields ``label/formation_energy`` (eV/atom) and ``label/saturation_magnetization`` (T) hold made-up
-    numbers for every crystal.
+    The labels ``formation_energy`` (eV/atom) and ``saturation_magnetization`` (T) are made-up numbers.
     """
     corners = [[0.0, 0.0, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]]
     others = [[(x + 0.5) % 1 for x in corner] for corner in corners]
@@ -40,10 +40,9 @@ def salts(size: int = 24) -> Crystals:
         numbers.append([metal] * 4 + [anion] * 4 if large else [metal, anion])
         frac.append(corners + others if large else [[0.0] * 3, [0.5] * 3])
         lattice.append(torch.eye(3, dtype=torch.float64) * (edge + large))
-    made = Crystals.from_lists(numbers, frac, lattice)
     place = torch.arange(size, dtype=torch.float64)
-    labels = {"label/formation_energy": -place / size, "label/saturation_magnetization": place * 5 % 7 / 7}
-    return Crystals(made.numbers, made.frac, made.lattice, made.n_atoms, crystal_fields=labels)
+    labels = {"formation_energy": -place / size, "saturation_magnetization": place * 5 % 7 / 7}
+    return TrainingBatch.of(Crystals.from_lists(numbers, frac, lattice), labels)
 
 
 @dataclass(frozen=True)
@@ -54,30 +53,30 @@ class FamilyCase:
         spec: The family.
         model: Fitted and finished, but hardly trained: laws hold whatever the weights are.
         train: The crystals that it was fitted to, ready for a call.
-        crystals: The same as they were given.
+        data: The same before :meth:`fit`.
     """
 
     spec: FamilySpec
     model: GenerativeModel
-    train: Crystals
-    crystals: Crystals
+    train: TrainingBatch
+    data: TrainingBatch
 
     @classmethod
-    def of(cls, spec: FamilySpec, crystals: Crystals | None = None, overrides: Overrides | None = None) -> FamilyCase:
+    def of(cls, spec: FamilySpec, data: TrainingBatch | None = None, overrides: Overrides | None = None) -> FamilyCase:
         """A case of a family.
 
         Arguments:
             spec: The family.
-            crystals: To fit; :func:`salts` by default. Laws of losses want crystals with every label.
+            data: To fit; :func:`salts` by default. Laws of losses want crystals with every label.
             overrides: Settings, such as those of a small network.
         """
-        given = salts() if crystals is None else crystals
+        data = salts() if data is None else data
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model: GenerativeModel = spec.build(overrides, "checked").eval()
-            train = model.fit(given)
+            train = model.fit(data)
             model.finished(train)
-        return cls(spec, model.eval(), train, given)
+        return cls(spec, model.eval(), train, data)
 
     def losses(self, rows: Tensor) -> dict[str, Tensor]:
         """Losses (K,) of some training crystals (K,), each with its own random numbers."""
@@ -113,7 +112,7 @@ def preparing_changes_no_statistics(case: FamilyCase) -> None:
     """Crystals to validate with leave the model as it was."""
     before = {name: value.clone() for name, value in case.model.state_dict().items()}
     config = case.model.config
-    case.model.prepared(case.crystals[torch.tensor([0])])
+    case.model.prepared(case.data[torch.tensor([0])])
     after = case.model.state_dict()
     hold(all(_same(after[name], value) for name, value in before.items()), "prepared() changes the model's state")
     hold(case.model.config == config, "prepared() changes the configuration")
@@ -218,13 +217,13 @@ LAWS: tuple[Callable[[FamilyCase], None], ...] = (
 """All laws of a family."""
 
 
-def check_family(spec: FamilySpec, crystals: Crystals | None = None, overrides: Overrides | None = None) -> None:
+def check_family(spec: FamilySpec, data: TrainingBatch | None = None, overrides: Overrides | None = None) -> None:
     """Put a family through all laws; see :meth:`FamilyCase.of` for the arguments.
 
     Raises:
         BrokenLawError: A law does not hold.
     """
-    case = FamilyCase.of(spec, crystals, overrides)
+    case = FamilyCase.of(spec, data, overrides)
     for law in LAWS:
         law(case)
 

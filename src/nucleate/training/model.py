@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from nucleate.conditions.quantities import NamedConditions
 from nucleate.configuration import Settings, from_preset
-from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import Noise
 from nucleate.errors import UserError
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.export import CONFIG, StoredModel, load_weights
 
 
@@ -71,7 +71,11 @@ class LabelledConfig(ModelConfig):
     conditions: NamedConditions = ()
 
 
-class TrainableModel(nn.Module, ABC):
+AnyBatch = TypeVar("AnyBatch", bound=TrainingBatch)
+"""Training crystals as the losses of a model take them."""
+
+
+class TrainableModel(nn.Module, ABC, Generic[AnyBatch]):
     """A model whose call gives losses of crystals.
 
     Arguments:
@@ -86,25 +90,25 @@ class TrainableModel(nn.Module, ABC):
         self.config, self.name = config, name
 
     @abstractmethod
-    def fit(self, crystals: Crystals) -> Crystals:
+    def fit(self, batch: TrainingBatch) -> AnyBatch:
         """Take statistics from training crystals, and return those that the model can hold, ready for a call.
 
         Arguments:
-            crystals: In reduced cells, with labels in the crystal fields ``label/NAME``.
+            batch: Crystals in reduced cells with their labels.
 
         Raises:
             UserError: The model can hold none of them.
         """
 
     @abstractmethod
-    def prepared(self, crystals: Crystals) -> Crystals:
+    def prepared(self, batch: TrainingBatch) -> AnyBatch:
         """Crystals ready for a call, without those that the model cannot hold; changes no statistics."""
 
     @abstractmethod
-    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+    def forward(self, batch: AnyBatch, noise: Noise) -> dict[str, Tensor]:
         """Losses by name, "total" among them, each of shape (B,), of crystals from :meth:`fit` or :meth:`prepared`."""
 
-    def finished(self, train: Crystals) -> None:
+    def finished(self, train: AnyBatch) -> None:
         """Keep what only final weights can tell of the crystals from :meth:`fit`; called once, after the training."""
 
 

@@ -21,10 +21,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.noise import GeneratorNoise, Noise
 from nucleate.errors import UserError
 from nucleate.io.writing import write_whole
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.model import TrainConfig
 
 NAME = "checkpoint.safetensors"
@@ -217,7 +217,7 @@ _VALIDATION_STREAM = 2**40
 class Trainable(Protocol):
     """A module whose call gives the losses of each crystal by name, "total" among them."""
 
-    def __call__(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+    def __call__(self, batch: TrainingBatch, noise: Noise) -> dict[str, Tensor]:
         """Losses, each of shape (B,)."""
 
 
@@ -257,8 +257,8 @@ class Trainer:
 
     def fit(
         self,
-        train: Crystals,
-        validation: Crystals | None = None,
+        train: TrainingBatch,
+        validation: TrainingBatch | None = None,
         progress: Callable[[int, int, float], None] | None = None,
     ) -> dict[str, Tensor]:
         """Train to the end of the last epoch; returns the averaged weights.
@@ -293,20 +293,20 @@ class Trainer:
         return self.average
 
     @torch.no_grad()
-    def validate(self, crystals: Crystals, weights: Mapping[str, Tensor] | None = None) -> dict[str, float]:
+    def validate(self, data: TrainingBatch, weights: Mapping[str, Tensor] | None = None) -> dict[str, float]:
         """Mean dimensionless losses under some weights, the averaged ones by default, with the same noise each time."""
         current = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
         self.model.load_state_dict(self.average if weights is None else weights)
         self.model.eval()
         sums: dict[str, float] = {}
-        for rows in epoch_batches(self._sizes(crystals), self.config.pairs, self.config.batch, 0, 0):
-            for name, value in self._losses(crystals[rows], _VALIDATION_STREAM + int(rows[0])).items():
+        for rows in epoch_batches(self._sizes(data), self.config.pairs, self.config.batch, 0, 0):
+            for name, value in self._losses(data[rows], _VALIDATION_STREAM + int(rows[0])).items():
                 sums[name] = sums.get(name, 0.0) + float(value.sum())
         self.model.train()
         self.model.load_state_dict(current)
-        return {name: value / len(crystals) for name, value in sums.items()}
+        return {name: value / len(data) for name, value in sums.items()}
 
-    def _advance(self, batch: Crystals, total_steps: int) -> float:
+    def _advance(self, batch: TrainingBatch, total_steps: int) -> float:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate * _schedule(self.step, self.config.warmup, total_steps)
         losses = self._losses(batch, self.step)
@@ -330,7 +330,7 @@ class Trainer:
     def _validates(self, epoch: int) -> bool:
         return (epoch + 1) % self.config.validate_every == 0 or epoch + 1 == self.config.epochs
 
-    def _losses(self, batch: Crystals, stream: int) -> dict[str, Tensor]:
+    def _losses(self, batch: TrainingBatch, stream: int) -> dict[str, Tensor]:
         with self.fabric.autocast():
             losses: dict[str, Tensor] = self.model(batch.to(self.fabric.device), self._noise(stream))
         return losses
@@ -339,14 +339,15 @@ class Trainer:
         generator = torch.Generator(self.fabric.device).manual_seed(stream_seed(self.config.seed, stream))
         return GeneratorNoise(generator)
 
-    def _batches(self, train: Crystals, epoch: int) -> list[Tensor]:
+    def _batches(self, train: TrainingBatch, epoch: int) -> list[Tensor]:
         return epoch_batches(self._sizes(train), self.config.pairs, self.config.batch, self.config.seed, epoch)
 
-    def _sizes(self, crystals: Crystals) -> Tensor:
+    def _sizes(self, data: TrainingBatch) -> Tensor:
         """Sizes by which crystals share a batch, shape (B,)."""
-        return torch.ones_like(crystals.n_atoms) if self.config.mixed_sizes else crystals.n_atoms
+        n_atoms = data.crystals.n_atoms
+        return torch.ones_like(n_atoms) if self.config.mixed_sizes else n_atoms
 
-    def _epoch_starts(self, train: Crystals) -> list[int]:
+    def _epoch_starts(self, train: TrainingBatch) -> list[int]:
         per_epoch = len(self._batches(train, 0))
         return [per_epoch * epoch for epoch in range(self.config.epochs + 1)]
 

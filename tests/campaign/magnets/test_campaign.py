@@ -20,6 +20,7 @@ from nucleate.io.files import write_structures
 from nucleate.predictors.property_cnn import SPEC
 from nucleate.runs.candidates import Candidates
 from nucleate.settings import MagnetSettings, ScreenSettings
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.export import ModelFacts, write_model
 
 EMT = "ase.calculators.emt:EMT"
@@ -46,8 +47,8 @@ def network(tmp_path_factory) -> str:
     torch.manual_seed(0)
     model = SPEC.build(SMALL)
     some = alloys()[torch.tensor([0, 1, 2, 4])]
-    labels = {"label/formation_energy": torch.linspace(-1, 0, 4), "label/saturation_magnetization": torch.arange(4.0)}
-    model.fit(Crystals(some.numbers, some.frac, some.lattice, some.n_atoms, crystal_fields=labels))
+    labels = {"formation_energy": torch.linspace(-1, 0, 4), "saturation_magnetization": torch.arange(4.0)}
+    model.fit(TrainingBatch.of(some, labels))
     facts = ModelFacts("property_cnn", "tiny", "of a test", model.config.model_dump(mode="json"), {}, {}, {}, {})
     write_model(folder, model.state_dict(), facts)
     return str(folder)

@@ -5,6 +5,7 @@ import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.families.diffcrysgen import SPEC
+from nucleate.training.batch import TrainingBatch
 
 TINY = {"widths": [8, 12], "max_atoms": 8, "sampler.steps": 6, "sampler.draws": 2, "conditions": []}
 PAPER = {**TINY, "preset": "diffcrysgen-paper"}
@@ -30,8 +31,7 @@ def salts(size=24):
     crystals = Crystals.from_lists(numbers, frac, lattice)
     hardness = (crystals.volume / crystals.n_atoms).log()
     hardness[::2] = torch.nan
-    return Crystals(crystals.numbers, crystals.frac, crystals.lattice, crystals.n_atoms,
-                    crystal_fields={"label/hardness": hardness})  # fmt: skip
+    return TrainingBatch.of(crystals, {"hardness": hardness})
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from nucleate.families.diffcrysgen import SPEC
 from nucleate.families.diffcrysgen.model import PAPER_SAMPLER, DiffCrysGenConfig, SamplerConfig
 from nucleate.guidance.classifier_free import Guided
 from nucleate.symmetry.space_group import space_groups
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.export import ModelFacts, halved, write_model
 
 QUICK = SamplerConfig(steps=5)
@@ -117,9 +118,9 @@ def test_training_crystals_that_do_not_fit_are_left_out(data):
     large = Crystals.from_lists([[3, 8, 9, 11], [3] * 9], [[[0.1 * i] * 3 for i in range(m)] for m in (4, 9)],
                                 [4 * torch.eye(3)] * 2)  # fmt: skip
     model = SPEC.build({"widths": [8, 12], "max_atoms": 8, "conditions": []})
-    assert len(model.fit(Crystals.concatenate([data, large]))) == len(data)
+    assert len(model.fit(TrainingBatch.of(Crystals.concatenate([data.crystals, large])))) == len(data)
     with pytest.raises(UserError, match="none of which the matrix holds"):
-        model.fit(large)
+        model.fit(TrainingBatch.of(large))
 
 
 def test_settings():

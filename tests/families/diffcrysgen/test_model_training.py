@@ -21,7 +21,7 @@ def train(family, data, overrides, out, **how):
 
 
 def dataset(salts, rows, labels):
-    crystals = salts(rows)
+    crystals = salts(rows).crystals
     hardness = [float(i % 7) if i < labels else None for i in range(rows)]
     return Dataset(crystals, pd.DataFrame({"hardness": hardness}), "mine.csv", "digest")
 
@@ -45,7 +45,7 @@ def test_trained_model_loads_and_generates(folder):
 
 
 def test_card_counts_what_the_matrix_cannot_hold(tmp_path, salts_of):
-    salts = salts_of(30)
+    salts = salts_of(30).crystals
     large = Crystals.from_lists([[3, 8, 9, 11]], [[[0.2 * i] * 3 for i in range(4)]], [4 * torch.eye(3)])
     data = Dataset(Crystals.concatenate([salts, large]), pd.DataFrame({"hardness": [None] * 31}), "mine.csv", "digest")
     out = train("diffcrysgen", data, TINY, tmp_path / "counted")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.families.maggen import SPEC
 from nucleate.families.maggen.model import MagGen
+from nucleate.training.batch import TrainingBatch
 
 SMALL = {"max_atoms": 6, "dense": 16, "latent": 12, "branch": (8,)}
 
 
-def labelled(count: int = 40, seed: int = 0) -> Crystals:
+def labelled(count: int = 40, seed: int = 0) -> TrainingBatch:
     """Crystals of 2 to 6 sites and up to three of five elements; the second label is missing on every third."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -29,17 +28,22 @@ def labelled(count: int = 40, seed: int = 0) -> Crystals:
     crystals = Crystals.from_lists(numbers, frac, cells)
     iron = (crystals.numbers == 26).sum(1) / crystals.n_atoms
     second = torch.where(torch.arange(count) % 3 == 2, torch.nan, 2 * iron)
-    return replace(crystals, crystal_fields={"label/formation_energy": -iron, "label/saturation_magnetization": second})
+    return TrainingBatch.of(crystals, {"formation_energy": -iron, "saturation_magnetization": second})
 
 
 @pytest.fixture
-def crystals() -> Crystals:
+def data() -> TrainingBatch:
     return labelled()
 
 
 @pytest.fixture
-def model(crystals: Crystals) -> MagGen:
+def crystals(data: TrainingBatch) -> Crystals:
+    return data.crystals
+
+
+@pytest.fixture
+def model(data: TrainingBatch) -> MagGen:
     torch.manual_seed(0)
     made = SPEC.build(SMALL)
-    made.finished(made.fit(crystals))
+    made.finished(made.fit(data))
     return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from nucleate.families.maggen import SPEC
 from nucleate.families.maggen.config import SamplerConfig
 from nucleate.families.maggen.model import MagGen
 from nucleate.symmetry.space_group import space_groups
+from nucleate.training.batch import TrainingBatch
 from nucleate.training.export import ModelFacts, halved, write_model
 
 NARROW = {"maggen": {}, "maggen-paper": {"channels": (8, 8, 16, 16)}}
@@ -29,12 +29,12 @@ def test_the_paper_s_model_has_its_size() -> None:
 
 
 @pytest.mark.parametrize("preset", ["maggen", "maggen-paper"])
-def test_losses_fall_and_every_part_learns(preset: str, crystals: Crystals) -> None:
+def test_losses_fall_and_every_part_learns(preset: str, data: TrainingBatch) -> None:
     torch.manual_seed(0)
     made = SPEC.build(
         {"preset": preset, "max_atoms": 6, "dense": 64, "latent": 16, "divergence": 1e-4, **NARROW[preset]}
     )
-    train = made.fit(crystals)
+    train = made.fit(data)
     noise = GeneratorNoise(torch.Generator().manual_seed(0))
     optimizer = torch.optim.Adam(made.parameters(), lr=3e-3)
     totals = []
@@ -49,11 +49,11 @@ def test_losses_fall_and_every_part_learns(preset: str, crystals: Crystals) -> N
     assert all(p.grad is not None and p.grad.isfinite().all() for p in made.parameters())
 
 
-def test_missing_labels_teach_nothing(crystals: Crystals) -> None:
+def test_missing_labels_teach_nothing(data: TrainingBatch) -> None:
     made = SPEC.build({"max_atoms": 6, "dense": 8, "latent": 8})
-    train = made.fit(crystals)
+    train = made.fit(data)
     losses = made(train, GeneratorNoise(torch.Generator().manual_seed(0)))
-    missing = train.crystal_fields["label/saturation_magnetization"].isnan()
+    missing = ~train.labels.mask["saturation_magnetization"]
     assert (losses["saturation_magnetization"][missing] == 0).all()
     assert (losses["saturation_magnetization"][~missing] > 0).all()
 
@@ -120,7 +120,7 @@ def test_a_folder_gives_the_same_crystals(model: MagGen, tmp_path: Path) -> None
     assert torch.allclose(first.lattice, second.lattice, atol=1e-5, equal_nan=True)
 
 
-def test_bad_requests_are_one_line(model: MagGen, crystals: Crystals, tmp_path: Path) -> None:
+def test_bad_requests_are_one_line(model: MagGen, data: TrainingBatch, tmp_path: Path) -> None:
     for text, found in (
         ("band_gap=1", "--where: found band_gap; expected conditions of this model: formation_energy"),
         ("composition=FeO", "--where: found composition"),
@@ -134,7 +134,7 @@ def test_bad_requests_are_one_line(model: MagGen, crystals: Crystals, tmp_path: 
     with pytest.raises(UserError, match="no parents"):
         SPEC.build({"max_atoms": 6}).sample(1)
     with pytest.raises(UserError, match="none of which the matrix holds"):
-        SPEC.build({"max_atoms": 1}).fit(crystals)
+        SPEC.build({"max_atoms": 1}).fit(data)
     with pytest.raises(UserError, match="--guidance"):
         model.sample(1, guidance=2.0)
     (tmp_path / "config.json").write_text('{"family": "maggen", "config": {}}')
@@ -142,14 +142,15 @@ def test_bad_requests_are_one_line(model: MagGen, crystals: Crystals, tmp_path: 
         SPEC.load(tmp_path, "scal=2")
 
 
-def test_any_column_can_have_a_branch(crystals: Crystals) -> None:
-    fields = {**crystals.crystal_fields, "label/hardness": crystals.volume}
+def test_any_column_can_have_a_branch(data: TrainingBatch) -> None:
+    volume = data.crystals.volume
+    labels = {**data.labels.values, "hardness": volume}
     made = SPEC.build({"max_atoms": 6, "dense": 8, "latent": 8, "conditions": ["formation_energy", "hardness"]})
-    train = made.fit(replace(crystals, crystal_fields=fields))
+    train = made.fit(TrainingBatch.of(data.crystals, labels))
     made.finished(train)
     assert made.properties == ("formation_energy", "hardness")
-    assert made.config.conditions[1].mean == pytest.approx(float(crystals.volume.mean()), rel=1e-5)
-    assert made.predicted(made.encode(train)).shape == (len(train), 2)
+    assert made.config.conditions[1].mean == pytest.approx(float(volume.mean()), rel=1e-5)
+    assert made.predicted(made.encode(train.crystals)).shape == (len(train), 2)
 
 
 def salts() -> Crystals:
@@ -162,7 +163,7 @@ def salts() -> Crystals:
 def test_crystals_take_the_symmetry_of_their_parents() -> None:
     torch.manual_seed(0)
     made = SPEC.build({"max_atoms": 6, "dense": 32, "latent": 12, "branch": (8,), "conditions": ()})
-    train = made.fit(salts())
+    train = made.fit(TrainingBatch.of(salts()))
     optimizer, noise = torch.optim.Adam(made.parameters(), lr=3e-3), GeneratorNoise(torch.Generator().manual_seed(0))
     for _ in range(150):
         optimizer.zero_grad()

@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nucleate.crystal.crystals import Crystals
 from nucleate.families.maggen.model import MagGen
 from nucleate.families.maggen.study import fit, property_fits, reconstruction
+from nucleate.training.batch import TrainingBatch
 
 
-def test_a_perfect_decoder_has_no_errors(model: MagGen, crystals: Crystals, monkeypatch: pytest.MonkeyPatch) -> None:
-    truth = model.ircr.encode(model.prepared(crystals)).double()
+def test_a_perfect_decoder_has_no_errors(model: MagGen, data: TrainingBatch, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = model.ircr.encode(model.prepared(data).crystals).double()
     monkeypatch.setattr(model, "matrices", lambda z: truth.clone())
-    found = reconstruction(model, crystals)
+    found = reconstruction(model, data)
     assert found[1:4] == (1.0, 1.0, 1.0)
     assert found[4:] == pytest.approx((0,) * 5, abs=1e-9)
 
 
-def test_known_errors_are_found(model: MagGen, crystals: Crystals, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_errors_are_found(model: MagGen, data: TrainingBatch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lengths 10 % too large, angles 2° too, coordinates 0.1 beyond a boundary, one crystal with a wrong element."""
-    changed = model.ircr.encode(model.prepared(crystals)).double()
+    changed = model.ircr.encode(model.prepared(data).crystals).double()
     blocks = model.ircr.blocks
     changed[:, blocks["L"]][:, 0] *= 1.1
     changed[:, blocks["L"]][:, 1] += 2.0
@@ -30,12 +30,12 @@ def test_known_errors_are_found(model: MagGen, crystals: Crystals, monkeypatch: 
     elements[0, :, 0] = 0.0
     elements[0, 91, 0] = 1.0
     monkeypatch.setattr(model, "matrices", lambda z: changed)
-    found = reconstruction(model, crystals)
+    found = reconstruction(model, data)
     assert found.length_percent == pytest.approx(10, abs=1e-4)
     assert found.angle == pytest.approx(2, abs=1e-4)
     assert found.coordinate == pytest.approx(0.1, abs=1e-6)
     assert found.elements == pytest.approx(1 - 1 / total)
-    assert found.all_elements == pytest.approx(1 - 1 / len(crystals))
+    assert found.all_elements == pytest.approx(1 - 1 / len(data))
 
 
 def test_fits_leave_unknown_labels_out() -> None:
@@ -47,9 +47,7 @@ def test_fits_leave_unknown_labels_out() -> None:
     assert found.trivial == pytest.approx(2 / 3)
 
 
-def test_branches_are_judged_where_labels_are(model: MagGen, crystals: Crystals) -> None:
-    found = property_fits(model, crystals)
-    assert found["formation_energy"].labels == len(crystals)
-    assert found["saturation_magnetization"].labels == int(
-        crystals.crystal_fields["label/saturation_magnetization"].isfinite().sum()
-    )
+def test_branches_are_judged_where_labels_are(model: MagGen, data: TrainingBatch) -> None:
+    found = property_fits(model, data)
+    assert found["formation_energy"].labels == len(data)
+    assert found["saturation_magnetization"].labels == int(data.labels.mask["saturation_magnetization"].sum())

@@ -47,14 +47,15 @@ def test_losses_are_finite_and_fall(model, data):
 def test_published_losses_are_sums_over_sites(paper_model, data):
     """Each from the definition: 0.1 of the squared error of score times σ, D3PM's bound, the cell's mean over nine."""
     model = paper_model
-    train = model.prepared(data)
+    batch = model.prepared(data)
+    train = batch.crystals
     keyed = KeyedNoise(0, torch.arange(len(data)))
     t = model.config.earliest + (1 - model.config.earliest) * keyed.uniform("time", (len(data),))
     cell = model.cells.encode(train.lattice, train.n_atoms)
-    frac = model._any_setting(train, keyed)
+    frac = model._any_setting(batch, keyed)
     state, target = model.process.corrupt(train.numbers, frac, cell, train.mask, t, t, keyed)
     answer = model.denoise(state, t)
-    found = model(train, keyed)
+    found = model(batch, keyed)
     n = train.n_atoms[:, None, None]
     sigma = 0.01 * 500 ** t[:, None, None] * n ** (-1 / 3)
     away = torch.remainder(state.frac - frac + 0.5, 1.0) - 0.5

@@ -11,6 +11,7 @@ from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
 from nucleate.families.pigen import SPEC
 from nucleate.families.pigen.model import PigenConfig, SamplerConfig
+from nucleate.training.batch import TrainingBatch
 
 
 def noise(seed=0):
@@ -51,10 +52,10 @@ def test_statistics_are_those_of_the_data(default_model, data):
 
 def test_training_sees_every_setting_of_a_cubic_cell(default_model, data):
     train = default_model.prepared(data)
-    assert set(train.crystal_fields["n_settings"].tolist()) == {48}
+    assert set(train.n_settings.tolist()) == {48}
     # Coordinates are told from the template's origin, so it is the vector between two sites that is looked at.
     asymmetric = Crystals.from_lists([[3, 8]], [[[0.0, 0.0, 0.0], [0.1, 0.2, 0.3]]], [4 * torch.eye(3)])
-    one = default_model.prepared(asymmetric)
+    one = default_model.prepared(TrainingBatch.of(asymmetric))
     pairs = (default_model._any_setting(one, noise(i))[0].double() for i in range(150))
     seen = {tuple(round(v, 3) % 1 for v in torch.remainder(b - a, 1.0).tolist()) for a, b in pairs}
     assert len(seen) > 30
@@ -164,9 +165,10 @@ def test_strengths_that_do_not_fit_are_named(steered_model):
 def test_tied_training_sees_symmetric_noise(default_model, data):
     model = copy.deepcopy(default_model)
     model.config = model.config.model_copy(update={"tied": 1.0})
-    train = model.prepared(data)
+    batch = model.prepared(data)
+    train = batch.crystals
     with torch.no_grad():
-        process, frac, sites = model._noising(train, noise())
+        process, frac, sites = model._noising(batch, noise())
         cell = model.cells.encode(train.lattice, train.n_atoms)
         t = torch.full((len(train),), 0.5)
         state, _ = process.corrupt(train.numbers, frac, cell, train.mask, t, t, noise())

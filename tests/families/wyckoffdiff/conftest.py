@@ -1,6 +1,5 @@
 """Crystals of a few protostructures, and tiny models of the family."""
 
-from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -12,6 +11,7 @@ from nucleate.families.wyckoffdiff import SPEC
 from nucleate.search.cell_priors import drawn
 from nucleate.symmetry.protostructure import Protostructure
 from nucleate.symmetry.wyckoff_parametrization import layout
+from nucleate.training.batch import TrainingBatch
 
 LABELS = [
     "AB_cF8_225_a_b:{}-{}", "AB_cP2_221_a_b:{}-{}", "AB2_tP6_136_a_f:{}-{}", "AB2_cF12_225_a_c:{}-{}",
@@ -38,13 +38,13 @@ def known(size=40):
     crystals = Crystals.concatenate(found)
     stable = torch.linspace(0, 0.1, size, dtype=torch.float64)
     stable[::3] = torch.nan
-    return replace(crystals, crystal_fields={"label/energy_above_hull": stable})
+    return TrainingBatch.of(crystals, {"energy_above_hull": stable})
 
 
-def fitted(overrides, crystals):
+def fitted(overrides, data):
     torch.manual_seed(0)
     model = SPEC.build(overrides, "tiny")
-    return model.eval(), model.fit(crystals)
+    return model.eval(), model.fit(data)
 
 
 @pytest.fixture(scope="session")

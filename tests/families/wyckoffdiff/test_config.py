@@ -58,7 +58,7 @@ def test_samplers():
 def folder(tmp_path_factory, data):
     import pandas as pd
 
-    dataset = Dataset(data, pd.DataFrame({"e_above_hull": data.crystal_fields["label/energy_above_hull"].numpy()}))
+    dataset = Dataset(data.crystals, pd.DataFrame({"e_above_hull": data.labels.values["energy_above_hull"].numpy()}))
     settings = {name: json.dumps(value) for name, value in TINY.items()}
     out = tmp_path_factory.mktemp("models") / "mine"
     return train_family("wyckoffdiff", TrainingTask(dataset, out, {**settings, "epochs": "2"}))

@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 
-from nucleate.conditions.labels import labels_of
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.formula import reduced
 from nucleate.descriptors.composition import is_charge_balanced
@@ -13,7 +12,6 @@ from nucleate.diffusion.noise import GeneratorNoise
 from nucleate.errors import UserError
 from nucleate.families.wyckoffdiff import SPEC
 from nucleate.families.wyckoffdiff.config import SamplerConfig
-from nucleate.families.wyckoffdiff.model import _orbits
 from nucleate.networks.wyckoff_gnn import Logits
 from nucleate.search.cell_priors import is_generic
 from nucleate.symmetry.protostructure import protostructures
@@ -27,7 +25,7 @@ def losses(model, crystals, seed=0):
 
 
 def test_statistics(default_model, data):
-    usable = [p for p in protostructures(data) if p is not None]
+    usable = [p for p in protostructures(data.crystals) if p is not None]
     expected = torch.zeros(231, 13)
     for p in usable:
         expected[p.space_group, p.n_primitive] += 1
@@ -58,14 +56,14 @@ def test_the_weighting_only_divides(data):
     for weighting in ("orbits", "variables"):
         model, ready = fitted({**TINY, "weighting": weighting}, data)
         found[weighting] = losses(model, ready)["total"].detach()
-    occupations = _orbits(ready).occupations(100)
+    occupations = ready.orbits.occupations(100)
     variables = (occupations.n_free == 0).sum(1) + 100 * (occupations.n_free > 0).sum(1)
     assert torch.allclose(found["orbits"] * occupations.n_orbits, found["variables"] * variables, rtol=1e-4)
 
 
 def test_crystals_that_do_not_fit_are_left_out(data):
     model = SPEC.build({**TINY, "max_atoms": 4}, "small")
-    assert len(model.prepared(data)) == int((data.n_atoms <= 4).sum())
+    assert len(model.prepared(data)) == int((data.crystals.n_atoms <= 4).sum())
     with pytest.raises(UserError, match="no crystal with a protostructure"):
         SPEC.build({**TINY, "max_atoms": 1}, "none").fit(data)
 
@@ -132,7 +130,7 @@ def test_elements_asked_for_fit_in_every_group(default_model, group):
 def test_numbers_of_atoms_come_from_training_crystals(data):
     model, ready = fitted({**TINY, "stoichiometry": True}, data)
     kinds = model.stoichiometries
-    orbits = _orbits(ready).occupations(100)
+    orbits = ready.orbits.occupations(100)
     known = {(int(g), tuple(sorted(row[row > 0].tolist()))) for g, row in zip(orbits.group, orbits.composition)}  # noqa: B905
     assert int(kinds.weight.sum()) == len(ready)
     kept = zip(kinds.group.tolist(), kinds.counts.tolist(), kinds.elements.tolist(), strict=True)
@@ -176,8 +174,8 @@ def test_crystals_have_their_protostructures_group(default_model):
 
 def test_labels_change_nothing_before_training(default_model, data):
     ready = default_model.prepared(data)
-    state, t = _orbits(ready).occupations(100), torch.full((len(ready),), 0.5)
-    labels = labels_of(ready, default_model.config.conditioning)
+    state, t = ready.orbits.occupations(100), torch.full((len(ready),), 0.5)
+    labels = ready.labels_of(default_model.config.conditioning)
     told, untold = (default_model.denoise(state, t, one) for one in (labels, labels.only(())))
     assert torch.equal(told.counts, untold.counts)
 

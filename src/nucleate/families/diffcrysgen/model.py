@@ -23,7 +23,7 @@ from nucleate.diffusion.edm import EdmProcess, HeunSampler, TensorDenoiser
 from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.families.base import ConditionalConfig, Strengths, TemplateModel
 from nucleate.families.diffcrysgen.constraints import drawn, known_entries, meets
-from nucleate.families.matrix_templates import Cells, MatrixTemplates, Order, templates_by_column, usable
+from nucleate.families.matrix_templates import Cells, MatrixBatch, MatrixTemplates, Order, templates_by_column, usable
 from nucleate.guidance.adapters import Adapters, ConditionEmbedding
 from nucleate.guidance.classifier_free import Guided
 from nucleate.networks.unet1d import UNet1d, UNet1dConfig
@@ -31,6 +31,7 @@ from nucleate.representations.ircr import IRCR, LARGEST_NUMBER, MatrixScaling, s
 from nucleate.sampling.rejection import symmetrize
 from nucleate.sampling.request_plan import Plan, Request
 from nucleate.symmetry.space_group import MAX_SYMPREC
+from nucleate.training.batch import TrainingBatch
 
 
 class SamplerConfig(Settings):
@@ -126,7 +127,7 @@ DRAWS_OF_A_PLAN = 3
 """Draws of a crystal before another size or template is tried."""
 
 
-class DiffCrysGen(TemplateModel[SamplerConfig]):
+class DiffCrysGen(TemplateModel[SamplerConfig, MatrixBatch]):
     """The family's model: representation, scale, process and network; templates where sites stand in their order."""
 
     config: DiffCrysGenConfig
@@ -141,31 +142,31 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
         self.embed = ConditionEmbedding(config.conditions, self.network.config.noise_features)
         self.adapters = Adapters(config.adapters, self.network.config.noise_features, self.network.blocks)
 
-    def fit(self, crystals: Crystals) -> Crystals:
+    def fit(self, batch: TrainingBatch) -> MatrixBatch:
         """Take scale and statistics from training crystals and return those crystals ready for a call.
 
         Arguments:
-            crystals: Of any kind, with labels in the crystal fields ``label/NAME`` for the conditions that need
-                them; those that the matrix cannot hold are left out.
+            batch: Crystals of any kind, with labels for the conditions that need them; those that the matrix cannot
+                hold are left out.
 
         Raises:
             UserError: The matrix can hold none of them.
         """
-        kept = usable(
-            self.ircr.held(crystals), self.ircr, self.config.cells, self.config.order, templates=self.templates
-        )
-        self.scaling.fit(self.ircr.encode(kept))
+        held = batch[self.ircr.held(batch.crystals)]
+        kept = usable(held, self.ircr, self.config.cells, self.config.order, templates=self.templates)
+        crystals = kept.crystals
+        self.scaling.fit(self.ircr.encode(crystals))
         if self.config.scale == "entry":
             for letter in "ECO":
                 self.scaling.fix(self.ircr.blocks[letter], 0.0, 1.0)
-        self.fit_sizes(kept.n_atoms)
-        self.fit_elements(kept.numbers)
+        self.fit_sizes(crystals.n_atoms)
+        self.fit_elements(crystals.numbers)
         self.fit_conditions(kept)
         if self.config.order != "given":
-            self.known.learn(kept, self.templates, self.config.scalars)
+            self.known.learn(kept.template, crystals.numbers, self.scalar_labels(kept), self.templates)
         return kept.to(dtype=torch.float32)
 
-    def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
+    def tune(self, batch: TrainingBatch, names: Collection[str]) -> MatrixBatch:
         """Take statistics of the adapters ``names`` from tuning crystals and return those ready for a call.
 
         Scale, sizes and elements stay as they were learned; templates and labels of the crystals come on top.
@@ -174,24 +175,27 @@ class DiffCrysGen(TemplateModel[SamplerConfig]):
             UserError: The matrix can hold none of them.
         """
         own = templates_by_column()
-        kept = usable(self.ircr.held(crystals), self.ircr, self.config.cells, self.config.order, own)
+        held = batch[self.ircr.held(batch.crystals)]
+        kept = usable(held, self.ircr, self.config.cells, self.config.order, own)
         self.fit_adapters(kept, names)
         if self.config.order != "given":
-            self.known.learn_more(kept, own, self.templates, self.config.scalars)
+            labels = self.scalar_labels(kept)
+            self.known.learn_more(kept.template, kept.crystals.numbers, labels, own, self.templates)
         return kept.to(dtype=torch.float32)
 
-    def prepared(self, crystals: Crystals) -> Crystals:
+    def prepared(self, batch: TrainingBatch) -> MatrixBatch:
         """Crystals as a call takes them; those that the matrix cannot hold are left out."""
-        return usable(crystals, self.ircr, self.config.cells, self.config.order).to(dtype=torch.float32)
+        return usable(batch, self.ircr, self.config.cells, self.config.order).to(dtype=torch.float32)
 
-    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+    def forward(self, batch: MatrixBatch, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of training crystals from :meth:`fit`: the mean error of each block and their total."""
+        crystals = batch.crystals
         with torch.autocast(crystals.frac.device.type, enabled=False):
             if self.config.order == "shuffled":
                 crystals = shuffled(crystals, noise)
             clean = self.scaling(self.ircr.encode(crystals))
             noisy, sigma = self.process.corrupt(clean, noise)
-            labels = self.training_labels(crystals, noise)
+            labels = self.training_labels(batch, noise)
         found = self.denoise(noisy, sigma, labels)
         with torch.autocast(crystals.frac.device.type, enabled=False):
             errors = self.process.errors(found, clean, sigma)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nucleate.conditions.labels import fitted_conditions, labels_of
+from nucleate.conditions.labels import fitted_conditions
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
@@ -23,10 +23,11 @@ from nucleate.errors import UserError
 from nucleate.families.base import GenerativeModel, Strengths
 from nucleate.families.maggen.config import MagGenConfig, SamplerConfig
 from nucleate.families.maggen.latent_space import Parents, everywhere, local, slerp
-from nucleate.families.matrix_templates import MatrixTemplates, ordered, templates_by_column, usable
+from nucleate.families.matrix_templates import MatrixBatch, MatrixTemplates, ordered, templates_by_column, usable
 from nucleate.networks.cnn1d import LatentDecoder, LatentEncoder, branch, divergence
 from nucleate.representations.ircr import IRCR, LARGEST_NUMBER, MAGGEN_ROWS, MatrixScaling
 from nucleate.sampling.rejection import redrawn
+from nucleate.training.batch import TrainingBatch
 
 
 def squared_error(prediction: Tensor, clean: Tensor) -> Tensor:
@@ -78,7 +79,7 @@ def on_template(crystals: Crystals) -> Tensor:
     return crystals.crystal_fields.get(ON_TEMPLATE, torch.ones(len(crystals), dtype=torch.bool))
 
 
-class MagGen(GenerativeModel[SamplerConfig]):
+class MagGen(GenerativeModel[SamplerConfig, MatrixBatch]):
     """The family's model: representation, scale, encoder, decoder, a branch for each property, and its parents.
 
     Attributes:
@@ -111,43 +112,44 @@ class MagGen(GenerativeModel[SamplerConfig]):
         """Names of the properties that have a branch."""
         return tuple(condition.name for condition in self.config.conditions)
 
-    def fit(self, crystals: Crystals) -> Crystals:
+    def fit(self, batch: TrainingBatch) -> MatrixBatch:
         """Take scale and statistics from training crystals and return those crystals ready for a call.
 
         Arguments:
-            crystals: Of any kind, with labels in the crystal fields ``label/NAME``; those that the matrix cannot
-                hold are left out.
+            batch: Crystals of any kind, with labels; those that the matrix cannot hold are left out.
 
         Raises:
             UserError: The matrix can hold none of them.
         """
-        kept = usable(self.ircr.held(crystals), self.ircr, self.config.cells, self.config.order, self.templates)
-        self.scaling.fit(self.ircr.encode(kept))
-        self.config = self.config.model_copy(update={"conditions": fitted_conditions(self.config.conditions, kept)})
+        held = batch[self.ircr.held(batch.crystals)]
+        kept = usable(held, self.ircr, self.config.cells, self.config.order, self.templates)
+        self.scaling.fit(self.ircr.encode(kept.crystals))
+        conditions = fitted_conditions(self.config.conditions, kept.labels_of(self.config.conditions))
+        self.config = self.config.model_copy(update={"conditions": conditions})
         return kept.to(dtype=torch.float32)
 
-    def prepared(self, crystals: Crystals) -> Crystals:
+    def prepared(self, batch: TrainingBatch) -> MatrixBatch:
         """Crystals as a call takes them; those that the matrix cannot hold are left out."""
-        return usable(crystals, self.ircr, self.config.cells, self.config.order).to(dtype=torch.float32)
+        return usable(batch, self.ircr, self.config.cells, self.config.order).to(dtype=torch.float32)
 
-    def finished(self, train: Crystals) -> None:
+    def finished(self, train: MatrixBatch) -> None:
         """Keep the training crystals from :meth:`fit` as parents, once the weights are final."""
-        points = self.encode(train, ready=True)
+        points = self.encode(train.crystals, ready=True)
         labels = self.labels(train).cpu()
-        elements = self.ircr.encode(train)[:, self.ircr.blocks["E"], : self.ircr.k]
+        elements = self.ircr.encode(train.crystals)[:, self.ircr.blocks["E"], : self.ircr.k]
         numbers = torch.where(elements.amax(1) > 0, elements.argmax(1) + 1, 0)
         self.parents.keep(
             points=points,
             labels=labels,
             predicted=self.predicted(points),
             elements=numbers,
-            sizes=train.n_atoms,
-            template=train.crystal_fields.get("template", torch.full((len(train),), -1)),
+            sizes=train.crystals.n_atoms,
+            template=train.template,
         )
 
-    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+    def forward(self, batch: MatrixBatch, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of training crystals from :meth:`fit`: reconstruction, divergence, properties, their total."""
-        raw = self.ircr.encode(crystals)
+        raw = self.ircr.encode(batch.crystals)
         clean = self.scaling(raw)
         mean, log_variance = self._posterior(clean)
         z = mean + (0.5 * log_variance).exp() * noise.normal("latent", tuple(mean.shape))
@@ -161,14 +163,14 @@ class MagGen(GenerativeModel[SamplerConfig]):
             total = torch.stack(list(found.values()), 1) @ clean.new_tensor(self.config.weights)
         total = total + self.config.divergence * apart
         found["divergence"] = apart
-        target = self._scaled(self.labels(crystals))
+        target = self._scaled(self.labels(batch))
         known = target.isfinite()
         read = mean
         if self.config.branch_noise > 0:
             read = mean + self.config.branch_noise * noise.normal("branches", tuple(mean.shape))
         off = (self._branch_values(read) - target.nan_to_num(0.0)).square().where(known, 0.0)
         # Branches whose label is missing on some crystals weigh as much as the others.
-        off = off * (len(crystals) / known.sum(0).clamp_min(1))
+        off = off * (len(batch) / known.sum(0).clamp_min(1))
         for i, name in enumerate(self.properties):
             found[name] = off[:, i]
         return {"total": total + self.config.property_weight * off.sum(1), **found}
@@ -189,7 +191,7 @@ class MagGen(GenerativeModel[SamplerConfig]):
         parts = []
         for start in range(0, len(crystals), TOGETHER):
             some = crystals[start : start + TOGETHER]
-            some = some if ready else ordered(some, self.config.order)
+            some = some if ready else ordered(some, self.config.order)[0]
             raw = self.ircr.encode(some.to(self._place, torch.float32))
             parts.append(self._posterior(self.scaling(raw))[0].cpu())
         return torch.cat(parts) if parts else torch.zeros(0, self.config.latent)
@@ -349,11 +351,11 @@ class MagGen(GenerativeModel[SamplerConfig]):
     def _bounded(self, prediction: Tensor) -> Tensor:
         return prediction.sigmoid() if self.config.bounded else prediction
 
-    def labels(self, crystals: Crystals) -> Tensor:
-        """Labels (B, C) of the properties from the crystal fields ``label/NAME``, NaN where missing."""
-        values = labels_of(crystals, self.config.conditions).values
+    def labels(self, batch: TrainingBatch) -> Tensor:
+        """Labels (B, C) of the properties, each in its own unit, NaN where missing."""
+        values = batch.labels_of(self.config.conditions).values
         columns = [values[name] for name in self.properties]
-        return torch.stack(columns, 1) if columns else crystals.frac.new_zeros(len(crystals), 0)
+        return torch.stack(columns, 1) if columns else batch.crystals.frac.new_zeros(len(batch), 0)
 
     def _units(self) -> tuple[Tensor, Tensor]:
         """Zero and unit of each branch's scale in the property's own unit, each of shape (C,)."""

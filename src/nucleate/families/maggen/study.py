@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from nucleate.conditions.request import Conditions
-from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import count_table
 from nucleate.crystal.periodic import minimum_image
 from nucleate.descriptors.geometry import validity
@@ -17,6 +16,7 @@ from nucleate.diffusion.noise import KeyedNoise
 from nucleate.families.maggen.config import SamplerConfig
 from nucleate.families.maggen.latent_space import connections
 from nucleate.families.maggen.model import MagGen
+from nucleate.training.batch import TrainingBatch
 
 
 class Reconstruction(NamedTuple):
@@ -61,9 +61,9 @@ class PropertyFit(NamedTuple):
     trivial: float
 
 
-def reconstruction(model: MagGen, crystals: Crystals) -> Reconstruction:
+def reconstruction(model: MagGen, data: TrainingBatch) -> Reconstruction:
     """Encode crystals to their means, decode these, and compare; those that the matrix cannot hold are left out."""
-    kept = model.prepared(crystals)
+    kept = model.prepared(data).crystals
     truth = model.ircr.encode(kept).double()
     found = model.matrices(model.encode(kept, ready=True))
     blocks, k = model.ircr.blocks, model.ircr.k
@@ -88,10 +88,10 @@ def reconstruction(model: MagGen, crystals: Crystals) -> Reconstruction:
     return Reconstruction(len(kept), *(float(value) for value in numbers))
 
 
-def property_fits(model: MagGen, crystals: Crystals) -> dict[str, PropertyFit]:
-    """Fits of the branches to crystals with labels in the crystal fields ``label/NAME``, by property."""
-    kept = model.prepared(crystals)
-    said = model.predicted(model.encode(kept, ready=True)).double()
+def property_fits(model: MagGen, data: TrainingBatch) -> dict[str, PropertyFit]:
+    """Fits of the branches to the labels of crystals, by property."""
+    kept = model.prepared(data)
+    said = model.predicted(model.encode(kept.crystals, ready=True)).double()
     labels = model.labels(kept).double()
     return {name: fit(said[:, i], labels[:, i]) for i, name in enumerate(model.properties)}
 

@@ -15,7 +15,6 @@ from pydantic import Field
 from torch import Tensor
 
 from nucleate.conditions.quantities import quantity
-from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.lattice import to_voigt
 from nucleate.diffusion.joint import JointProcess, Prediction, State
 from nucleate.diffusion.noise import GeneratorNoise
@@ -24,12 +23,13 @@ from nucleate.diffusion.species import MaskedProcess, MaskedSpecies
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.diffusion.wrapped_normal import WrappedNormalProcess
 from nucleate.families.joint_config import DEFAULT_SAMPLER, JointConfig, SamplerConfig
-from nucleate.families.joint_model import N_SPECIES, JointModel
+from nucleate.families.joint_model import N_SPECIES, JointBatch, JointModel
 from nucleate.guidance.adapters import Adapters, Mix
 from nucleate.networks.cspnet import CSPNet, CSPNetConfig
 from nucleate.networks.gemnet import GemNet, GemNetConfig
 from nucleate.representations.cells import DensityScaledCells, LogShapeCells
 from nucleate.symmetry.orbits import WIDTH
+from nucleate.training.batch import TrainingBatch
 
 PAPER_SAMPLER = SamplerConfig(steps=1000, corrector="snr", corrector_steps=1, snr=(0.4, 0.2))
 """D.1.3: 1,000 steps, before each a Langevin step at a signal-to-noise ratio of 0.4 for coordinates, 0.2 for cells."""
@@ -140,20 +140,21 @@ class MatterGen(JointModel):
         if config.published_labels:
             self.adapters = Adapters(config.adapters, hidden, blocks, published=True)
 
-    def fit(self, crystals: Crystals) -> Crystals:
+    def fit(self, batch: TrainingBatch) -> JointBatch:
         """Take statistics from training crystals, and fit the network's scale factors to them."""
-        train = super().fit(crystals)
+        train = super().fit(batch)
         if isinstance(self.network, GemNet):
             some = train[torch.linspace(0, len(train) - 1, min(SCALED_ON, len(train))).long()]
             noise = GeneratorNoise(torch.Generator().manual_seed(0))
             process, frac, sites = self._noising(some, noise)
+            crystals = some.crystals
             t = noise.uniform("time", (len(some),))
-            cell = self.cells.encode(some.lattice, some.n_atoms)
-            state, _ = process.corrupt(some.numbers, frac, cell, some.mask, t, t, noise)
+            cell = self.cells.encode(crystals.lattice, crystals.n_atoms)
+            state, _ = process.corrupt(crystals.numbers, frac, cell, crystals.mask, t, t, noise)
             # Before training the conditions say nothing.
             context = torch.zeros(len(some), self.config.gemnet.hidden) if self.config.conditions else None
             species = self.process.species.features(state.species)
-            lattice = self.cells.decode(state.cell, some.n_atoms)
+            lattice = self.cells.decode(state.cell, crystals.n_atoms)
             self.network.fit_scales(
                 species, state.frac, lattice, self.config.time_scale * t, state.mask, context, sites
             )

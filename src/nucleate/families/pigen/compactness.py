@@ -17,6 +17,7 @@ from nucleate.diffusion.joint import Denoiser, JointProcess, Prediction, State
 from nucleate.diffusion.species import SpeciesProcess
 from nucleate.diffusion.variance_preserving import VariancePreservingProcess
 from nucleate.representations.cells import CellVectors
+from nucleate.training.batch import TrainingBatch
 
 Variant = Literal["none", "estimate", "noise", "draft", "types", "full"]
 UPSTREAM: tuple[Variant, ...] = tuple(name for name in get_args(Variant) if name not in ("none", "estimate"))
@@ -130,20 +131,20 @@ class CompactnessTerm:
     process: JointProcess
     cells: CellVectors
 
-    def fields(self, crystals: Crystals) -> dict[str, Tensor]:
-        """The compactness (B,) of clean crystals, for the loss."""
-        return {} if self.variant == "none" else {"label/compactness": compactness(crystals).float()}
+    def labels(self, crystals: Crystals) -> dict[str, Tensor]:
+        """The compactness (B,) of clean crystals, a share of the volume, for the loss."""
+        return {} if self.variant == "none" else {"compactness": compactness(crystals).float()}
 
     def losses(
-        self, crystals: Crystals, state: State, prediction: Prediction, t: Tensor
+        self, batch: TrainingBatch, state: State, prediction: Prediction, t: Tensor
     ) -> dict[str, tuple[float, Tensor]]:
         """The dimensionless loss (B,) with its weight."""
         if self.variant == "none":
             return {}
-        target = crystals.crystal_fields["label/compactness"].to(state.frac.dtype)
+        target = batch.labels.values["compactness"].to(state.frac.dtype)
         alpha_bar = self.process.cell.schedule.alpha_bar(t)
         if self.variant == "estimate":
-            lattice = self.cells.decode(self.process.cell.clean(state.cell, prediction.cell, t), crystals.n_atoms)
+            lattice = self.cells.decode(self.process.cell.clean(state.cell, prediction.cell, t), batch.crystals.n_atoms)
             probabilities = self.process.species.probabilities(state.species, prediction.species, t)
             loss = estimate_loss(probabilities, lattice, state.mask, target, alpha_bar)
         else:

@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nucleate.conditions.labels import LABEL, Labels, labels_of
+from nucleate.conditions.labels import Labels, labels_of
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
 from nucleate.diffusion.categorical import CategoricalProcess, marginal_prior, single_prior, uniform_prior
@@ -21,11 +21,11 @@ from nucleate.diffusion.noise import KeyedNoise, Noise
 from nucleate.errors import UserError
 from nucleate.families.base import ConditionalModel, Strengths
 from nucleate.families.wyckoffdiff.autoregressive import Demand, place_orbits
+from nucleate.families.wyckoffdiff.batch import OrbitBatch, replaced
 from nucleate.families.wyckoffdiff.config import N_ELEMENTS, SamplerConfig, WyckoffDiffConfig
 from nucleate.families.wyckoffdiff.constraints import BEST, Limits, scores_of
 from nucleate.families.wyckoffdiff.plan import GroupSizes, Stoichiometries, element_counts, planned
 from nucleate.families.wyckoffdiff.reverse_diffusion import reverse_diffusion
-from nucleate.families.wyckoffdiff.substitutions import replaced
 from nucleate.guidance.adapters import Adapters, ConditionEmbedding, Mix
 from nucleate.guidance.classifier_free import Guided
 from nucleate.networks.wyckoff_gnn import Logits, Positions, WyckoffGNN
@@ -34,9 +34,8 @@ from nucleate.sampling.request_plan import Request
 from nucleate.search.protostructure_filling import FillSettings, fill
 from nucleate.symmetry.protostructure import Protostructure, protostructures
 from nucleate.symmetry.space_group import N_GROUPS
+from nucleate.training.batch import TrainingBatch
 
-GROUP, PLACE, NUMBERS = "orbits/group", "orbits/place", "orbits/numbers"
-"""Crystal fields of training crystals."""
 EARLIEST = 1e-3
 """Smallest training time."""
 WITHHELD = 0.1
@@ -45,7 +44,7 @@ BATCH = 64
 """Crystals walked together; what is drawn does not depend on it."""
 
 
-class WyckoffDiff(ConditionalModel[SamplerConfig]):
+class WyckoffDiff(ConditionalModel[SamplerConfig, OrbitBatch]):
     """The family's model: process, network, and what it learned of groups, sizes, elements and labels.
 
     Attributes:
@@ -78,22 +77,22 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
             CategoricalProcess(self.prior_counts, schedule, "counts"),
         )
 
-    def fit(self, crystals: Crystals) -> Crystals:
+    def fit(self, batch: TrainingBatch) -> OrbitBatch:
         """Take statistics from training crystals and return those crystals ready for a call.
 
         Crystals without a protostructure, or whose primitive cell is too large, are left out.
 
         Arguments:
-            crystals: With labels in the crystal fields ``label/NAME`` for the conditions that need them.
+            batch: Crystals with labels for the conditions that need them.
 
         Raises:
             UserError: None is left.
         """
-        ready = self.prepared(crystals)
+        ready = self.prepared(batch)
         if not len(ready):
             raise UserError("training data", "no crystal with a protostructure", "crystals with a space group")
-        orbits = _orbits(ready)
-        slot = orbits.group * self.group_sizes.shape[1] + ready.crystal_fields[f"{LABEL}n_atoms"].long()
+        orbits = ready.orbits
+        slot = orbits.group * self.group_sizes.shape[1] + ready.labels.values["n_atoms"].long()
         counted = torch.bincount(slot, minlength=self.group_sizes.numel()).view_as(self.group_sizes)
         self.group_sizes.copy_(counted)
         self.fit_elements(orbits.numbers)
@@ -104,34 +103,33 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         self.fit_conditions(ready)
         return ready
 
-    def tune(self, crystals: Crystals, names: Collection[str]) -> Crystals:
+    def tune(self, batch: TrainingBatch, names: Collection[str]) -> OrbitBatch:
         """Take statistics of the adapters ``names`` from tuning crystals and return those ready for a call.
 
         What was learned of groups, sizes and elements stays.
         """
-        ready = self.prepared(crystals)
+        ready = self.prepared(batch)
         self.fit_adapters(ready, names)
         return ready
 
     def _take_marginals(self, orbits: Orbits) -> None:
         fixed, counts = (torch.zeros(len(prior), dtype=torch.int64) for prior in (self.prior_fixed, self.prior_counts))
         for rows in torch.arange(len(orbits.group)).split(1024):
-            part = Orbits(orbits.group[rows], orbits.place[rows], orbits.numbers[rows]).occupations(N_ELEMENTS)
+            part = orbits[rows].occupations(N_ELEMENTS)
             fixed += torch.bincount(part.fixed[part.n_free == 0], minlength=len(fixed))
             counts += torch.bincount(part.counts[part.n_free > 0].flatten(), minlength=len(counts))
         self.prior_fixed.copy_(marginal_prior(fixed))
         self.prior_counts.copy_(marginal_prior(counts))
 
-    def prepared(self, crystals: Crystals) -> Crystals:
-        """Crystals as a call takes them: with their orbits as crystal fields."""
-        found = protostructures(crystals, self.config.symprec)
+    def prepared(self, batch: TrainingBatch) -> OrbitBatch:
+        """Crystals as a call takes them: with their orbits, and the size of their primitive cell as a label."""
+        found = protostructures(batch.crystals, self.config.symprec)
         rows = [i for i, p in enumerate(found) if p is not None and self._fits(p)]
         usable = [p for i in rows if (p := found[i]) is not None]
-        orbits = Orbits.of(usable)
-        kept = crystals[torch.tensor(rows, dtype=torch.int64)]
+        kept = batch[torch.tensor(rows, dtype=torch.int64)]
         n_atoms = torch.tensor([p.n_primitive for p in usable], dtype=torch.float64)
-        fields = {GROUP: orbits.group, PLACE: orbits.place, NUMBERS: orbits.numbers, f"{LABEL}n_atoms": n_atoms}
-        return replace(kept, crystal_fields={**kept.crystal_fields, **fields}).to(dtype=torch.float32)
+        labels = Labels.of({**kept.labels.values, "n_atoms": n_atoms})
+        return OrbitBatch(kept.crystals, labels, Orbits.of(usable)).to(dtype=torch.float32)
 
     def _fits(self, protostructure: Protostructure) -> bool:
         most = max(protostructure.sites.count(site) for site in set(protostructure.sites))
@@ -159,19 +157,19 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
             context = further if context is None else context + further
         return context, self.adapters(labels) if self.config.adapters else None
 
-    def forward(self, crystals: Crystals, noise: Noise) -> dict[str, Tensor]:
+    def forward(self, batch: OrbitBatch, noise: Noise) -> dict[str, Tensor]:
         """Losses (B,) of training crystals from :meth:`fit`: of fixed positions, of counts, and their total."""
-        orbits = _orbits(crystals)
+        orbits = batch.orbits
         if self.config.augment:
             count = wyckoff_tables().n_settings.to(orbits.group.device)[orbits.group]
-            pick = (noise.uniform("setting", (len(crystals),)) * count).long().clamp_max(count - 1)
+            pick = (noise.uniform("setting", (len(batch),)) * count).long().clamp_max(count - 1)
             orbits = orbits.in_setting(pick)
         if self.config.replaced:
-            orbits, labels = self._replaced(crystals, orbits, noise)
+            orbits, labels = self._replaced(batch, orbits, noise)
         else:
-            labels = labels_of(crystals, self.config.conditioning)
+            labels = batch.labels_of(self.config.conditioning)
         clean = orbits.occupations(N_ELEMENTS)
-        t = EARLIEST + (1 - EARLIEST) * noise.uniform("time", (len(crystals),))
+        t = EARLIEST + (1 - EARLIEST) * noise.uniform("time", (len(batch),))
         of_fixed, of_counts = self.processes
         n_free = clean.n_free
         noisy_fixed = torch.where(n_free == 0, of_fixed.corrupt(clean.fixed, t, noise), 0)
@@ -179,7 +177,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
         labels = labels.dropped(noise, self.config.drop_each, self.config.drop_all)
         counts = element_counts(clean.composition) if self.config.stoichiometry else None
         if counts is not None:
-            counts = counts * (noise.uniform("stoichiometry", (len(crystals),)) >= WITHHELD)[:, None]
+            counts = counts * (noise.uniform("stoichiometry", (len(batch),)) >= WITHHELD)[:, None]
         positions = Positions.of(n_free)
         logits = self.network.listed(
             positions,
@@ -204,11 +202,11 @@ class WyckoffDiff(ConditionalModel[SamplerConfig]):
             fixed, counts = (part / divisor for part in parts)
         return {"total": fixed + counts, "fixed": fixed, "counts": counts}
 
-    def _replaced(self, crystals: Crystals, orbits: Orbits, noise: Noise) -> tuple[Orbits, Labels]:
+    def _replaced(self, batch: TrainingBatch, orbits: Orbits, noise: Noise) -> tuple[Orbits, Labels]:
         """With an element replaced in some crystals, of which nothing but size and elements is known then."""
-        share = self.config.replaced
+        share, crystals = self.config.replaced, batch.crystals
         numbers, sites, changed = replaced(orbits.numbers, crystals.numbers, self.element_seen, share, noise)
-        now = labels_of(replace(crystals, numbers=sites), self.config.conditioning)
+        now = labels_of(replace(crystals, numbers=sites), batch.labels, self.config.conditioning)
         known = ("n_atoms", "chemical_system")
         given = {name: there if name in known else there & ~changed for name, there in now.mask.items()}
         return Orbits(orbits.group, orbits.place, numbers), Labels(now.values, given)
@@ -380,15 +378,10 @@ def _not_empty(found: Protostructure | None) -> Protostructure:
     return found
 
 
-def _orbits(crystals: Crystals) -> Orbits:
-    fields = crystals.crystal_fields
-    return Orbits(fields[GROUP], fields[PLACE], fields[NUMBERS])
-
-
 def _composition(orbits: Orbits) -> Tensor:
     """Atoms of each element in the primitive cell, shape (B, E)."""
     rows = torch.arange(len(orbits.group)).split(1024)
-    parts = (Orbits(orbits.group[k], orbits.place[k], orbits.numbers[k]).occupations(N_ELEMENTS) for k in rows)
+    parts = (orbits[k].occupations(N_ELEMENTS) for k in rows)
     return torch.cat([part.composition for part in parts])
 
 

@@ -1,20 +1,45 @@
-"""Training crystals with an element replaced by one much like it: the same protostructures in other compositions.
+"""Training crystals: the orbits of their protostructures, and the same ones in other compositions.
 
-Nine thousand crystals are few to learn from which elements go together; that rubidium goes where potassium goes need
-not be learned from them.
+An element may be replaced by one much like it: nine thousand crystals are few to learn from which elements go together;
+that rubidium goes where potassium goes need not be learned from them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import exp
+from typing import Self
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from nucleate.descriptors.element_similarity import is_known, likeness
 from nucleate.diffusion.noise import Noise
 from nucleate.representations.ircr import GROUP
+from nucleate.representations.wyckoff import Orbits
+from nucleate.training.batch import TrainingBatch
+
+
+@dataclass(frozen=True)
+class OrbitBatch(TrainingBatch):
+    """Training crystals with the occupied orbits of their protostructures.
+
+    Attributes:
+        orbits: Of the crystals.
+    """
+
+    orbits: Orbits
+
+    @override
+    def __getitem__(self, rows: Tensor) -> Self:
+        return replace(super().__getitem__(rows), orbits=self.orbits[rows])
+
+    @override
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Self:
+        return replace(super().to(device, dtype), orbits=self.orbits.to(device))
+
 
 LEAST = exp(-2.0)
 """Likeness below which an element does not replace another of its group; one of another group never does."""

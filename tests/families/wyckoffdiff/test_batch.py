@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from nucleate.diffusion.noise import GeneratorNoise
-from nucleate.families.wyckoffdiff.model import NUMBERS
-from nucleate.families.wyckoffdiff.substitutions import replaced, replacements
+from nucleate.families.wyckoffdiff.batch import replaced, replacements
 
 from .conftest import TINY, fitted
 
@@ -59,8 +58,8 @@ def test_only_elements_that_were_seen_come_in():
 @pytest.mark.parametrize("weighting", ["orbits", "hidden"])
 def test_losses_with_replacements(data, weighting):
     model, ready = fitted({**TINY, "replaced": 1.0, "weighting": weighting}, data)
-    before = ready.crystal_fields[NUMBERS].clone()
+    before = ready.orbits.numbers.clone()
     with torch.no_grad():
         losses = model(ready, noise())["total"]
     assert torch.isfinite(losses).all()
-    assert torch.equal(ready.crystal_fields[NUMBERS], before)
+    assert torch.equal(ready.orbits.numbers, before)
