@@ -80,7 +80,7 @@ class CellGroup:
         return lengths_and_angles(self.cells.lattice)
 
     def vectors(self, cutoff: Floats) -> LatticeVectors:
-        """The vectors of each member up to a length; kept until longer ones are needed."""
+        """Lattice vectors of each of M members up to a length (M,); kept until longer ones are needed."""
         known: tuple[Floats, LatticeVectors] | None = self.__dict__.get("_vectors")
         if known is None or (known[0] < cutoff).any():
             known = (cutoff, LatticeVectors(self.cells.lattice, cutoff))

@@ -152,7 +152,7 @@ def unproject(gradient: Tensor, block: Tensor) -> Tensor:
 
 
 def doubled(index: Tensor, rows: int, plane: int = 0) -> Tensor:
-    """An index into rows as an index into two planes of them, starting at plane ``plane``."""
+    """An index (M,) into rows as one (2M,) into two planes of them, starting at plane ``plane``."""
     return torch.cat([index + plane * rows, index + (plane + 1) * rows])
 
 
@@ -188,7 +188,7 @@ class AtomConvolution:
     def backward(
         self, kept: AtomKept, gradient: Tensor, by_bonds: Tensor, by_weights: Tensor, index: BondIndex, to_atoms: bool
     ) -> Tensor:
-        """Gradient in the atoms; those in bonds and weights are added to ``by_bonds`` and ``by_weights``."""
+        """Gradient in n atoms, shape (n, 64); those in bonds and weights (U, 64) are added to those of the call."""
         by_weighted = (gradient @ self.out.mT).index_select(0, index.ends).view(2, -1, WIDTH)
         by_weights += (by_weighted * kept.messages.view(2, -1, WIDTH)).sum(0)
         by_total = self.unit.backward(kept.gated, by_weighted.mul_(kept.weights).view(-1, WIDTH))
@@ -201,7 +201,7 @@ class AtomConvolution:
 
 
 class BondIndex(NamedTuple):
-    """Rows that the two directions of U bonds read and write; see `bond_index`."""
+    """Rows that the two directions of U bonds read and write: ends (2U,), heads and tails (4U,); see `bond_index`."""
 
     ends: Tensor
     heads: Tensor
@@ -223,7 +223,7 @@ def bond_index(first: Tensor, second: Tensor, n: int) -> BondIndex:
 
 
 class AngleIndex(NamedTuple):
-    """Rows that A angles read and write; see `angle_index`."""
+    """Rows that A angles read and write: left (A,), lefts, rights and centres (2A,); see `angle_index`."""
 
     left: Tensor
     lefts: Tensor
@@ -255,7 +255,7 @@ class AngleUnit:
     def backward(
         self, kept: Gated, gradient: Tensor, by_atoms: Tensor, by_bonds: Tensor, by_angles: Tensor, index: AngleIndex
     ) -> None:
-        """Add the gradients in atoms, bonds and angles to those given."""
+        """Add the gradients in atoms (n, 64), bonds (U, 64) and angles (A, 64) to ``by_atoms`` and its like."""
         by_total = self.unit.backward(kept, gradient)
         by_angles.addmm_(by_total[0], self.angle_block[0].mT).addmm_(by_total[1], self.angle_block[1].mT)
         rows = scatter(4 * len(by_bonds), (index.lefts, by_total), (index.rights, by_total))

@@ -253,7 +253,7 @@ class FrechetCoordinates:
         return np.concatenate([self.start.ravel(), np.zeros(6)])
 
     def crystal(self, x: Array) -> tuple[Array, Array]:
-        """Fractional coordinates (not wrapped) and lattice at the unknowns ``x``."""
+        """Fractional coordinates (n, 3), not wrapped, and lattice (3, 3) in Å at the unknowns ``x`` (3n + 6,)."""
         deformation = self._exponential(x)[0]
         frac = np.asarray(np.linalg.solve(self.lattice.T, x[: 3 * self.n].reshape(-1, 3).T).T, dtype=np.float64)
         return frac, self.lattice @ deformation
@@ -274,7 +274,7 @@ class FrechetCoordinates:
         return np.concatenate([(-forces @ deformation).ravel(), by_cell])
 
     def largest_force(self, gradient: Array) -> float:
-        """The largest row of the gradient, over atoms and the three rows of the cell scaled by n; in eV/Å."""
+        """Largest row of a gradient (3n + 6,), over atoms and the three rows of the cell scaled by n; in eV/Å."""
         by_cell = np.einsum("k,kij->ij", gradient[-6:], SYMMETRIC_BASIS) * self.length / self.n
         rows = np.concatenate([gradient[:-6].reshape(-1, 3), by_cell])
         return float(np.sqrt((rows**2).sum(1).max()))

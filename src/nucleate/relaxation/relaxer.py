@@ -135,7 +135,10 @@ def has_loose_atom(frac: Array, lattice: Array) -> bool:
 
 
 def rattled(frac: Array, lattice: Array, rattle: tuple[int, int]) -> tuple[Array, Array]:
-    """Atoms displaced by 0.03 Å (standard deviation an axis) and the cell strained by 1 % an element."""
+    """Coordinates (n, 3) and lattice (3, 3) in Å after a rattle, drawn from a seed and the number of the crystal.
+
+    Atoms are displaced by 0.03 Å (standard deviation an axis), and the cell is strained by 1 % an element.
+    """
     generator = np.random.default_rng(rattle)
     strain = RATTLE_STRAIN * generator.standard_normal((3, 3))
     strained = lattice @ (np.eye(3) + 0.5 * (strain + strain.T))

@@ -45,7 +45,7 @@ class PotentialCase:
     step: float = 1e-4
 
     def close(self, found: Tensor, wanted: Tensor, text: str) -> None:
-        """Hold that two tensors agree within the tolerance; one that is not a number agrees with nothing.
+        """Hold that two tensors of one shape (...) agree within the tolerance; NaN agrees with nothing.
 
         Raises:
             BrokenLawError: They do not.
