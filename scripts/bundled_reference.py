@@ -23,7 +23,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.data.dataset import load_dataset
 from nucleate.data.literature import load_literature
 from nucleate.data.prototypes import sweep
-from nucleate.data.reference import bundled_folder
+from nucleate.data.reference import reference_folder
 from nucleate.data.reference_tables import NEAR_HULL, build_bundled, survey
 from nucleate.execution.executor import load_executor
 from nucleate.relaxation.relaxation import PotentialRelaxer
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, default=Path("checkpoints/reference"))
-    parser.add_argument("--out", type=Path, default=bundled_folder())
+    parser.add_argument("--out", type=Path, default=reference_folder("bundled"))
     parser.add_argument("--workers", type=int)
     parser.add_argument("--limit", type=int, help="most structures of one source")
     parser.add_argument("--sweep", type=int, default=2000, help="structures of the prototype sweep")

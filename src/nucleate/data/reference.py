@@ -39,6 +39,8 @@ class Reference:
         structures: Known structures, relaxed where they are ours.
         structure_ids: One for each.
         record: Everything else that ``reference.json`` says: potential, protocol, fit errors, origin.
+        element_corrections: What moves compounds, but no element, onto the scale of the reference, {Z: eV/atom}; see
+            :func:`nucleate.thermo.hull.fit_corrections`.
     """
 
     name: str
@@ -47,22 +49,26 @@ class Reference:
     structures: Crystals = field(default_factory=lambda: Crystals.from_lists([], [], []))
     structure_ids: tuple[str, ...] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+    element_corrections: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, name: str | Path) -> Reference:
-        """The bundled reference, or one from a folder.
+        """One that ships with the package (:data:`SHIPPED`), or one from a folder.
 
         Raises:
             UserError: There is no such reference, or its files are damaged or of another version.
         """
-        folder = bundled_folder() if str(name) == "bundled" else Path(name)
+        folder = reference_folder(name)
         if not (folder / RECORD).is_file():
-            raise UserError("reference", repr(str(name)), f"'bundled' or a folder with {RECORD} in it")
+            raise UserError("reference", repr(str(name)), f"{' or '.join(SHIPPED)}, or a folder with {RECORD} in it")
         try:
             record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
             if record["format"] != FORMAT:
                 raise UserError(str(folder), f"a reference of format {record['format']}", f"format {FORMAT}")
-            energies = {atomic_number(symbol): float(value) for symbol, value in record.pop("element_energies").items()}
+            energies, corrections = (
+                {atomic_number(symbol): float(value) for symbol, value in record.pop(key, {}).items()}
+                for key in ("element_energies", "element_corrections")
+            )
             phases = pd.read_parquet(folder / PHASES)
             table = pd.read_parquet(folder / STRUCTURES)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -71,7 +77,7 @@ class Reference:
             raise UserError(
                 str(folder), f"a damaged reference ({error})", f"{RECORD}, {PHASES} and {STRUCTURES}"
             ) from None
-        return cls(record["name"], energies, phases, _crystals(table), tuple(table["id"]), record)
+        return cls(record["name"], energies, phases, _crystals(table), tuple(table["id"]), record, corrections)
 
     def save(self, folder: Path) -> None:
         """Write the reference into a folder.
@@ -79,8 +85,13 @@ class Reference:
         Raises:
             UserError: The folder cannot be written.
         """
-        energies = {SYMBOLS[z]: round(value, 6) for z, value in sorted(self.element_energies.items())}
-        record = {**self.record, "format": FORMAT, "name": self.name, "element_energies": energies}
+        record = {
+            **self.record,
+            "format": FORMAT,
+            "name": self.name,
+            "element_energies": _by_symbol(self.element_energies),
+            "element_corrections": _by_symbol(self.element_corrections),
+        }
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.phases.to_parquet(folder / PHASES, index=False, compression="zstd")
@@ -111,12 +122,23 @@ class Reference:
 
     def formation_energy(self, composition: Mapping[int, int], energy_per_atom: float) -> float:
         """Energy in eV/atom over the elements of a composition {Z: count}; NaN where an element has no energy."""
-        return formation_energy(composition, energy_per_atom, self.element_energies)
+        return formation_energy(composition, energy_per_atom, self.element_energies, self.element_corrections)
 
 
-def bundled_folder() -> Path:
-    """Where the reference that ships with the package lies."""
-    return Path(str(resources.files("nucleate"))) / "data" / "bundled"
+SHIPPED = ("bundled", "union")
+"""References in the package: known and swept structures relaxed with CHGNet; the same with all of the Materials Project
+at hand, on one scale on which every element is zero."""
+
+
+def reference_folder(name: str | Path) -> Path:
+    """Where a reference lies: inside the package if it ships with it, else the folder of that name."""
+    if str(name) in SHIPPED:
+        return Path(str(resources.files("nucleate"))) / "data" / str(name)
+    return Path(name)
+
+
+def _by_symbol(values: Mapping[int, float]) -> dict[str, float]:
+    return {SYMBOLS[z]: round(value, 6) for z, value in sorted(values.items())}
 
 
 def _crystals(table: pd.DataFrame) -> Crystals:

@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from nucleate.conditions.request import Conditions
-from nucleate.data.reference import bundled_folder
+from nucleate.data.reference import reference_folder
 from nucleate.errors import UserError
 from nucleate.potentials.registry import Provenance
 from nucleate.settings import CompareSettings, DesignSettings, ExploreSettings, MagnetSettings, ScreenSettings
@@ -50,7 +50,7 @@ def versions() -> dict[str, str]:
 
 def reference_hash(name: str) -> str:
     """SHA-256 of the files of a reference."""
-    return path_hash(bundled_folder() if name == "bundled" else Path(name))
+    return path_hash(reference_folder(name))
 
 
 def path_hash(path: Path) -> str:
