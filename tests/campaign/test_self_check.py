@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from nucleate.campaign.self_check import Check, on_hull, self_check, shuffled
+from nucleate.campaign.self_check import Check, on_hull, one_scale, self_check, shuffled
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
@@ -38,6 +38,17 @@ def test_only_corners_of_the_hull_are_taken(binaries: Reference) -> None:
     none = Reference("none", binaries.element_energies, binaries.phases)
     with pytest.raises(UserError, match="no known structure on its hull"):
         on_hull(none, 4)
+
+
+def test_one_scale_asks_for_elements_at_zero_and_textbook_compounds(binaries: Reference) -> None:
+    elements, compounds = one_scale(binaries)
+    assert elements.passed
+    assert (compounds.rate.count, compounds.rate.total) == (2, 2)  # CuAu and NiAl; the others are no textbook's
+    phases = binaries.phases.assign(formation_energy=binaries.phases["formation_energy"].replace({-0.6: 0.05}))
+    phases.loc[phases["id"] == "Au", "formation_energy"] = 0.076
+    elements, compounds = one_scale(Reference("mixed", binaries.element_energies, phases, binaries.structures))
+    assert (elements.rate.count, elements.rate.total, elements.passed) == (4, 5, False)
+    assert not compounds.passed
 
 
 def test_shuffled_crystals_take_species_from_one_and_sites_from_another(binaries: Reference) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nucleate.errors import UserError
-from nucleate.thermo.hull import fit_element_energies, formation_energy
+from nucleate.thermo.hull import fit_corrections, fit_element_energies, formation_energy
 
 TRUE = {3: -1.9, 8: -4.9, 26: -8.3, 29: -3.7}
 
@@ -51,3 +51,31 @@ def test_bad_rows_are_refused() -> None:
         fit_element_energies([{3: 1}, {8: 1}], [1.0, math.nan], [0.0, 0.0])
     with pytest.raises(UserError, match="0 rows"):
         fit_element_energies([], [], [])
+
+
+def test_corrections_leave_elements_where_they_are() -> None:
+    corrections = {3: 0.2, 8: -0.1}
+    assert formation_energy({3: 2}, -1.9, TRUE, corrections) == 0.0
+    plain = formation_energy({3: 4, 8: 2}, -4.5, TRUE)
+    x = 2 / 3  # Σ c x (1 - x) by hand
+    assert formation_energy({3: 4, 8: 2}, -4.5, TRUE, corrections) == pytest.approx(plain + (0.2 - 0.1) * x * (1 - x))
+
+
+def test_exact_data_give_the_corrections_back() -> None:
+    compositions, energies, formation = rows(300, 0.0)
+    kept = [i for i, composition in enumerate(compositions) if len(composition) > 1]
+    compositions, found = [compositions[i] for i in kept], formation[kept]
+    wanted = {3: 0.15, 8: -0.05, 26: 0.0, 29: 0.25}
+    target = [
+        formation_energy(c, e, TRUE, wanted) - formation_energy(c, e, TRUE) + f
+        for c, e, f in zip(compositions, energies[kept], found, strict=True)
+    ]
+    fit = fit_corrections(compositions, found, target)
+    assert fit.energies == pytest.approx(wanted, abs=2e-3)
+    assert fit.held_out_mae < 1e-6
+
+
+def test_an_element_of_one_row_is_hardly_corrected() -> None:
+    compositions = [{3: 1, 8: 1}] * 50 + [{8: 1, 94: 1}]
+    fit = fit_corrections(compositions, np.zeros(51), np.r_[np.zeros(50), 1.0])
+    assert abs(fit.energies[94]) <= 2.0 + 1e-6  # half of what would reproduce the row

@@ -3,7 +3,8 @@
 Three sets are screened as they are, without relaxation, which would mend the last two: known structures that lie on the
 reference's hull, known structures with their species dealt to the sites and cells of others, and atoms thrown into
 boxes. A reference on another potential's scale, a potential that is blind, a matcher or a table of distances that says
-yes to everything shows here.
+yes to everything shows here. A reference that claims one scale is asked for it: every element at zero, and compounds
+that every textbook has near its hull.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from pydantic import JsonValue
 from nucleate.campaign.screen import screen
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
+from nucleate.crystal.elements import parse_formula
+from nucleate.crystal.formula import reduced_formula
+from nucleate.data.one_scale import missing_elements
 from nucleate.data.reference import Reference
 from nucleate.descriptors.spp import shipped_table
 from nucleate.errors import UserError
@@ -32,8 +36,6 @@ from nucleate.settings import ScreenSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-    from nucleate.data.reference import Reference
-
 N = 32
 """Crystals of each kind that are screened."""
 N_NOVELTY = 200
@@ -42,6 +44,17 @@ MAX_ATOMS = 12
 """In the cells of known structures, so that the check takes less than a minute."""
 ON_HULL = 1e-6
 """eV/atom; a phase this near to the hull is one of its corners."""
+NEAR = 0.02
+"""eV/atom; textbook compounds are expected this near to the hull."""
+TEXTBOOK = (
+    "NaCl KCl LiF CsCl CsI NaI LiH NaH CaF2 MgF2 AlF3 AgCl AgBr MgO CaO SrO BaO NiO MnO CoO ZnO CdO TiO2 SiO2 Al2O3 "
+    "Fe2O3 Cr2O3 ZrO2 HfO2 Y2O3 La2O3 CeO2 UO2 ThO2 WO3 MoO3 V2O5 Cu2O CuO Ag2O Li2O Na2O K2O GaN AlN BN InN Si3N4 "
+    "Li3N Mg3N2 Ca3N2 GaAs GaP InP InAs InSb GaSb AlAs ZnS ZnSe CdS CdSe CdTe PbS PbSe PbTe SnTe FeS2 MoS2 WS2 Li2S "
+    "Na2S TiC TiN SiC Fe3C Mg2Si FeSi2 MoSi2 CaSi2 Ni3Al NiAl TiAl Ti3Al FeAl FePt CoPt CuAu Cu3Au FeNi Nb3Sn MgB2 LaB6 "
+    "SmCo5 Bi2Te3 Bi2Se3 Sb2Te3 CuInSe2 SrTiO3 BaTiO3 CaTiO3 LaAlO3 MgAl2O4 LiCoO2 LiFePO4 LiMn2O4 Li2MnO3 LiAlO2 "
+    "Li3PO4 Mg2SiO4 CaCO3 MgCO3 BaSO4 CaWO4 ZrSiO4 LiNbO3 KNbO3 YBa2Cu3O7"
+).split()
+"""Compounds that exist at room temperature or are ground states beyond doubt; those a reference lacks do not count."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,23 @@ def self_check(
     with tempfile.TemporaryDirectory(prefix="nucleate-") as folder:
         table = screen(batch, asked, Path(folder) / "run", workers=workers, progress=progress).candidates()
     parts = (table[: len(stable)], table[len(stable) : -n], table[-n:])
-    return (_known(reference, settings), *_expectations(*parts))
+    scale = one_scale(reference) if reference.element_corrections else ()
+    return (*scale, _known(reference, settings), *_expectations(*parts))
+
+
+def one_scale(reference: Reference) -> tuple[Check, Check]:
+    """Whether every element of a reference is at zero, and textbook compounds lie within 20 meV/atom of its hull."""
+    wrong = len(missing_elements(reference))
+    elements = Rate("elements at zero", "all", len(reference.element_energies) - wrong, len(reference.element_energies))
+    lowest: dict[str, float] = {}
+    for count, energy in zip(reference.compositions, reference.phases["formation_energy"], strict=True):
+        name = reduced_formula(count)
+        lowest[name] = min(lowest.get(name, energy), energy)
+    known = [(count, reduced_formula(count)) for count in map(parse_formula, TEXTBOOK)]
+    found = [(count, lowest[name]) for count, name in known if name in lowest]
+    near = sum(reference.hull.distance(count, energy).energy_above_hull <= NEAR for count, energy in found)
+    compounds = Rate("textbook compounds within 20 meV/atom of the hull", "all", near, len(found))
+    return Check(elements, 1.0, 1.0), Check(compounds, 0.95, 1.0)
 
 
 def on_hull(reference: Reference, n: int, seed: int = 0) -> Crystals:
