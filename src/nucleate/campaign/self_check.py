@@ -50,9 +50,9 @@ TEXTBOOK = (
     "NaCl KCl LiF CsCl CsI NaI LiH NaH CaF2 MgF2 AlF3 AgCl AgBr MgO CaO SrO BaO NiO MnO CoO ZnO CdO TiO2 SiO2 Al2O3 "
     "Fe2O3 Cr2O3 ZrO2 HfO2 Y2O3 La2O3 CeO2 UO2 ThO2 WO3 MoO3 V2O5 Cu2O CuO Ag2O Li2O Na2O K2O GaN AlN BN InN Si3N4 "
     "Li3N Mg3N2 Ca3N2 GaAs GaP InP InAs InSb GaSb AlAs ZnS ZnSe CdS CdSe CdTe PbS PbSe PbTe SnTe FeS2 MoS2 WS2 Li2S "
-    "Na2S TiC TiN SiC Fe3C Mg2Si FeSi2 MoSi2 CaSi2 Ni3Al NiAl TiAl Ti3Al FeAl FePt CoPt CuAu Cu3Au FeNi Nb3Sn MgB2 LaB6 "
-    "SmCo5 Bi2Te3 Bi2Se3 Sb2Te3 CuInSe2 SrTiO3 BaTiO3 CaTiO3 LaAlO3 MgAl2O4 LiCoO2 LiFePO4 LiMn2O4 Li2MnO3 LiAlO2 "
-    "Li3PO4 Mg2SiO4 CaCO3 MgCO3 BaSO4 CaWO4 ZrSiO4 LiNbO3 KNbO3 YBa2Cu3O7"
+    "Na2S TiC TiN SiC Fe3C Mg2Si FeSi2 MoSi2 CaSi2 Ni3Al NiAl TiAl Ti3Al FeAl FePt CoPt CuAu Cu3Au FeNi Nb3Sn MgB2 "
+    "LaB6 SmCo5 Bi2Te3 Bi2Se3 Sb2Te3 CuInSe2 SrTiO3 BaTiO3 CaTiO3 LaAlO3 MgAl2O4 LiCoO2 LiFePO4 LiMn2O4 Li2MnO3 "
+    "LiAlO2 Li3PO4 Mg2SiO4 CaCO3 MgCO3 BaSO4 CaWO4 ZrSiO4 LiNbO3 KNbO3 YBa2Cu3O7"
 ).split()
 """Compounds that exist at room temperature or are ground states beyond doubt; those a reference lacks do not count."""
 
