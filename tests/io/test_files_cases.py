@@ -8,6 +8,8 @@ import pytest
 
 from nucleate.crystal.elements import SYMBOLS
 from nucleate.crystal.parsed_structure import ParsedStructure
+from nucleate.data.dataset import load_dataset
+from nucleate.data.inspect import rendered, summarise
 from nucleate.errors import UserError
 from nucleate.io.bounds import as_text
 from nucleate.io.cif_blocks import split_blocks
@@ -119,6 +121,56 @@ def test_damaged_containers_have_their_line(name):
 def test_trajectories_of_vasp_are_read():
     found = read_structures(CASES / "XDATCAR")
     assert found.crystals.volume.tolist() == pytest.approx([64.0])
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "refused"),
+    [
+        ("v02_bom.csv", ["mp-1"], []),
+        ("v04_CIF_upper.csv", ["mp-1"], []),
+        ("v09_escaped_newlines.csv", ["a", "c"], ["no text"]),
+        ("v12_empty_column.csv", ["a", "b"], []),
+        ("v14_inf.csv", ["a", "b"], []),
+        ("v15_units.csv", ["a", "b"], []),
+        ("v17_no_rows.csv", [], []),
+    ],
+)
+def test_tables_give_crystals_and_reasons(name, ids, refused):
+    found = read_structures(CASES / name)
+    assert found.ids == ids
+    assert [failure.reason for failure in found.failures] == refused
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("v05_structure_json.csv", "a column 'cif'"),
+        ("v07_latin1.csv", "UTF-8"),
+        ("v10.csv.zip", r"v10\.csv; expected .* tables by their own names"),
+        ("r05_jarvis.csv", "formation_energy_peratom"),
+        ("r13_gnome.csv", "Formation Energy Per Atom"),
+        ("i01_mattergen_folder", r"checkpoints/last\.ckpt"),
+    ],
+)
+def test_tables_and_folders_without_structures_name_what_they_have(name, reason):
+    with pytest.raises(UserError, match=reason):
+        read_structures(CASES / name)
+
+
+@pytest.mark.parametrize("name", ["v12_empty_column.csv", "v14_inf.csv", "v15_units.csv", "n01_train.csv"])
+def test_data_sets_can_be_inspected(name, recwarn):
+    summary = summarise(load_dataset(CASES / name, cache=False))
+    rendered(summary)
+    assert not recwarn
+    if name.startswith("v12"):
+        assert [column["kind"] for column in summary["columns"]] == ["empty", "empty"]
+
+
+@pytest.mark.parametrize("name", _names("s*.extxyz", "m*.extxyz"))
+def test_structures_that_are_hard_to_judge_are_read(name):
+    found = read_structures(CASES / name)
+    assert found.ids
+    assert not found.failures
 
 
 def test_any_name_of_a_column_is_a_column():

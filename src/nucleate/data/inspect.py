@@ -91,7 +91,9 @@ def rendered(summary: dict[str, Any]) -> RenderableType:
     columns = Table("column", "kind", "missing", "min", "5 %", "median", "95 %", "max", box=None, header_style="dim")
     for column in summary["columns"]:
         missing = f"{column['missing']:,} ({column['missing'] / summary['rows']:.0%})" if column["missing"] else "-"
-        if "median" in column:
+        if column["kind"] == "empty":
+            values = [""] * 5
+        elif "median" in column:
             values = [f"{column[key]:.4g}" for key in ("min", "p5", "median", "p95", "max")]
         else:
             values = [f"{column['different']:,} different", "", "", "", ""]
@@ -107,6 +109,8 @@ def _histogram(atoms: np.ndarray) -> dict[str, int]:
 
 def _column(name: str, values: pd.Series) -> dict[str, JsonValue]:
     missing = int(values.isna().sum())
+    if missing == len(values):
+        return {"name": name, "kind": "empty", "missing": missing}
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         numbers = values.dropna().to_numpy(dtype=np.float64)
         return {"name": name, "kind": "number", "missing": missing, **_range(numbers)}
@@ -118,7 +122,8 @@ def _range(values: np.ndarray) -> dict[str, float]:
     """Smallest, 5th percentile, median, 95th percentile and largest; nothing for no values."""
     if not values.size:
         return {}
-    low, middle, high = np.percentile(values, _PERCENTILES)
+    between = np.isfinite(values).all()  # no value lies between a number and infinity
+    low, middle, high = np.percentile(values, _PERCENTILES, method="linear" if between else "nearest")
     return {
         "min": float(values.min()),
         "p5": float(low),

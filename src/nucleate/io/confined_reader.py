@@ -172,7 +172,7 @@ def of_atoms(atoms: Any) -> Found:
     arrays = {
         name: values
         for name, values in atoms.arrays.items()
-        if name not in {"numbers", "positions", "masses"} and np.any(values)
+        if name not in {"numbers", "positions", "masses", "spacegroup_kinds"} and np.any(values)
     }
     properties = {**arrays, **atoms.info, **results}
     if atoms.cell.rank < 3 or not atoms.pbc.all():

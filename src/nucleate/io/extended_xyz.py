@@ -17,6 +17,7 @@ MAX_COMMENT = 200_000
 """Characters on the comment line of a frame."""
 
 _MAX_COLUMNS = 1000
+_STRUCTURAL = frozenset(("species", "Z", "pos", "spacegroup_kinds"))  # the last is what ASE reads of a CIF
 _TYPES = {"R", "I", "S", "L"}
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eEdD][-+]?\d{1,4})?|[-+]?(?:nan|inf)", re.ASCII | re.IGNORECASE)
 _MAX_DIGITS = 60
@@ -77,7 +78,7 @@ def _record(comment: str, lines: Sequence[str]) -> Record:
     except FrameError as error:
         return Record(str(error), identifier, properties)
     for name, values in columns.items():
-        if name not in {"species", "Z", "pos"}:
+        if name not in _STRUCTURAL:
             properties[name] = values.tolist()
     return Record(entry, identifier, properties)
 

@@ -46,6 +46,7 @@ def read_csv(path: Path) -> StructureFile:
         raise UserError(str(path), "bytes that are not UTF-8 text", "a CSV table") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise UserError(str(path), f"no table ({' '.join(str(error).split())})", "a CSV table") from None
+    table = table.rename(columns={name: _known_name(name, table) for name in table.columns})
     typed = [name for name in table.columns if name != "cif" and name not in ID_COLUMNS]
     for name in typed:
         table[name] = _typed(table[name])
@@ -75,7 +76,7 @@ def from_table(table: pd.DataFrame, where: str) -> StructureFile:
     """
     if "cif" in table:
         used: tuple[str, ...] = ("cif",)
-        entries = parse_cifs([value if isinstance(value, str) else "" for value in table["cif"]])
+        entries = parse_cifs([_text(value) for value in table["cif"]])
     elif set(_ARRAYS) <= set(table.columns):
         used = _ARRAYS
         entries = [_from_arrays(*row) for row in zip(*(table[name] for name in _ARRAYS), strict=True)]
@@ -85,6 +86,19 @@ def from_table(table: pd.DataFrame, where: str) -> StructureFile:
     name = next((name for name in ID_COLUMNS if name in table), None)
     ids = default_ids(len(table)) if name is None else [str(value) for value in table[name]]
     return gather(entries, ids, table.drop(columns=[*used, *(name for name in ID_COLUMNS[:1] if name in table)]))
+
+
+def _known_name(name: str, table: pd.DataFrame) -> str:
+    """Name of a column; in small letters where it is one of ours in others, and not there already."""
+    small = name.strip().lower()
+    return small if small in {"cif", *ID_COLUMNS[:2]} and small not in table else name
+
+
+def _text(value: object) -> str:
+    """CIF text of a cell; lines that were escaped as one are lines again."""
+    if not isinstance(value, str):
+        return ""
+    return value.replace("\\n", "\n") if "\n" not in value and "\\n" in value else value
 
 
 def _from_arrays(
