@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nucleate.networks.cspnet import CSPNet, CSPNetConfig
-from nucleate.networks.features import image_basis
+from nucleate.networks.cspnet import CSPNet, CSPNetConfig, image_basis
 
 SMALL = {"hidden": 16, "layers": 2, "frequencies": 5, "time_features": 8, "species_inputs": 7, "species_outputs": 6}
 KINDS = {

@@ -14,6 +14,7 @@ from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.lattice import matrix_to_parameters, parameters_to_matrix
 from nucleate.representations.ircr import ELECTRONEGATIVITY, IRCR, canonical
 from nucleate.symmetry.orbits import SiteOrbits
+from nucleate.symmetry.space_group import primitive_cells
 from nucleate.symmetry.templates import OrbitTemplates
 from nucleate.training.batch import TrainingBatch
 
@@ -58,9 +59,6 @@ def usable(
     batch = batch[ircr.fits(batch.crystals)]
     crystals = batch.crystals
     if cells == "standard" and len(crystals):
-        # Symmetry needs more than tensors; a model without does without the libraries.
-        from nucleate.symmetry.space_group import primitive_cells
-
         crystals = primitive_cells(crystals)
     crystals, template = ordered(crystals, order, templates)
     return MatrixBatch(crystals, batch.labels, template)

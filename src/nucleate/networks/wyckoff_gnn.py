@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nucleate.networks.features import SinusoidalEmbedding
+from nucleate.networks.cspnet import SinusoidalEmbedding
 
 _N_GROUPS, _N_PLACES, _N_FREE, _N_MULTIPLICITIES = 231, 27, 4, 193
 _WAVES = 32

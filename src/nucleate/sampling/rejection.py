@@ -10,6 +10,9 @@ from torch import Tensor
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.formula import compositions, reduced
+from nucleate.descriptors.composition import is_charge_balanced
+from nucleate.descriptors.geometry import validity
+from nucleate.symmetry.space_group import space_groups, symmetrized
 
 
 def redrawn(
@@ -38,9 +41,6 @@ def redrawn(
     crystals, _ = best_of(draw, n, draws, score, _GOOD)
     if tolerance == 0:
         return crystals
-    # Symmetry is the one thing here that needs more than tensors; sampling without it does without the library.
-    from nucleate.symmetry.space_group import symmetrized
-
     return symmetrized(crystals, tolerance)
 
 
@@ -87,18 +87,12 @@ def _score(crystals: Crystals, tolerance: float, balanced: bool) -> Tensor:
 
     Where atoms are too close or the density is impossible it is 0; what does not count is always there.
     """
-    from nucleate.descriptors.geometry import validity
-
     score = torch.ones(len(crystals), dtype=torch.int64)
     if tolerance == 0:
         score += 1
     else:
-        from nucleate.symmetry.space_group import space_groups
-
         score += (space_groups(crystals, tolerance) > 1).to(torch.int64)
     if balanced:
-        from nucleate.descriptors.composition import is_charge_balanced
-
         score += torch.tensor([is_charge_balanced(reduced(counts)) for counts in compositions(crystals)])
     else:
         score += 1
@@ -111,12 +105,10 @@ def symmetrize(crystals: Crystals, tolerance: float) -> Crystals:
     Only where the structure matcher calls the moved crystal the one that was drawn, and it is as valid; the crystal
     field ``symmetrized`` marks these.
     """
-    # Symmetry and matching alone need more than tensors; sampling without does without the libraries.
+    # Matching alone needs pymatgen; sampling without symmetrization does without it.
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
-    from nucleate.descriptors.geometry import validity
     from nucleate.io.interop import to_pymatgen
-    from nucleate.symmetry.space_group import space_groups, symmetrized
 
     accepted = torch.zeros(len(crystals), dtype=torch.bool)
     rows = validity(crystals).is_valid.nonzero().flatten()

@@ -35,7 +35,13 @@ LossRow = dict[str, float | str]
 
 
 class HistoryState(TypedDict):
-    """Everything of a :class:`History`, as plain JSON."""
+    """Everything of a :class:`History`, as plain JSON.
+
+    Attributes:
+        rows: Averaged losses (dimensionless) and seconds of the clock at a step.
+        sums: Losses since the last row, added up.
+        count: Number of steps since then.
+    """
 
     rows: list[LossRow]
     sums: dict[str, float]
@@ -144,7 +150,7 @@ class History:
             self._sums, self._count = {}, 0
 
     def add(self, step: int, split: str, losses: dict[str, float], seconds: float) -> None:
-        """Add a row."""
+        """Add a row of losses (dimensionless) of a split, at a step and ``seconds`` after the start."""
         self.rows.append({"step": step, "split": split, "seconds": round(seconds, 1), **losses})
 
     def state(self) -> HistoryState:

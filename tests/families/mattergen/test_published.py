@@ -14,7 +14,7 @@ from nucleate.families.mattergen.model import MatterGen, MatterGenConfig
 from nucleate.families.mattergen.published import (
     ELEMENTS,
     SIZES,
-    Released,
+    PublishedCheckpoint,
     adapter_state,
     left_behind,
     model_of,
@@ -39,7 +39,7 @@ NETWORK = {"cutoff": 4.0, "max_neighbors": 7}
 
 def imported(shape, seed=0):
     tensors = public.state_dict(shape, seed, torch.float64)
-    return tensors, model_of(Released.checked(tensors, NETWORK, "x.ckpt"), {}, "mine").double()
+    return tensors, model_of(PublishedCheckpoint.checked(tensors, NETWORK, "x.ckpt"), {}, "mine").double()
 
 
 def loaded(shape, seed):
@@ -118,8 +118,8 @@ def test_every_public_tensor_is_used_or_known_to_be_left():
     tensors = public.state_dict(ADAPTED, 0)
 
     def told(tensors):
-        released = Released.checked(tensors, NETWORK, "x")
-        return released.config({}).adapters, network_state(released) | adapter_state(released)
+        published = PublishedCheckpoint.checked(tensors, NETWORK, "x")
+        return published.config({}).adapters, network_state(published) | adapter_state(published)
 
     adapters, state = told(tensors)
     for name, value in tensors.items():
@@ -154,7 +154,7 @@ def test_the_published_shapes_fit_our_network(monkeypatch):
     with torch.device("meta"):
         tensors = {name: torch.empty(size) for name, size in expected(Shape()).items()}
         ours = GemNet(GemNetConfig()).state_dict()
-        found = network_state(Released(tensors, shape_of(tensors), {}))
+        found = network_state(PublishedCheckpoint(tensors, shape_of(tensors), {}))
     assert shape_of(tensors) == Shape()
     assert {name: value.shape for name, value in found.items()} == {name: value.shape for name, value in ours.items()}
     read = sum(value.numel() for name, value in tensors.items() if not left_behind(name))
@@ -164,7 +164,7 @@ def test_the_published_shapes_fit_our_network(monkeypatch):
 
 def test_settings_are_the_published_ones():
     tensors = public.state_dict(ADAPTED, 0)
-    config = model_of(Released.checked(tensors, NETWORK, "x"), {"dft_mag_density": True}, "x").config
+    config = model_of(PublishedCheckpoint.checked(tensors, NETWORK, "x"), {"dft_mag_density": True}, "x").config
     paper = MatterGenConfig.paper()
     assert config.model_copy(update={"gemnet": paper.gemnet, "adapters": (), "published_labels": False}) == paper
     assert (config.gemnet.edges, config.gemnet.cutoff, config.gemnet.neighbours) == ("mirrored", 4.0, 7)
@@ -204,14 +204,14 @@ def broken(change):
         (lambda at: at["fc_atom.bias"].fill_(math.nan), "fc_atom.bias without finite"),
         (lambda at: at["noise_level_encoding.div_term"].add_(1), "other values of noise_level_encoding"),
         (lambda at: at["gemnet.radial_basis.rbf.offset"].mul_(2), "other values of gemnet.radial_basis"),
-        (lambda at: at.update({"property_embeddings.space_group.x": torch.zeros(1)}), "is told space_group"),
+        (lambda at: at.update({"property_embeddings.space_group.x": torch.zeros(1)}), "conditioned on space_group"),
         (lambda at: at.clear(), r"no tensors fc_atom.bias, .*\(281 in all\)"),
         (lambda at: at.update({"gemnet.int_blocks.7.dense_ca.linear.weight": torch.zeros(8, 8)}), "no tensors gemnet"),
     ],
 )
 def test_other_tensors_are_refused_in_one_line(change, found):
     with pytest.raises(UserError, match=found) as caught:
-        Released.checked(broken(change), NETWORK, "x.ckpt")
+        PublishedCheckpoint.checked(broken(change), NETWORK, "x.ckpt")
     assert str(caught.value).startswith("x.ckpt: ")
     assert "\n" not in str(caught.value)
 

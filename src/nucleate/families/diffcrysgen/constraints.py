@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.crystals import Crystals
+from nucleate.descriptors.geometry import validity
 from nucleate.diffusion.edm import TensorDenoiser
 from nucleate.errors import UserError
 from nucleate.families.matrix_templates import MatrixTemplates
@@ -134,8 +135,6 @@ def drawn(draw: Callable[[Tensor, int], Crystals], n: int, draws: int, meets: Ca
 
 def score(crystals: Crystals, meets: Callable[[Crystals], Tensor]) -> Tensor:
     """0 for no crystal at all, 1 for one of a finite cell, 2 if it is also what was asked for, 3 if valid besides."""
-    from nucleate.descriptors.geometry import validity
-
     found = validity(crystals)
     finite = crystals.lattice.isfinite().flatten(1).all(1) & (crystals.n_atoms > 0)
     asked = finite & meets(crystals)

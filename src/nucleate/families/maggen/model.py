@@ -248,7 +248,7 @@ class MagGen(GenerativeModel[SamplerConfig, MatrixBatch]):
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done.
             sampler: How points are made, the model's default if None.
-            guidance: None: properties choose the parents, nothing is guided.
+            guidance: γ, dimensionless; None, since properties choose the parents and nothing is guided.
 
         Returns:
             Crystals with the crystal fields ``parent``, the row of the parent in the training data, and

@@ -51,7 +51,7 @@ class PropertyFit(NamedTuple):
     Attributes:
         labels: How many.
         mae: Mean absolute error, in the property's unit.
-        r2: Coefficient of determination.
+        r2: Coefficient of determination, dimensionless, at most 1.
         trivial: Mean absolute error of always predicting the mean.
     """
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nucleate.errors import UserError
 from nucleate.families.mattergen import checkpoint_reader
-from nucleate.families.mattergen.published import Released, left_behind, model_of
+from nucleate.families.mattergen.published import PublishedCheckpoint, left_behind, model_of
 from nucleate.training.export import ModelFacts, write_model
 
 PREFIX = "diffusion_module.model."
@@ -71,9 +71,9 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Path:
         raise UserError(str(folder), "something already there", "a new or empty folder")
     tensors, config = read_checkpoint(source)
     network, logarithmic = settings_of(config, str(source))
-    released = Released.checked(tensors, network, str(source))
+    published = PublishedCheckpoint.checked(tensors, network, str(source))
     name = name or folder.name
-    model = model_of(released, logarithmic, name)
+    model = model_of(published, logarithmic, name)
     unread = sum(value.numel() for key, value in tensors.items() if left_behind(key) and ".seq_energy." not in key)
     tuned = ", ".join(condition.name for condition in model.config.adapters)
     notes = [

@@ -48,7 +48,7 @@ ENERGY_HEADS = ("dense_rbf.", "scale_sum.", "layers.", "seq_energy.", "out_energ
 
 
 @dataclass(frozen=True)
-class Released:
+class PublishedCheckpoint:
     """A state dict that has every tensor of a public model and no other.
 
     Attributes:
@@ -62,8 +62,8 @@ class Released:
     network: Mapping[str, float]
 
     @classmethod
-    def checked(cls, tensors: Mapping[str, Tensor], network: Mapping[str, float], where: str) -> Released:
-        """Check names, shapes and the constants among the tensors.
+    def checked(cls, tensors: Mapping[str, Tensor], network: Mapping[str, float], where: str) -> PublishedCheckpoint:
+        """The checkpoint, once names and shapes of tensors and the constants among them (Å, dimensionless) fit.
 
         Raises:
             UserError: Something is missing, too much, or of another shape; the message names the first and how many.
@@ -72,8 +72,8 @@ class Released:
         wanted = expected(shape)
         base = sorted({name.split(".")[1] for name in tensors if name.startswith("property_embeddings.")})
         if base:
-            told = "a base model that is told " + ", ".join(base)
-            raise UserError(where, told, "a base model without conditions, or one with adapters")
+            found = "a base model conditioned on " + ", ".join(base)
+            raise UserError(where, found, "a base model without conditions, or one with adapters")
         complaints = (
             ("no", sorted(wanted.keys() - tensors.keys())),
             ("unknown", sorted(tensors.keys() - wanted.keys())),
@@ -128,22 +128,22 @@ class Released:
         return known.model_copy(update={"mean": mean, "std": std, "log": log})
 
 
-def model_of(released: Released, logarithmic: Mapping[str, bool], name: str) -> MatterGen:
-    """A model of ours with the weights of a public one; see :meth:`Released.config`."""
-    model = MatterGen(released.config(logarithmic), name)
+def model_of(published: PublishedCheckpoint, logarithmic: Mapping[str, bool], name: str) -> MatterGen:
+    """A model of ours with the weights of a public one; see :meth:`PublishedCheckpoint.config`."""
+    model = MatterGen(published.config(logarithmic), name)
     with torch.no_grad():
         model.size_weights[1:] = torch.tensor(SIZES) / sum(SIZES)
         model.element_seen[torch.tensor(ELEMENTS) - 1] = 1.0
     state = {key: value for key, value in model.state_dict().items() if not key.startswith(("network.", "adapters."))}
-    state |= {f"network.{key}": value for key, value in network_state(released).items()}
-    state |= {f"adapters.{key}": value for key, value in adapter_state(released).items()}
+    state |= {f"network.{key}": value for key, value in network_state(published).items()}
+    state |= {f"adapters.{key}": value for key, value in adapter_state(published).items()}
     model.load_state_dict(state)
     return model.eval()
 
 
-def network_state(released: Released) -> dict[str, Tensor]:
+def network_state(published: PublishedCheckpoint) -> dict[str, Tensor]:
     """State of :class:`nucleate.networks.gemnet.GemNet`."""
-    s, at = released.shape, released.tensors
+    s, at = published.shape, published.tensors
     g = {key.removeprefix("gemnet."): value for key, value in at.items() if key.startswith("gemnet.")}
     species = g["atom_emb.embeddings.weight"]
     out = {
@@ -177,9 +177,9 @@ def network_state(released: Released) -> dict[str, Tensor]:
     return {key: value.contiguous() for key, value in out.items()}
 
 
-def adapter_state(released: Released) -> dict[str, Tensor]:
+def adapter_state(published: PublishedCheckpoint) -> dict[str, Tensor]:
     """State of :class:`nucleate.guidance.adapters.Adapters` that read labels as published."""
-    s, at = released.shape, released.tensors
+    s, at = published.shape, published.tensors
     out = {}
     for i, name in enumerate(s.adapters):
         kind = s.kind(name)
@@ -248,8 +248,8 @@ def _residuals(g: Mapping[str, Tensor], ours: str, theirs: str, numbers: range) 
 
 def _unwoven(weight: Tensor, before: int, waves: int) -> Tensor:
     """Columns of alternating sines and cosines, behind ``before`` others, in the order of ours."""
-    rest, told = weight.split([before, waves], 1)
-    return torch.cat([rest, told[:, 0::2], told[:, 1::2]], 1)
+    rest, waved = weight.split([before, waves], 1)
+    return torch.cat([rest, waved[:, 0::2], waved[:, 1::2]], 1)
 
 
 def _first(names: list[str]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from pymatgen.core import Lattice, Structure
 
-from nucleate.networks.features import image_basis
+from nucleate.networks.cspnet import image_basis
 
 CUTOFF, K = 3.5, 8
 

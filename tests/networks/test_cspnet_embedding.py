@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from nucleate.networks.features import SinusoidalEmbedding
+from nucleate.networks.cspnet import SinusoidalEmbedding
 
 
 def test_sines_then_cosines_from_one_down_to_a_ten_thousandth():
