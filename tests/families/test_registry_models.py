@@ -1,6 +1,8 @@
 """Names of generators, and weights that are not what they should be."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -70,3 +72,12 @@ def test_a_predictor_is_listed_as_one_and_asked_for_no_crystals():
     predictor = next(name for name, kind in kinds.items() if kind == "predictor")
     with pytest.raises(UserError, match="nucleate predict"):
         load_generator(predictor)
+
+
+def test_models_and_their_training_load_no_library_of_structures():
+    names = [
+        f"nucleate.families.{name}.model" for name in ("pigen", "mattergen", "diffcrysgen", "maggen", "wyckoffdiff")
+    ]
+    script = f"import sys, nucleate.training.trainer, {', '.join(names)}; print(*sys.modules)"
+    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert {"pymatgen", "ase", "pandas", "scipy", "matplotlib"}.isdisjoint(outcome.stdout.split())

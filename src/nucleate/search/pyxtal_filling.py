@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from pyxtal import pyxtal
 from torch import Tensor
 
 from nucleate.crystal.elements import SYMBOLS
@@ -44,6 +43,9 @@ def pyxtal_drawn(
 
 def _crystal(protostructure: Protostructure, rng: np.random.Generator) -> tuple[list[float], np.ndarray] | None:
     """Free coordinates in the order of the layout, and the conventional cell."""
+    # PyXtal brings pandas, ASE and pymatgen, which models that fill protostructures do without.
+    from pyxtal import pyxtal
+
     known = by_letter(protostructure.space_group)
     elements = list(protostructure.counts)
     sites = [[f"{known[x].multiplicity}{x}" for z, x in protostructure.sites if z == element] for element in elements]
