@@ -6,9 +6,11 @@ A function takes the keywords of its settings class, or the settings themselves 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+import pandas as pd
 
 from nucleate.campaign.comparison.compare import compare_sources
 from nucleate.campaign.design import design as run_design
@@ -30,7 +32,7 @@ from nucleate.execution.executor import Progress, silent
 from nucleate.families.mattergen.importing import import_model as imported
 from nucleate.families.registry import load_generator
 from nucleate.io.files import Conversion, convert_structures, read_structures
-from nucleate.io.interop import from_ase, from_pymatgen
+from nucleate.io.interop import from_objects, from_table
 from nucleate.io.validation import StructureFile
 from nucleate.options import resolve_device, takes
 from nucleate.report import build_page
@@ -52,20 +54,17 @@ from nucleate.settings import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     from ase import Atoms
     from pymatgen.core import Structure
 
     from nucleate.campaign.self_check import Check
-    from nucleate.campaign.train import TrainingTask
-    from nucleate.crystal.crystals import Crystals
     from nucleate.evaluation.phase_diagram import PhaseDiagram
     from nucleate.evaluation.summary import Summary
     from nucleate.families.registry import Generator
-    from nucleate.io.validation import StructureFile
     from nucleate.runs.run import Run
 
-Structures: TypeAlias = "str | Path | Crystals | Sequence[Structure | Atoms]"
+Structures: TypeAlias = "str | Path | Crystals | pd.DataFrame | Iterable[Structure | Atoms]"
+"""A file, a batch, a table with a column of structures, or structures themselves, pymatgen's and ASE's mixed."""
 Screened = TypeVar("Screened", DesignSettings, ExploreSettings, MagnetSettings, CompareSettings)
 
 
@@ -314,34 +313,40 @@ def import_model(source: str | Path, out: str | Path, name: str | None = None) -
     return imported(Path(source), Path(out), name)
 
 
-def as_crystals(structures: Crystals | Sequence[Structure | Atoms]) -> Crystals:
-    """A batch from pymatgen structures or ASE atoms.
+def as_crystals(structures: Structures) -> Crystals:
+    """A batch of structures of any kind that :func:`screen` takes.
 
     Raises:
-        UserError: Some of them are neither.
+        UserError: One of them is no crystal, or there are none.
     """
     if isinstance(structures, Crystals):
         return structures
-    items = list(structures)
-    kinds = {type(item).__name__ for item in items}
-    if kinds == {"Atoms"}:
-        return from_ase(items)
-    if kinds and kinds <= {"Structure", "IStructure"}:
-        return from_pymatgen(items)
-    raise UserError("structures", f"objects of type {', '.join(sorted(kinds)) or 'none'}", "Structure or Atoms")
+    found = as_file(structures)
+    if found.failures:
+        first = found.failures[0]
+        raise UserError(f"structure {first.id}", first.reason, "a crystal")
+    if not found.ids:
+        raise UserError("structures", "none", "at least one Structure or Atoms")
+    return found.crystals
 
 
-def as_file(structures: str | Path | Crystals | Sequence[Structure | Atoms]) -> StructureFile:
-    """Structures from a file, or others named by their positions."""
+def as_file(structures: Structures) -> StructureFile:
+    """Structures of a file, a batch, a table with a column of them, or any iterable of pymatgen's and ASE's.
+
+    What is no crystal is a failure with its reason. Those of no file are named by their positions, or a table's index.
+    """
     if isinstance(structures, str | Path):
         return read_structures(structures)
-    crystals = as_crystals(structures)
-    rows = list(range(len(crystals)))
-    return StructureFile(crystals, [str(row) for row in rows], rows)
+    if isinstance(structures, Crystals):
+        rows = list(range(len(structures)))
+        return StructureFile(structures, [str(row) for row in rows], rows)
+    return from_table(structures) if isinstance(structures, pd.DataFrame) else from_objects(structures)
 
 
-def _source(structures: Structures) -> Path | Crystals:
-    return Path(structures) if isinstance(structures, str | Path) else as_crystals(structures)
+def _source(structures: Structures) -> Path | Crystals | StructureFile:
+    if isinstance(structures, str | Path):
+        return Path(structures)
+    return structures if isinstance(structures, Crystals) else as_file(structures)
 
 
 def _under_protocol(settings: Screened) -> Screened:

@@ -19,6 +19,7 @@ from nucleate.errors import Status, UserError
 from nucleate.execution.executor import Progress, silent
 from nucleate.io.cif_writer import made_different
 from nucleate.io.files import read_structures
+from nucleate.io.validation import StructureFile
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import INPUT_COLUMNS
 from nucleate.runs.record import path_hash
@@ -37,7 +38,7 @@ SOURCE = "structures"
 
 
 def screen(
-    structures: Path | Crystals,
+    structures: Path | Crystals | StructureFile,
     settings: ScreenSettings,
     folder: Path,
     resume: bool = False,
@@ -48,7 +49,7 @@ def screen(
     """Screen a file of structures, or a batch of them; row i of every table is structure i.
 
     Arguments:
-        structures: What is screened.
+        structures: A file, a batch, or structures as they were read.
         settings: How.
         folder: The run's folder: new, or one to go on with if ``resume``.
         resume: Go on with a run that the same settings began.
@@ -63,17 +64,18 @@ def screen(
     if isinstance(structures, Crystals):
         held = Candidates.from_crystals(structures, [candidate_id(i) for i in range(len(structures))], SOURCE)
     else:
-        held = read_candidates(structures)
+        held = candidates_of(read_structures(structures) if isinstance(structures, Path) else structures)
     if not len(held):
-        raise UserError(str(structures), "no structures", "at least one")
+        where = str(structures) if isinstance(structures, Path) else "structures"
+        raise UserError(where, "no structures", "at least one")
     candidates = bounded(_drawn(held, limit, settings.seed))
     n = len(candidates)
     reference = Reference.load(settings.reference)
-    loose = isinstance(structures, Crystals)
-    sha256 = _batch_hash(structures) if isinstance(structures, Crystals) else path_hash(structures)
+    path = structures if isinstance(structures, Path) else None
+    sha256 = path_hash(structures) if isinstance(structures, Path) else _batch_hash(structures)
     plan = chunk_plan(n, settings.chunk_size)
     origin = {
-        "structures": None if loose else str(structures),
+        "structures": None if path is None else str(path),
         "limit": limit,
         "drawn_from": None if limit is None else len(held),
     }
@@ -89,16 +91,18 @@ def screen(
     return run
 
 
-def _batch_hash(crystals: Crystals) -> str:
+def _batch_hash(held: Crystals | StructureFile) -> str:
     digest = hashlib.sha256()
+    crystals = held if isinstance(held, Crystals) else held.crystals
     for part in (crystals.numbers, crystals.frac, crystals.lattice, crystals.n_atoms):
         digest.update(part.cpu().contiguous().numpy().tobytes())
+    if isinstance(held, StructureFile):
+        digest.update(repr((held.ids, held.rows, held.failures)).encode())
     return digest.hexdigest()
 
 
-def read_candidates(path: Path) -> Candidates:
-    """The structures of a file, in its order; one that cannot be read keeps its place and says why."""
-    found = read_structures(path)
+def candidates_of(found: StructureFile) -> Candidates:
+    """The structures of a file or of Python, in their order; one that is no crystal keeps its place and says why."""
     raw = {failure.row: failure.id for failure in found.failures} | dict(zip(found.rows, found.ids, strict=True))
     names = made_different(_file_name(raw[row], row) for row in range(found.n_rows))
     good = Candidates.from_crystals(found.crystals, [names[row] for row in found.rows], SOURCE)
@@ -131,7 +135,7 @@ def _file_name(raw: str, row: int) -> str:
 
 
 def evaluate(
-    structures: Path | Crystals,
+    structures: Path | Crystals | StructureFile,
     settings: ScreenSettings,
     workers: int | None = None,
     progress: Progress = silent,

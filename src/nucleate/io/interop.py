@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import pandas as pd
 import torch
 from ase import Atoms
-from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core import Element, IStructure, Lattice, Structure
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS
-from nucleate.crystal.parsed_structure import unknown_species
+from nucleate.crystal.parsed_structure import ParsedStructure, unknown_species
 from nucleate.errors import UserError
+from nucleate.io.validation import StructureFile, gather
 
 
 def to_pymatgen(crystals: Crystals) -> list[Structure]:
@@ -72,6 +75,55 @@ def from_ase(atoms: Sequence[Atoms], dtype: torch.dtype = torch.float64) -> Crys
         frac.append(torch.from_numpy(entry.get_scaled_positions(wrap=False)))
         lattice.append(torch.from_numpy(entry.cell.array.copy()))
     return Crystals.from_lists(numbers, frac, lattice, dtype)
+
+
+def from_objects(items: Iterable[object], ids: Sequence[str] | None = None) -> StructureFile:
+    """Structures of Python in their order, pymatgen's and ASE's mixed; another object is a row with its reason.
+
+    Arguments:
+        items: ``Structure``, ``IStructure`` or ``Atoms``, also of their subclasses such as ``MSONAtoms``.
+        ids: A name for each; positions by default.
+    """
+    entries = [_parsed(item) for item in items]
+    return gather(entries, [str(row) for row in range(len(entries))] if ids is None else list(ids))
+
+
+STRUCTURE_COLUMNS = ("structure", "structures", "atoms")
+"""Names of the column of a table that holds structures; without one of them, the first that holds any."""
+
+
+def from_table(table: pd.DataFrame) -> StructureFile:
+    """Structures of a column of a table, named by its index; the other columns are their properties.
+
+    Raises:
+        UserError: No column holds structures.
+    """
+    holding = [name for name in table if table[name].map(_is_structure).any()]
+    chosen = next((name for name in table if str(name).lower() in STRUCTURE_COLUMNS and name in holding), None)
+    if chosen is None:
+        chosen = next(iter(holding), None)
+    if chosen is None:
+        found = ", ".join(map(str, table.columns)) or "no columns"
+        raise UserError("structures", f"a table of {found}", "a column of Structure or Atoms")
+    entries = [_parsed(item) for item in table[chosen]]
+    others = table.drop(columns=holding).reset_index(drop=True).rename(columns=str)
+    return gather(entries, [str(name) for name in table.index], others if len(others.columns) else None)
+
+
+def _is_structure(item: object) -> bool:
+    return isinstance(item, IStructure | Atoms)
+
+
+def _parsed(item: object) -> ParsedStructure | str:
+    """The structure of an object, or why it has none."""
+    if not _is_structure(item):
+        return f"an object of type {type(item).__name__}; expected a Structure or Atoms"
+    try:
+        crystal = from_ase([item]) if isinstance(item, Atoms) else from_pymatgen([item])  # type: ignore[list-item]
+    except UserError as error:
+        return f"{error.found}; expected {error.expected}"
+    numbers, frac, lattice = (np.asarray(value) for value in crystal.sites(0))
+    return ParsedStructure(numbers, frac, lattice)
 
 
 def _plain(crystals: Crystals) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:

@@ -10,7 +10,7 @@ from nucleate.campaign.design import SAMPLED_TOGETHER, chunk_plan
 from nucleate.campaign.magnets.columns import Prescreen, PropertyNetwork
 from nucleate.campaign.magnets.summary import base_rate
 from nucleate.campaign.predict import load_predictor
-from nucleate.campaign.screen import bounded, read_candidates
+from nucleate.campaign.screen import bounded, candidates_of
 from nucleate.conditions.request import Conditions
 from nucleate.crystal.elements import atomic_number
 from nucleate.crystal.formula import reduced_formula, reduced_formulas
@@ -18,6 +18,7 @@ from nucleate.data.dataset import load_dataset
 from nucleate.data.reference import Reference
 from nucleate.errors import UserError
 from nucleate.families.registry import WEIGHTS, check_weights, find_model, shipped_models
+from nucleate.io.files import read_structures
 from nucleate.options import resolve_device
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.record import RunRecord, path_hash
@@ -146,7 +147,7 @@ def _sources(settings: MagnetSettings) -> tuple[Source, ...]:
 def _read(path: Path) -> Candidates:
     """The crystals of a file, or those that a run has generated."""
     if not holds_run(path):
-        return bounded(read_candidates(path))
+        return bounded(candidates_of(read_structures(path)))
     run = Run.open(path)
     if run.record.holds_runs:
         raise UserError(str(path), f"a folder of `nucleate {run.record.command}`", "one of the runs inside it")
