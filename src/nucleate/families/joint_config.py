@@ -1,4 +1,4 @@
-"""Choices that every joint family has: what it is trained on, what it can be asked for, and how it walks back."""
+"""Settings of every joint family: losses, conditions and templates in training, and the sampler."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class SamplerConfig(Settings):
     """Settings of :class:`nucleate.diffusion.predictor_corrector.PredictorCorrector`, and what follows sampling.
 
     Attributes:
-        symmetry: "free" walks in all coordinates; "templates" draws for each crystal the symmetry, the orbits and
+        symmetry: "free" samples all coordinates; "templates" draws for each crystal the symmetry, the orbits and
             the stoichiometry of a training crystal and keeps to them, where the model masks species and has a
             template that fits the request.
         symmetrize: Tolerance in Å within which a finished crystal is moved onto the symmetry it nearly has; 0
             leaves it as it came.
-        draws: Most walks for a crystal. One that has atoms too close, or no symmetry within the tolerance, is
+        draws: Most samples of a crystal. One that has atoms too close, or no symmetry within the tolerance, is
             drawn again; the best is kept. With 1, whatever comes is kept.
     """
 
@@ -62,7 +62,7 @@ class JointConfig(ConditionalConfig):
         augment: Train on every setting of the reduced cell that its metric allows.
         templates: Keep the templates of the training crystals with the weights.
         tied: Share of training crystals whose noise keeps their symmetry and whose species are masked class by
-            class, as in a walk by templates; wants templates.
+            class, as in sampling by templates; wants templates.
         site_features: Tell the network the classes and orbits of such a crystal.
         sampler: How it samples by default.
 

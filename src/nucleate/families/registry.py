@@ -190,7 +190,7 @@ def load_generator(name: str, device: str = "cpu", sampler: str = "default", gui
     """
     for option, value in (("--sampler", "" if sampler == "default" else sampler), ("--guidance", ", ".join(guidance))):
         if name in SEARCHERS and value:
-            raise UserError(option, repr(value), f"no {option}, since {name} walks nothing back")
+            raise UserError(option, repr(value), f"no {option}, since {name} runs no reverse diffusion")
     if name in SEARCHERS:
         return SEARCHERS[name].make()
     folder = find_model(name).folder

@@ -155,8 +155,8 @@ class GemNetEncoder(nn.Module):
         self.radial_site = dense(config.n_radial, config.radial)
         self.radial_circular = dense(config.n_radial, config.circular * config.degrees)
         self.embed_edge = EdgeEmbedding(hidden, config.n_radial, edge)
-        told = edge + 3 * config.row_angles
-        self.embed_angles = nn.Sequential(nn.Linear(told, edge), nn.ReLU(), nn.Linear(edge, edge))
+        width = edge + 3 * config.row_angles
+        self.embed_angles = nn.Sequential(nn.Linear(width, edge), nn.ReLU(), nn.Linear(edge, edge))
         depth = Depth(config.before_skip, config.after_skip, config.concatenated, config.site_layers)
         widths = (hidden, edge, config.triplet, config.bilinear, config.radial, config.circular)
         self.blocks = nn.ModuleList(Interaction(*widths, depth) for _ in range(config.blocks))

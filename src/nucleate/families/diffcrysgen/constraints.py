@@ -33,8 +33,8 @@ class KnownEntries(NamedTuple):
     def inpainted(self, denoiser: TensorDenoiser, scaling: Callable[[Tensor], Tensor]) -> TensorDenoiser:
         """A denoiser that knows these entries.
 
-        Where its answer is the clean value, the walk's slope (x - D) / σ leads straight to it, so a fixed entry
-        carries its noise level on the way and is met exactly at the end.
+        Where its prediction is the clean value, the slope (x - D) / σ of the sampler's equation leads straight to it,
+        so a fixed entry carries its noise level on the way and is met exactly at the end.
         """
         clean = scaling(self.values)
         return lambda x, sigma: torch.where(self.fixed, clean.to(x), denoiser(x, sigma))
@@ -52,7 +52,7 @@ def known_entries(
         ircr: The representation.
         where: The request.
         n_atoms: Size drawn for each crystal, shape (B,); counts where the request asks for sizes or a composition.
-        templates: Of each crystal; None for a free walk.
+        templates: Of each crystal; None for free sampling.
 
     Raises:
         UserError: More elements than the matrix has columns for.
@@ -127,10 +127,10 @@ def drawn(draw: Callable[[Tensor, int], Crystals], n: int, draws: int, meets: Ca
         meets: Which crystals are what was asked for, bool.
 
     Returns:
-        The crystals; the crystal field ``draws`` says how many walks each took.
+        The crystals; the crystal field ``draws`` says how many draws each took.
     """
-    crystals, walks = best_of(draw, n, draws, lambda c: score(c, meets), GOOD)
-    return replace(crystals, crystal_fields={"draws": walks})
+    crystals, taken = best_of(draw, n, draws, lambda c: score(c, meets), GOOD)
+    return replace(crystals, crystal_fields={"draws": taken})
 
 
 def score(crystals: Crystals, meets: Callable[[Crystals], Tensor]) -> Tensor:

@@ -38,15 +38,15 @@ class SamplerConfig(Settings):
     """Settings of the sampler (:class:`nucleate.diffusion.edm.HeunSampler`) and what follows it.
 
     Attributes:
-        precision: Of the network's arithmetic; the walk itself is in double precision.
-        draws: Most walks for a crystal. One that is not valid, or misses a chemical system, composition or size
+        precision: Of the network's arithmetic; the sampler's is double.
+        draws: Most samples of a crystal. One that is not valid, or misses a chemical system, composition or size
             asked for, is drawn again; the best is kept. With 1, whatever comes is kept.
         symmetrize: Tolerance in Å within which a finished crystal is moved onto the symmetry it nearly has, where
             the structure matcher still calls it the same crystal; 0 leaves all as they came.
-        symmetry: "templates" walks keep to the symmetry and stoichiometry of a known crystal, whose elements, cell and
-            free coordinates they draw; they need a model whose sites are in "canonical" order. "free" walks draw
+        symmetry: "templates" keeps to the symmetry and stoichiometry of a known crystal, whose elements, cell and
+            free coordinates are sampled; it needs a model whose sites are in "canonical" order. "free" samples
             everything.
-        batch: Crystals that walk together; no crystal depends on it.
+        batch: Crystals that are sampled together; none depends on it.
     """
 
     steps: int = Field(default=100, ge=2)

@@ -78,8 +78,8 @@ def import_model(source: Path, folder: Path, name: str | None = None) -> Path:
     tuned = ", ".join(condition.name for condition in model.config.adapters)
     notes = [
         "Nothing was measured here: quality, and the agreement of samples with the public code, are not known.",
-        "The network answers as the public one does; walks draw other random numbers, keep cells positive definite, "
-        "and give each requested element a site from the start.",
+        "The network answers as the public one does; sampling takes other random numbers, keeps cells positive "
+        "definite, and gives each requested element a site from the start.",
         "The licence of the file does not travel with it: read it where you took the file from.",
     ]
     if config is None:

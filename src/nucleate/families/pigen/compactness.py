@@ -89,7 +89,7 @@ class CompactnessGuidance:
         species: Process of the species.
         cell: Process of the cells.
         cells: Between cells and vectors.
-        target: Compactness asked of each crystal, shape (B,).
+        target: Requested compactness of each crystal, a share of the volume, shape (B,).
         share: Of the way to the target that is gone where the signal is whole, 0 to 1.
     """
 

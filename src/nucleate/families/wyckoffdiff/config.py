@@ -16,16 +16,16 @@ N_ELEMENTS = 100
 
 
 class SamplerConfig(Settings):
-    """A walk back over occupations, and how its protostructure becomes a crystal.
+    """Reverse diffusion or autoregression over occupations, and how its protostructure becomes a crystal.
 
     Attributes:
-        order: What a step of the walk is: "orbits", the next orbit of each crystal, so that sizes, elements and
+        order: Kind of a step: "orbits", the next orbit of each crystal, so that sizes, elements and
             compositions come out as drawn or asked for; or "time", as published, where any number of orbits may come
             and go. Noise with another prior than "empty" knows the second alone. By the first, a crystal of more atoms
             than ``max_count`` may come out too small, and is drawn again.
-        steps: Of the walk by time.
+        steps: Number of steps of reverse diffusion.
         temperature: Of the distributions that are drawn from.
-        draws: Most walks for a crystal; one that is empty, too large, lacks a requested element, has more symmetry
+        draws: Most samples of a crystal; one that is empty, too large, lacks a requested element, has more symmetry
             than its space group, or whose charges cannot balance, is drawn again, and the best is kept.
         balanced: Whether charges that cannot balance count; never where a composition is asked for.
         fill_draws, fill_steps: Crystals of a protostructure that are drawn and improved together, and steps of each.
@@ -59,7 +59,7 @@ class WyckoffDiffConfig(ConditionalConfig):
         loss: "cross_entropy" of the clean occupations, or "kl" of single steps.
         weighting: What the loss of a crystal is divided by: its occupied "orbits", so that the thousands of empty
             counts of a group with many positions do not drown them; those that noise has "hidden", so that every stage
-            of a walk counts alike (as the bound on the likelihood has it); or all its "variables", as published.
+            of sampling counts alike (as the bound on the likelihood has it); or all its "variables", as published.
         hidden, layers, side, head, max_count, attention, heads, factored, time_steps: Shape of the network, see
             :class:`nucleate.networks.wyckoff_gnn.WyckoffGNNConfig`.
         stoichiometry: Draw the numbers of atoms of a crystal's elements together with its space group, from those of

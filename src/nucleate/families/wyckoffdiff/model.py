@@ -41,7 +41,7 @@ EARLIEST = 1e-3
 WITHHELD = 0.1
 """Share of training crystals whose numbers of atoms of each element are withheld from the network."""
 BATCH = 64
-"""Crystals walked together; what is drawn does not depend on it."""
+"""Crystals sampled together; no crystal depends on it."""
 
 
 class WyckoffDiff(ConditionalModel[SamplerConfig, OrbitBatch]):
@@ -248,7 +248,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig, OrbitBatch]):
             seed: Of the request.
             start: Number of the first crystal; each depends on seed and number alone.
             progress: Called with the number of crystals done.
-            sampler: The walk, the model's default if None.
+            sampler: How to sample; the model's default if None.
             guidance: γ of every condition, dimensionless, or by name; the model's default where nothing is said.
 
         Raises:
@@ -344,7 +344,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig, OrbitBatch]):
     def _guided(self, labels: Labels, strengths: Mapping[str, float], counts: Tensor) -> Guided[Occupations, Logits]:
         """The denoiser of a batch, also where the batch comes several times over.
 
-        Walks keep their books on the CPU; what the network is asked goes to its device and the answer comes back.
+        The state stays on the processor; the network's inputs go to its device and its predictions come back.
         """
         device = next(self.network.parameters()).device
 
@@ -374,7 +374,7 @@ class WyckoffDiff(ConditionalModel[SamplerConfig, OrbitBatch]):
 
 def _not_empty(found: Protostructure | None) -> Protostructure:
     if found is None:
-        raise RuntimeError("a walk ended without an occupied position")
+        raise RuntimeError("sampling ended without an occupied position")
     return found
 
 
