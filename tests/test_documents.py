@@ -48,3 +48,29 @@ def test_versions_agree():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == nucleate.__version__
     assert f"version: {nucleate.__version__}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+SNIPPETS = [
+    path
+    for path in DOCUMENTS
+    if "tutorials" not in path.parts and "```python" in path.read_text(encoding="utf-8")  # tutorials: test_tutorials.py
+]
+ELSEWHERE = "envs/"
+"""What snippets with an interpreter of another environment have in them, which a test has not."""
+
+
+@pytest.mark.parametrize("path", SNIPPETS, ids=lambda path: path.name)
+def test_python_runs_as_it_stands(path, tmp_path, monkeypatch):
+    """Snippets of a page run one after the other; ``crystals`` and ``known`` are there where a page takes them so."""
+    from pymatgen.core import Lattice, Structure
+
+    from nucleate.api import as_crystals
+
+    monkeypatch.chdir(tmp_path)
+    copper = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
+    crystals = as_crystals([copper, copper.get_primitive_structure()])
+    names = {"crystals": crystals, "known": crystals}
+    blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for block in blocks:
+        if ELSEWHERE not in block:
+            exec(compile(block, str(path), "exec"), names)

@@ -6,6 +6,7 @@ import sys
 from datetime import timedelta
 
 import pytest
+from pymatgen.core import Composition
 
 from nucleate.errors import UserError
 from nucleate.runs.record import Timing
@@ -101,3 +102,23 @@ def test_places_that_cannot_be_written_are_named(tmp_path, record):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file.*may be written"):
         Run.create(tmp_path / "file" / "run", record)
+
+
+def test_the_best_are_a_table_structures_and_html(tmp_path):
+    import nucleate
+
+    crystals = nucleate.generate("pseudo-random", 3, seed=1)
+    run = nucleate.screen(crystals, out=tmp_path / "run", max_steps=1, descriptors="none", workers=1)
+    best = run.best(2)
+    assert best["rank"].tolist() == [1, 2]
+    structures = run.structures(2)
+    assert [one.properties["id"] for one in structures] == best["id"].tolist()
+    assert [one.reduced_formula for one in structures] == [
+        Composition(formula).reduced_formula for formula in best["formula"]
+    ]
+    assert len(run.structures()) == 3
+    assert best["id"][0] in run._repr_html_()
+    (tmp_path / "run" / "ranked.csv").unlink()
+    assert "not finished" in run._repr_html_()
+    with pytest.raises(UserError, match="not finished"):
+        run.best()

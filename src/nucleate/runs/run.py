@@ -12,20 +12,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from filelock import FileLock, Timeout
 
+from nucleate.crystal.crystals import Crystals
 from nucleate.errors import UserError
+from nucleate.io.interop import to_pymatgen
 from nucleate.io.writing import write_whole, writing
 from nucleate.runs.columns import candidate_columns, schema
 from nucleate.runs.record import RunRecord, Timing, difference
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pymatgen.core import Structure
 
 
 class Run:
@@ -150,6 +156,45 @@ class Run:
                     raise
                 torn.append(path.name)
         return pa.concat_tables(tables, promote_options="default").to_pandas()
+
+    def best(self, n: int | None = 10) -> pd.DataFrame:
+        """The first n rows of ``ranked.csv``, all if None; units of its columns are in ``docs/columns.md``.
+
+        Raises:
+            UserError: The run has not come to its end.
+        """
+        path = self.folder / "ranked.csv"
+        if not path.exists():
+            raise UserError(str(self.folder), "a run that is not finished", "ranked.csv, which --resume makes")
+        return pd.read_csv(path, nrows=n, keep_default_na=True, dtype={"id": str, "formula": str})
+
+    def structures(self, n: int | None = None) -> list[Structure]:
+        """pymatgen's structures of the first n candidates in rank order, relaxed where there is a relaxed one.
+
+        Each has the row of ``ranked.csv`` as ``properties``; candidates that hold no crystal are left out.
+
+        Raises:
+            UserError: The run has not come to its end.
+        """
+        ranked = self.best(n).set_index("id", drop=False)
+        rows = self.candidates().set_index("id").loc[ranked.index]
+        rows = rows[rows["numbers"].map(lambda numbers: numbers is not None and len(numbers) > 0)]
+        frac, lattice = (rows[f"relaxed_{name}"].combine_first(rows[name]) for name in ("frac", "lattice"))
+        crystals = Crystals.from_lists(
+            [numbers.tolist() for numbers in rows["numbers"]],
+            [torch.from_numpy(np.stack(one)) for one in frac],
+            [torch.from_numpy(np.stack(one)) for one in lattice],
+        )
+        found = to_pymatgen(crystals)
+        for structure, name in zip(found, rows.index, strict=True):
+            structure.properties = ranked.loc[name].dropna().to_dict()
+        return found
+
+    def _repr_html_(self) -> str:
+        """The best candidates as a table, as notebooks show it."""
+        ended = (self.folder / "ranked.csv").exists()
+        table = self.best().to_html(index=False, float_format="%.3f", na_rep="") if ended else "<p>not finished</p>"
+        return f"<p>{escape(str(self.folder))}: {self.record.n} crystals</p>{table}"
 
     @property
     def finished(self) -> list[Path]:
