@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from nucleate.conditions.request import Conditions
 from nucleate.screening.ranking import ranked
 
 
@@ -24,6 +25,18 @@ def test_survivors_come_first_then_the_lower_distance():
     found = ranked(table)
     assert found["id"].tolist() == ["near", "far", "known", "unstable", "repeat", "miss", "failed", "unknown"]
     assert found["rank"].tolist() == list(range(1, 9))
+
+
+def test_of_one_composition_the_lowest_comes_first_known_or_not():
+    table = _rows(
+        ("new", "ok", True, True, True, True, 0.032),
+        ("known", "ok", True, True, True, False, 0.0),
+        ("repeat", "ok", True, True, False, False, 0.0),
+        ("miss", "ok", False, True, True, True, -0.1),
+    )
+    asked = Conditions.parse(["composition=Nb3Sn"])
+    assert ranked(table, asked)["id"].tolist() == ["known", "new", "repeat", "miss"]
+    assert ranked(table, Conditions.parse(["chemical_system=Nb-Sn"]))["id"][0] == "new"
 
 
 def test_equal_rows_keep_their_order_and_nothing_is_a_table_too():

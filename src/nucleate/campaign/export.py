@@ -111,9 +111,9 @@ def export_run(run: Run, reference: Reference, settings: ScreenSettings, system:
         system: Atomic numbers whose hull is kept; those of the best candidate by default.
     """
     candidates = Candidates.of_run(run)
-    table = candidates.to_pandas()
-    write_whole(run.folder / "ranked.csv", ranked(table).to_csv(index=False, float_format="%.6g").encode())
-    best = candidates[rank_order(table).to_numpy()]
+    table, request = candidates.to_pandas(), run.record.request
+    write_whole(run.folder / "ranked.csv", ranked(table, request).to_csv(index=False, float_format="%.6g").encode())
+    best = candidates[rank_order(table, request).to_numpy()]
     best = best[best.has_status(RELAXED).nonzero()[0][:MAX_CIFS]]
     _write_cifs(run, best, run.record.protocol.symprec)
     if system is None and len(best):

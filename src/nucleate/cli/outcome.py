@@ -70,7 +70,7 @@ def show_run(run: Run, as_json: bool, top: int = 10) -> None:
 
     summary = run_summary(run)
     warn(summary)
-    table = ranked(run.candidates())
+    table = ranked(run.candidates(), run.record.request)
     report = run.folder / "report.html"
     if as_json:
         columns = ["rank", "id", "formula", "status", "energy_above_hull", "relaxed_space_group", "is_stable"]

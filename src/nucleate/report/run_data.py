@@ -80,7 +80,7 @@ def read_run(folder: Path) -> RunData:
         )
     extra = tuple(name for name in map(str, table) if described(name).dtype == "double" and name not in _SHOWN_BY_NAME)
     typed = _typed(table)
-    candidates = typed.loc[rank_order(typed)].reset_index(drop=True)
+    candidates = typed.loc[rank_order(typed, record.request)].reset_index(drop=True)
     phases, system = _hull(folder / "hull.json", warnings)
     return RunData(
         folder=folder,
