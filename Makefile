@@ -13,7 +13,7 @@ JOBS := $(shell $(PYTHON) -c 'import os; print(min(2, os.cpu_count() or 1))' 2>/
 # Two worker processes that each open a thread per core would fight for the cores.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: design test slow lint types layers house docs docs-serve columns bench format clean
+.PHONY: design test slow lint types layers house fuzz docs docs-serve columns bench format clean
 
 design: $(VENV)/.installed
 	$(BIN)/nucleate design pigen-mp -n 16 --where chemical_system=$(SYSTEM) -o $(RUN) $(if $(wildcard $(RUN)/run.json),--resume)
@@ -41,6 +41,10 @@ layers: $(VENV)/.installed-dev
 # How the sources are built, in numbers; ARGS="--list words" names the places.
 house: $(VENV)/.installed-dev
 	$(BIN)/python scripts/house.py $(ARGS)
+
+# Damaged files of every format; goes on where it was stopped. ARGS="--seed 1" for others.
+fuzz: $(VENV)/.installed-dev
+	$(THREADS) $(BIN)/python scripts/fuzz_readers.py build/fuzz $(ARGS)
 
 # The site lies in build/site and opens without a server: build/site/index.html.
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nucleate.crystal import periodic
 from nucleate.crystal.crystals import Crystals, wrap
 from nucleate.crystal.periodic import (
     image_offsets,
@@ -123,3 +124,10 @@ def test_pair_differences_are_antisymmetric_modulo_the_cell(make_crystals):
     delta = pair_differences(make_crystals(4).frac)
     total = delta + delta.transpose(1, 2)
     assert torch.allclose(total, total.round(), atol=1e-12)
+
+
+def test_distances_do_not_depend_on_how_many_are_held_at_once(make_crystals, monkeypatch):
+    crystals = make_crystals(0, 3)
+    expected = minimum_distances(crystals)
+    monkeypatch.setattr(periodic, "_AT_ONCE", 100)
+    assert torch.equal(minimum_distances(crystals), expected)

@@ -52,6 +52,7 @@ def test_titles_are_names_and_properties():
         ("0.5 0.5 0.5 1.0", "0.5 0.5 here 1.0", "where a site"),
         ("Cl 2", "Cl 3", "where a site"),
         ("Cl 2", "Na 2", "labelled Na"),
+        ("Cl 2", "Og 2", "labelled Og"),
         ("SFAC Na Cl", "SFAC Na Qq", "unknown element Qq"),
         ("125.0", "250.0", "the title says 250"),
         ("0.0 2 (", "0.0 3 (", "the title says 3"),

@@ -269,6 +269,14 @@ def test_bombs_are_not_unfolded(tmp_path, monkeypatch):
     assert "MB of content" in _refused(tmp_path / "bomb.zip")
 
 
+def test_an_archive_with_a_name_that_is_none_has_its_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("abc.cif", "data_")
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content[::-1].replace(b"fic.cba", b"fic.cb\0", 1)[::-1])
+    assert "damaged" in _refused(tmp_path / "a.zip")
+
+
 def test_large_members_are_rows_and_names_stay_inside(tmp_path, monkeypatch):
     monkeypatch.setattr(members, "MAX_STRUCTURE_BYTES", 2000)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:

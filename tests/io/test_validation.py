@@ -1,5 +1,7 @@
 """What cannot be a crystal is a reason; what can be comes through unchanged and in order."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -113,3 +115,9 @@ def test_cells_of_any_length_are_refused_quietly(recwarn):
     validated = validate([ParsedStructure(np.array([3]), np.zeros((1, 3)), np.diag([1e308, 4.0, 4.0]))])
     assert "lattice vectors" in validated.reasons[0]
     assert not recwarn
+
+
+def test_thousands_of_atoms_at_one_place_cost_nothing():
+    start = time.process_time()
+    assert "0.000 Å apart" in validate([_cubic(np.full((MAX_SITES, 3), 0.25))]).reasons[0]
+    assert time.process_time() - start < 5

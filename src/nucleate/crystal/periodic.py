@@ -15,6 +15,8 @@ from nucleate.crystal.lattice import face_distances
 MAX_IMAGES = 12
 """Largest number of cells searched in each direction; flatter cells are treated as degenerate."""
 
+_AT_ONCE = 8_000_000  # vectors between sites
+
 
 class Neighbors(NamedTuple):
     """Directed pairs within a cutoff, sorted by crystal, then by first site.
@@ -117,20 +119,23 @@ def usable_cells(crystals: Crystals) -> Tensor:
 
 
 def _shortest(frac: Tensor, lattice: Tensor, reach: tuple[int, int, int]) -> Tensor:
-    """Minimum over all cells within ``reach`` along each vector, in slices that keep memory near 100 MB."""
+    """Minimum over all cells within ``reach`` along each vector, in slices that keep memory near 200 MB."""
     b, n, _ = frac.shape
     offsets = image_offsets(reach, frac.device).to(frac.dtype)
     home = (offsets == 0).all(-1)
     itself = torch.eye(n, dtype=torch.bool, device=frac.device)
-    step = max(1, 8_000_000 // max(1, n * n * len(offsets)))
+    step = max(1, _AT_ONCE // max(1, n * n * len(offsets)))
+    cells_at_once = max(1, _AT_ONCE // max(1, n * n))  # of one crystal, where even that is too much
     parts = []
     for start in range(0, b, step):
         cell = lattice[start : start + step]
         pairs = pair_differences(frac[start : start + step]) @ cell[:, None]
         shifts = offsets @ cell
-        squared = squared_lengths(pairs, shifts)
-        squared = squared.masked_fill(itself[:, :, None] & home, torch.inf)
-        parts.append(squared.amin(-1).sqrt())
+        least = [
+            squared_lengths(pairs, some).masked_fill(itself[:, :, None] & at_home, torch.inf).amin(-1)
+            for some, at_home in zip(shifts.split(cells_at_once, dim=1), home.split(cells_at_once), strict=True)
+        ]
+        parts.append(torch.stack(least).amin(0).sqrt())
     return torch.cat(parts) if parts else frac.new_zeros(0, n, n)
 
 

@@ -127,7 +127,8 @@ def _element(words: Sequence[str], kinds: Sequence[str]) -> int:
     number = 1 if symbol == "D" else NUMBERS.get(symbol, 0)
     if not number:
         raise ResError(f"unknown element {symbol[:20]}")
-    if NUMBERS.get(words[0].capitalize(), number) != number:
+    label = re.match("[A-Za-z]*", words[0])[0].capitalize()  # type: ignore[index]
+    if not label.startswith(symbol) or NUMBERS.get(label, number) != number:
         raise ResError(f"a site is labelled {words[0][:20]}, but counted as {symbol}")
     return number
 

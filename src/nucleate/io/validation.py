@@ -35,6 +35,7 @@ RESERVED = frozenset(("id", "cif", "numbers", "frac", "lattice"))
 """Names of columns that hold the structure itself."""
 
 _MAX_INTEGER = 2**63  # of a column of integers
+_NEIGHBOURS = 8
 _SMALL = 256  # sites up to which all pairs are cheaper than a tree
 
 
@@ -143,10 +144,13 @@ def _close_pair(frac: np.ndarray, lattice: np.ndarray) -> tuple[int, int, float]
         points = np.concatenate([points, points[low] + step, points[high] - step])
         owner = np.concatenate([owner, owner[low], owner[high]])
     cart = points @ lattice
-    for i, j in cKDTree(cart).query_pairs(OVERLAP):
-        if owner[i] != owner[j]:
-            return int(owner[i]), int(owner[j]), float(np.linalg.norm(cart[i] - cart[j]))
-    return None
+    # A few neighbours of each, since all pairs of many atoms at one place would fill the memory.
+    distances, neighbours = cKDTree(cart).query(cart, k=_NEIGHBOURS, distance_upper_bound=OVERLAP)
+    others = np.append(owner, -1)[neighbours]  # a neighbour that is not there is numbered beyond the last
+    distances[(others == owner[:, None]) | (others < 0)] = np.inf
+    i, k = np.unravel_index(int(distances.argmin()), distances.shape)
+    found = float(distances[i, k])
+    return (int(owner[i]), int(others[i, k]), found) if found < OVERLAP else None
 
 
 def _overlap_reason(numbers: np.ndarray, i: int, j: int, distance: float) -> str:
