@@ -97,3 +97,23 @@ def test_with_chgnet_rocksalt_comes_back_from_a_distorted_start(tmp_path):
     assert table["energy_per_atom"].diff().abs().max() < 2e-3
     volume = abs(torch.tensor([list(row) for row in table["relaxed_lattice"].iloc[0]]).det()) * 4
     assert volume.item() ** (1 / 3) == pytest.approx(4.21, rel=0.02)
+
+
+def test_columns_of_a_file_are_in_the_ranked_table_under_their_names(metals_batch, screening, tmp_path):
+    columns = pd.DataFrame({"band gap (eV)": [0.5, None], "note": ["=1+1", "b, c"], "formula": ["x", "y"]})
+    write_structures(metals_batch[[0, 2]], tmp_path / "in.csv", ids=["a", "b"], properties=columns)
+    with (tmp_path / "in.csv").open("a") as table:
+        table.write("broken,7,note,z,no text\n")
+    run = screen(tmp_path / "in.csv", screening, tmp_path / "run", workers=1)
+    ranked = pd.read_csv(run.folder / "ranked.csv").set_index("id")
+    assert ranked.loc["a", "band gap (eV)"] == 0.5
+    assert ranked.loc[["b", "broken"], "band gap (eV)"].isna().all()
+    assert ranked.loc[["a", "b"], "note"].tolist() == ["'=1+1", "b, c"]
+    assert ranked.loc[["a", "b"], "formula (input)"].tolist() == ["x", "y"]
+    assert ranked.loc["b", "formula"] == "Cu3Au"
+
+
+def test_the_file_of_a_folder_is_a_column(metals_batch, screening, tmp_path):
+    write_structures(metals_batch[[0]], tmp_path / "in" / "deep" / "one.cif", ids=["a"])
+    run = screen(tmp_path / "in", screening, tmp_path / "run", workers=1)
+    assert pd.read_csv(run.folder / "ranked.csv")["source_file"].tolist() == ["deep/one.cif"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from pydantic import JsonValue
 
 from nucleate.crystal.elements import SYMBOLS, parse_formula
@@ -112,7 +114,8 @@ def export_run(run: Run, reference: Reference, settings: ScreenSettings, system:
     """
     candidates = Candidates.of_run(run)
     table, request = candidates.to_pandas(), run.record.request
-    write_whole(run.folder / "ranked.csv", ranked(table, request).to_csv(index=False, float_format="%.6g").encode())
+    ranking = _with_properties(run, ranked(table, request))
+    write_whole(run.folder / "ranked.csv", ranking.to_csv(index=False, float_format="%.6g").encode())
     best = candidates[rank_order(table, request).to_numpy()]
     best = best[best.has_status(RELAXED).nonzero()[0][:MAX_CIFS]]
     _write_cifs(run, best, run.record.protocol.symprec)
@@ -122,6 +125,39 @@ def export_run(run: Run, reference: Reference, settings: ScreenSettings, system:
     write_funnel(run)
     write_profile(run, reference, settings.reference)
     write_comparison(run, reference, settings.reference)
+
+
+PROPERTIES = "input_properties.csv"
+"""Columns of the file that was screened, by the names of candidates."""
+
+
+def write_properties(run: Run, properties: pd.DataFrame) -> None:
+    """Keep the columns of the file that is screened, which ``ranked.csv`` shows beside those that are computed.
+
+    Arguments:
+        run: A run, with or without them.
+        properties: A row for each candidate, with its name in the column ``id``.
+    """
+    path = run.folder / PROPERTIES
+    if not path.exists():
+        write_whole(path, properties.to_csv(index=False).encode())
+
+
+def _with_properties(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """A ranking with the columns of the screened file at its end; one of the same name as ours has ``input`` in its."""
+    path = run.folder / PROPERTIES
+    if not path.exists():
+        return table
+    properties = pd.read_csv(path, dtype=str, keep_default_na=False, na_filter=False)
+    names = {name: f"{name} (input)" for name in properties if name != "id" and name in table}
+    texts = properties.rename(columns=names).set_index("id").map(_inert)
+    return table.join(texts, on="id")
+
+
+def _inert(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    number = re.fullmatch(r"[-+]?[\d.]+(?:e[-+]?\d+)?", text, re.IGNORECASE)
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} and not number else text
 
 
 def _write_cifs(run: Run, best: Candidates, symprec: float) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nucleate.campaign.design import candidate_id, chunk_plan
-from nucleate.campaign.export import export_run, run_summary
+from nucleate.campaign.export import export_run, run_summary, write_properties
 from nucleate.crystal.crystals import Crystals
 from nucleate.data.reference import Reference
 from nucleate.errors import Status, UserError
@@ -28,6 +28,8 @@ from nucleate.screening.stages import new_record, screen_run
 from nucleate.settings import ScreenSettings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from nucleate.evaluation.summary import Summary
 
 MAX_SITES = 1000
@@ -61,10 +63,12 @@ def screen(
         UserError: The file cannot be read at all, holds nothing, or the folder is not usable.
     """
     began = time.perf_counter()
+    properties = None
     if isinstance(structures, Crystals):
         held = Candidates.from_crystals(structures, [candidate_id(i) for i in range(len(structures))], SOURCE)
     else:
-        held = candidates_of(read_structures(structures) if isinstance(structures, Path) else structures)
+        found = read_structures(structures) if isinstance(structures, Path) else structures
+        held, properties = candidates_of(found), properties_of(found)
     if not len(held):
         where = str(structures) if isinstance(structures, Path) else "structures"
         raise UserError(where, "no structures", "at least one")
@@ -82,6 +86,8 @@ def screen(
     record = new_record(settings, settings, reference, plan, hashes={"structures": sha256})
     record = record.model_copy(update=origin)
     with held_run(folder, record, resume) as run:
+        if properties is not None:
+            write_properties(run, properties)
         for k, (start, stop) in enumerate(run.chunks):
             if not run.generated_path(k).exists():
                 candidates[start:stop].to_parquet(run.generated_path(k), INPUT_COLUMNS)
@@ -103,12 +109,30 @@ def _batch_hash(held: Crystals | StructureFile) -> str:
 
 def candidates_of(found: StructureFile) -> Candidates:
     """The structures of a file or of Python, in their order; one that is no crystal keeps its place and says why."""
-    raw = {failure.row: failure.id for failure in found.failures} | dict(zip(found.rows, found.ids, strict=True))
-    names = made_different(_file_name(raw[row], row) for row in range(found.n_rows))
+    names = _names(found)
     good = Candidates.from_crystals(found.crystals, [names[row] for row in found.rows], SOURCE)
     bad = Candidates.from_failures(found.failures, [names[failure.row] for failure in found.failures], SOURCE)
     places = [*found.rows, *(failure.row for failure in found.failures)]
     return Candidates.concatenate([good, bad])[np.argsort(places)]
+
+
+def properties_of(found: StructureFile) -> pd.DataFrame | None:
+    """Columns of a file beside its structures, one value a row, by the names of :func:`candidates_of`."""
+    if found.properties is None:
+        return None
+    plain = [name for name in found.properties if not found.properties[name].map(_is_list).any()]
+    names = _names(found)
+    return found.properties[plain].assign(id=[names[row] for row in found.rows]) if plain else None
+
+
+def _names(found: StructureFile) -> list[str]:
+    """A different name for each row, which can be that of a file."""
+    raw = {failure.row: failure.id for failure in found.failures} | dict(zip(found.rows, found.ids, strict=True))
+    return made_different(_file_name(raw[row], row) for row in range(found.n_rows))
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list | np.ndarray)
 
 
 def _drawn(candidates: Candidates, limit: int | None, seed: int) -> Candidates:

@@ -21,7 +21,7 @@ from nucleate.crystal.crystals import Crystals
 from nucleate.errors import Status, UserError
 from nucleate.io.validation import Failure, StructureFile
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a reader's answer changes; older entries are then ignored."""
 
 _FIELDS = ("numbers", "frac", "lattice", "n_atoms")

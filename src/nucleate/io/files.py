@@ -34,7 +34,7 @@ from nucleate.io.members import (
 from nucleate.io.poscar import poscar_texts
 from nucleate.io.reading import Readings
 from nucleate.io.tables import read_csv, read_parquet, write_csv, write_parquet
-from nucleate.io.validation import Failure, StructureFile, default_ids, gather_records
+from nucleate.io.validation import SOURCE_FILE, Failure, StructureFile, default_ids, gather_records
 from nucleate.io.writing import whole_file, whole_folder
 
 _MATTERGEN = ("generated_crystals.extxyz", "generated_crystals_cif.zip")
@@ -109,7 +109,7 @@ def _read_many(path: Path, kind: str) -> StructureFile:
     with Readings() as readings:
         readings.add(members(path, most))
         readings.finish()
-        records = readings.records()
+        records = readings.records(sources=True)
         skipped.update((name, None) for name, unread in readings.unread().items() if unread.foreign)
     names = tuple(sorted(skipped, key=lambda name: natural(PurePosixPath(name))))
     if not records:
@@ -182,7 +182,7 @@ def _left_out(kind: str, properties: pd.DataFrame | None) -> list[str]:
     if properties is None or kind in {"db", "extxyz", "parquet"}:
         return []
     if kind != "csv":
-        return list(properties.columns)
+        return [name for name in properties.columns if name != SOURCE_FILE]
     return [name for name in properties if any(isinstance(value, list | np.ndarray) for value in properties[name])]
 
 

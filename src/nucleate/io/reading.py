@@ -18,7 +18,7 @@ from nucleate.io.confined import Unread, read_confined
 from nucleate.io.extended_xyz import parse_extxyz
 from nucleate.io.members import CONFINED, Member, kind_of, output_kind
 from nucleate.io.poscar import parse_poscar, parse_xdatcar, poscar_id, potcar_names
-from nucleate.io.validation import Record
+from nucleate.io.validation import SOURCE_FILE, Record
 
 
 class Readings:
@@ -82,17 +82,20 @@ class Readings:
             else:
                 self._found[place] = result
 
-    def records(self) -> list[Record]:
-        """All records, those without a name called after their file; one for a file that could not be read."""
+    def records(self, sources: bool = False) -> list[Record]:
+        """All records, those without a name called after their file; one for a file that could not be read.
+
+        With ``sources``, the property ``SOURCE_FILE`` is the path of the file inside its folder or archive.
+        """
         found: list[Record] = []
         for place, (name, records) in enumerate(zip(self._names, self._found, strict=True)):
             unread = self._unread.get(place)
             if unread is not None and not unread.foreign:
                 found.append(Record(unread.reason, file_id(name)))
             for k, record in enumerate(records):
-                known = record.id is not None
                 fallback = file_id(name) if len(records) == 1 else f"{file_id(name)}-{k + 1}"
-                found.append(record if known else Record(record.entry, fallback, record.properties))
+                properties = {SOURCE_FILE: str(name), **record.properties} if sources else record.properties
+                found.append(Record(record.entry, fallback if record.id is None else record.id, properties))
         return found
 
     def without_names(self) -> list[Record]:

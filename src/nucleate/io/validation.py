@@ -28,6 +28,9 @@ OVERLAP = 0.1
 READ_AS = "read_as"
 """Property that says what of a row was read otherwise than it stands in the file."""
 
+SOURCE_FILE = "source_file"
+"""Property with the path of the file in the folder or archive that a row comes from."""
+
 Value: TypeAlias = "str | int | float | list[Value]"
 """A property of one crystal: text, a number, or numbers in lists, such as forces (n, 3)."""
 
