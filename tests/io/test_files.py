@@ -373,3 +373,12 @@ def test_properties_of_several_kinds_and_odd_texts_can_be_written(make_crystals,
     for name in ("a.parquet", "a.csv", "a.db", "a.extxyz"):
         write_structures(found.crystals, tmp_path / name, found.ids, found.properties)
         assert len(read_structures(tmp_path / name).properties["x"]) == len(values)
+
+
+def test_the_index_of_a_parquet_table_is_a_column_if_it_has_a_name(make_crystals, tmp_path):
+    write_structures(make_crystals(0, 2), tmp_path / "a.parquet", ["x", "y"])
+    table = pd.read_parquet(tmp_path / "a.parquet")
+    table.set_index("id").to_parquet(tmp_path / "b.parquet")
+    assert read_structures(tmp_path / "b.parquet").ids == ["x", "y"]
+    table.iloc[::-1].to_parquet(tmp_path / "c.parquet")
+    assert list(read_structures(tmp_path / "c.parquet").properties) == []

@@ -203,6 +203,7 @@ def rewrite_table(path: Path, target: Path) -> None:
             raise RefusedError(f"{file.metadata.num_rows:,} rows of {len(names)} columns")
         table = file.read(use_threads=False)
         table.validate(full=True)
+        table = table.replace_schema_metadata(None)  # what pandas says there of indices could be anything
         with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
     except (pa.ArrowException, OSError) as error:

@@ -63,9 +63,12 @@ def read_parquet(path: Path) -> StructureFile:
     with confined([("parquet", path)]) as (folder, refused):
         if refused:
             raise UserError(str(path), refused[0].reason, "a Parquet table")
-        with pa.memory_map(str(folder / "0.arrow")) as source:
-            table = pa.ipc.open_file(source).read_all().to_pandas()
-    return from_table(table, str(path))
+        try:
+            with pa.memory_map(str(folder / "0.arrow")) as source:
+                table = pa.ipc.open_file(source).read_all().to_pandas()
+        except (pa.ArrowException, ValueError) as error:  # a value that pandas cannot hold, such as a date
+            raise UserError(str(path), f"no table ({' '.join(str(error).split())[:120]})", "a Parquet table") from None
+    return from_table(table.drop(columns=[name for name in table if name.startswith("__index_level_")]), str(path))
 
 
 def from_table(table: pd.DataFrame, where: str) -> StructureFile:
