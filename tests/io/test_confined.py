@@ -1,8 +1,10 @@
 """Files that libraries read: right, or refused in a process that may die; no file takes another with it."""
 
 import argparse
+import json
 import sqlite3
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -12,10 +14,12 @@ from ase.io import write
 
 from nucleate.crystal.parsed_structure import ParsedStructure
 from nucleate.errors import UserError
-from nucleate.io import confined
+from nucleate.io import confined, confined_reader
 from nucleate.io.confined import Unread, read_confined
+from nucleate.io.confined_reader import Found
 from nucleate.io.files import read_structures, write_structures
 from nucleate.io.interop import to_ase
+from nucleate.io.structure_json import Sites
 
 PWSCF = """
      Program PWSCF v.7.0 starts on 27Jan2022 at 16:39:19
@@ -175,3 +179,15 @@ def test_a_file_that_takes_too_long_ends_its_process_alone(tmp_path, monkeypatch
     assert isinstance(good, Unread)
     assert good.foreign
     assert time.monotonic() - start < 30
+
+
+def test_what_a_library_warns_of_is_a_note(tmp_path):
+    def frames():
+        warnings.warn("odd units", UserWarning, stacklevel=1)
+        warnings.warn("old code", DeprecationWarning, stacklevel=1)
+        yield Found(Sites([29], [[0.0, 0.0, 0.0]], np.eye(3).tolist()))
+        yield Found(Sites([29], [[0.0, 0.0, 0.0]], np.eye(3).tolist()))
+
+    confined_reader.write(frames(), "traj", tmp_path, 0)
+    rows = json.loads((tmp_path / "0.json").read_text())
+    assert [row["notes"] for row in rows] == [["traj: odd units"], []]

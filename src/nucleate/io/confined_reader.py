@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -235,20 +236,32 @@ def limit(seconds: int, size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (now + size, resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
-def write(found: Iterator[Found], folder: Path, k: int) -> None:
-    """Write the structures of file k.
+def write(found: Iterator[Found], layout: str, folder: Path, k: int) -> None:
+    """Write the structures of file k; what the library warns of while it reads one is a note of that one.
 
     Raises:
         RefusedError: They are too many.
     """
     rows: list[dict[str, Any]] = []
     structures: list[Sites] = []
-    for one in found:
-        rows.append({**asdict(one), "sites": one.sites is not None})
-        if one.sites is not None:
-            structures.append(one.sites)
-        if len(rows) > MAX_STRUCTURES:
-            raise RefusedError(f"more than {MAX_STRUCTURES:,} structures")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for one in found:
+            said = {f"{layout}: {warning.message}"[:200]: None for warning in caught if is_of_the_file(warning)}
+            caught.clear()
+            rows.append(
+                {
+                    "id": one.id,
+                    "reason": one.reason,
+                    "notes": (*one.notes, *said),
+                    "properties": one.properties,
+                    "sites": one.sites is not None,
+                }
+            )
+            if one.sites is not None:
+                structures.append(one.sites)
+            if len(rows) > MAX_STRUCTURES:
+                raise RefusedError(f"more than {MAX_STRUCTURES:,} structures")
     arrays = {
         "counts": np.array([len(one.numbers) for one in structures], dtype=np.int64),
         "numbers": np.array([z for one in structures for z in one.numbers], dtype=np.int64),
@@ -258,6 +271,11 @@ def write(found: Iterator[Found], folder: Path, k: int) -> None:
     text = json.dumps(rows, default=jsonable)
     np.savez(folder / f"{k}.npz", **arrays)  # type: ignore[arg-type]
     (folder / f"{k}.json").write_text(text, encoding="utf-8")
+
+
+def is_of_the_file(warning: warnings.WarningMessage) -> bool:
+    """Whether a warning is about a file, not about the code that reads it."""
+    return not issubclass(warning.category, DeprecationWarning | PendingDeprecationWarning | FutureWarning)
 
 
 def jsonable(value: object) -> object:
@@ -289,7 +307,7 @@ def read_one(kind: str, path: Path, folder: Path, k: int, limits: tuple[int, int
             rewrite_table(path, folder / f"{k}.arrow")
             (folder / f"{k}.json").write_text("[]")
         else:
-            write(reader(path), folder, k)
+            write(reader(path), kind, folder, k)
         return
     except RefusedError as error:
         reason, foreign = str(error), isinstance(error, ForeignError)
