@@ -168,9 +168,18 @@ def test_a_folder_takes_what_is_a_structure_and_names_the_rest(tmp_path):
     (tmp_path / "table.csv").write_text("a,b")
     with pytest.warns(SkippedWarning, match=r"notes\.txt, run\.json, table\.csv"):
         found = read_structures(tmp_path)
-    assert found.ids == ["salt", "00000", "00001", "c", "d"]
+    assert found.ids == ["a", "00000", "00001", "c", "d"]
     assert found.crystals.n_atoms.tolist() == [8, 8, 6, 8, 8]
     assert found.skipped == ("notes.txt", "run.json", "table.csv")
+
+
+def test_our_own_files_that_are_renamed_are_called_after_their_files(tmp_path):
+    write_structures(from_pymatgen([SALT, RUTILE]), tmp_path / "in", ["c000001", "c000002"])
+    (tmp_path / "in" / "c000001.cif").rename(tmp_path / "in" / "best.cif")
+    (tmp_path / "in" / "c000002.cif").rename(tmp_path / "in" / "2-c000002_TiO2.cif")
+    found = read_structures(tmp_path / "in")
+    assert found.ids == ["c000002", "best"]
+    assert found.properties["source_file"].tolist() == ["2-c000002_TiO2.cif", "best.cif"]
 
 
 def test_the_output_of_mattergen_is_read_once(tmp_path):

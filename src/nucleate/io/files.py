@@ -106,10 +106,10 @@ def _read_many(path: Path, kind: str) -> StructureFile:
         return size
 
     members = {"folder": folder_members, "zip": zip_members, "tar": tar_members}[kind]
-    with Readings() as readings:
+    with Readings(inside=True) as readings:
         readings.add(members(path, most))
         readings.finish()
-        records = readings.records(sources=True)
+        records = readings.records()
         skipped.update((name, None) for name, unread in readings.unread().items() if unread.foreign)
     names = tuple(sorted(skipped, key=lambda name: natural(PurePosixPath(name))))
     if not records:

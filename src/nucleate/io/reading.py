@@ -13,7 +13,7 @@ from nucleate.io.airss import parse_res
 from nucleate.io.bounds import as_text
 from nucleate.io.cif_blocks import split_blocks
 from nucleate.io.cif_reader import parse_cifs
-from nucleate.io.cif_writer import METHOD
+from nucleate.io.cif_writer import METHOD, block_names
 from nucleate.io.confined import Unread, read_confined
 from nucleate.io.extended_xyz import parse_extxyz
 from nucleate.io.members import CONFINED, Member, kind_of, output_kind
@@ -25,9 +25,14 @@ class Readings:
     """Records of files in their order; what many files have in common is done once, when all are there.
 
     A context manager, since files that another process reads may have to lie on the disk while it does.
+
+    Arguments:
+        inside: The files lie inside a folder or archive: their rows have the property ``SOURCE_FILE``, and one of ours
+            that was renamed is called after its file.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inside: bool = False) -> None:
+        self._inside = inside
         self._scratch = tempfile.TemporaryDirectory(prefix="nucleate-members-")
         self._names: list[PurePosixPath] = []
         self._found: list[list[Record]] = []
@@ -82,11 +87,8 @@ class Readings:
             else:
                 self._found[place] = result
 
-    def records(self, sources: bool = False) -> list[Record]:
-        """All records, those without a name called after their file; one for a file that could not be read.
-
-        With ``sources``, the property ``SOURCE_FILE`` is the path of the file inside its folder or archive.
-        """
+    def records(self) -> list[Record]:
+        """All records, those without a name called after their file; one for a file that could not be read."""
         found: list[Record] = []
         for place, (name, records) in enumerate(zip(self._names, self._found, strict=True)):
             unread = self._unread.get(place)
@@ -94,7 +96,7 @@ class Readings:
                 found.append(Record(unread.reason, file_id(name)))
             for k, record in enumerate(records):
                 fallback = file_id(name) if len(records) == 1 else f"{file_id(name)}-{k + 1}"
-                properties = {SOURCE_FILE: str(name), **record.properties} if sources else record.properties
+                properties = {SOURCE_FILE: str(name), **record.properties} if self._inside else record.properties
                 found.append(Record(record.entry, fallback if record.id is None else record.id, properties))
         return found
 
@@ -112,7 +114,10 @@ class Readings:
             case "cif":
                 blocks = split_blocks(text)
                 for block_name, block in blocks:
-                    self._cifs.append((place, _cif_id(block, block_name if len(blocks) > 1 else file_id(name)), block))
+                    own = _cif_id(block)
+                    if len(blocks) == 1:
+                        own = self._unless_renamed(own, name)
+                    self._cifs.append((place, own or (block_name if len(blocks) > 1 else file_id(name)), block))
             case "poscar":
                 self._poscars.append((place, text))
             case "xdatcar":
@@ -121,6 +126,11 @@ class Readings:
                 self._found[place] = parse_res(text)
             case _:
                 self._found[place] = parse_extxyz(text)
+
+    def _unless_renamed(self, own: str | None, name: PurePosixPath) -> str | None:
+        """An id that we wrote into a file, None where the file has been given another name."""
+        (stem,) = block_names([own or ""])
+        return None if self._inside and own and stem != "00000" and stem not in file_id(name) else own
 
     def _on_disk(self, place: int, content: bytes) -> Path:
         path = Path(self._scratch.name) / f"{place}"
@@ -140,9 +150,9 @@ def _steps(entries: Iterable[ParsedStructure | str]) -> list[Record]:
     return [Record(entry) for entry in entries]
 
 
-def _cif_id(block: str, fallback: str) -> str:
-    """The id that we wrote into a block; that of other programs' files is the fallback."""
+def _cif_id(block: str) -> str | None:
+    """The id that we wrote into a block; None in files of other programs."""
     ours = re.search(
         rf"^_audit_creation_method\s+'{METHOD}'\s*\n_audit_block_code\s+(?:'(.*)'|\"(.*)\")\s*$", block, re.MULTILINE
     )
-    return fallback if ours is None else ours[1] or ours[2] or ""
+    return None if ours is None else ours[1] or ours[2] or ""
