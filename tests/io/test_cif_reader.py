@@ -522,3 +522,8 @@ def test_blocks_are_told_apart():
     assert [name for name, _ in blocks] == ["a", "MgAl2O4", "x", "x"]
     assert split_blocks("no block") == [("", "no block")]
     assert len(split_blocks("data_empty\n_cell_length_a 4\n")) == 1
+
+
+@pytest.mark.parametrize("name", ["_space_group_name_Hall", "_space_group_name_H-M_alt"])
+def test_symbols_with_other_letters_are_unknown(name):
+    assert "unknown space group" in read(cif(head=f"{name} '😀 6c -2c'"))

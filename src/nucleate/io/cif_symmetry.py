@@ -275,7 +275,7 @@ def _of_gemmi(hall: str, number: int, name: str) -> Operations:
 
 
 def _of_hall(hall: str) -> list[gemmi.SpaceGroup]:
-    if not hall or len(hall) > _MAX_TEXT:
+    if not hall or len(hall) > _MAX_TEXT or not hall.isascii():
         return []
     try:
         found = gemmi.find_spacegroup_by_ops(gemmi.symops_from_hall(hall.replace("_", " ").replace("=", '"')))
@@ -286,7 +286,7 @@ def _of_hall(hall: str) -> list[gemmi.SpaceGroup]:
 
 def _of_symbol(symbol: str) -> list[gemmi.SpaceGroup]:
     """Entries of a Hermann-Mauguin symbol, short, full or extended; two where origin or axes are not said."""
-    if not symbol or len(symbol) > _MAX_TEXT:
+    if not symbol or len(symbol) > _MAX_TEXT or not symbol.isascii():
         return []
     plain = re.sub(r"\((\d)\)|[~_]", r"\1", symbol.strip())
     setting = re.search(r"\s*(?::\s*([12hHrR])|\s?([HRSZ])|\s+O([12])|[\s({]*origin\D*([12])\D*)$", plain)
