@@ -6,8 +6,10 @@ import gzip
 import io
 import json
 import re
+import tarfile
 import tempfile
 import warnings
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 from random import Random
@@ -40,8 +42,9 @@ CRYSTALS = {
 WORDS = "0 -1 1 2 0.5 1e308 1e-308 nan inf 29.7 ? . 999999999 1/0 50*1 ² x,y,z H He Og D Va OH [ { \" ' , : = ;".split()
 WORDS += ["9" * 4400, "１", "\u2028", "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16"), "self"]
 LIGHT = ("cif", "poscar", "extxyz", "res", "xdatcar", "csv", "zip", "tar.gz", "cif.gz")
+PACKED = ("zip", "tar.gz", "cif.gz")
 HEAVY = ("db", "traj", "json", "parquet", "pwo", "pt")
-"""Formats read here, and those read in a process of its own, of which there are fewer files."""
+"""Formats read here, those of them that hold other files, and those read elsewhere, of which there are fewer files."""
 
 
 @lru_cache(maxsize=1)
@@ -58,10 +61,11 @@ def seeds() -> dict[str, list[bytes]]:
                 written(crystals, Path(folder) / f"{name}.cif"),
                 gemmi_cif(structure),
             ]
-            found["cif.gz"].append(gzip.compress(found["cif"][-1]))
+            for layout in PACKED:
+                found[layout].append(packed(layout, found["cif"][-2]))
             found["res"].append(ResIO.structure_to_str(structure).encode())
             found["json"].append(json.dumps(structure.as_dict()).encode())
-            for layout in ("extxyz", "csv", "zip", "db", "parquet"):
+            for layout in ("extxyz", "csv", "db", "parquet"):
                 found[layout].append(written(crystals, Path(folder) / f"{name}.{layout}"))
             text = structure.to(fmt="poscar")
             found["poscar"] += [text.encode(), text.replace("direct", "selective dynamics\ndirect").encode()]
@@ -71,7 +75,6 @@ def seeds() -> dict[str, list[bytes]]:
             found["traj"].append(Path(f"{folder}/{name}.traj").read_bytes())
             found["pwo"].append(pwscf(structure))
             found["pt"].append(stored(structure))
-            found["tar.gz"].append(packed(name, found["cif"][-2]))
     return found
 
 
@@ -95,16 +98,20 @@ def gemmi_cif(structure: Structure) -> bytes:
     return small.make_cif_block().as_string().encode()
 
 
-def packed(name: str, content: bytes) -> bytes:
-    """A compressed tar of one CIF."""
-    import tarfile
-
+def packed(layout: str, content: bytes) -> bytes:
+    """A CIF in a zip or a compressed tar, or compressed by itself."""
     stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w:gz") as archive:
-        entry = tarfile.TarInfo(f"{name}.cif")
-        entry.size = len(content)
-        archive.addfile(entry, io.BytesIO(content))
-    return stream.getvalue()
+    if layout == "zip":
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(zipfile.ZipInfo("a.cif"), content, zipfile.ZIP_DEFLATED)
+        return stream.getvalue()
+    if layout == "tar.gz":
+        with tarfile.open(fileobj=stream, mode="w") as tar:
+            entry = tarfile.TarInfo("a.cif")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        content = stream.getvalue()
+    return gzip.compress(content, mtime=0)
 
 
 def pwscf(structure: Structure) -> bytes:
@@ -149,11 +156,13 @@ def stored(structure: Structure) -> bytes:
 
 
 def mutant(seed: int, k: int, formats: tuple[str, ...]) -> tuple[str, bytes]:
-    """Format and content of file k."""
+    """Format and content of file k, except that a database holds the time and a random number."""
     random = Random(f"{seed}/{k}")
     light = [one for one in formats if one in LIGHT]
     heavy = [one for one in formats if one in HEAVY]
     layout = random.choice(light if light and (not heavy or random.random() < 0.9) else heavy)
+    if layout in PACKED and random.random() < 0.7:  # damaged inside, but well packed
+        return layout, packed(layout, mutant(seed, k, ("cif",))[1])
     content = random.choice(seeds()[layout])
     for _ in range(random.choices([1, 2, 3], [7, 2, 1])[0]):
         change = random.choice([in_words, in_words, in_lines] if is_text(layout) else [in_bytes])
