@@ -9,8 +9,10 @@ these ended the process. A Parquet table leaves ``k.arrow``.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import sqlite3
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -67,8 +69,6 @@ def read_ase(layout: str, last: bool) -> Reader:
 
 def read_database() -> Reader:
     """A reader of ASE databases; one with a view could be a question without an end."""
-    import sqlite3
-
     from ase.db import connect
 
     def read_rows(path: Path) -> Iterator[Found]:
@@ -123,8 +123,6 @@ def read_json() -> Reader:
 
 def read_tensors() -> Reader:
     """A reader of crystals that CDVAE, DiffCSP and their relatives store with ``torch.save``."""
-    import argparse
-
     import torch
 
     from nucleate.crystal.lattice import parameters_to_matrix
