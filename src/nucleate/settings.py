@@ -44,8 +44,8 @@ class ScreenSettings(CommandSettings):
     reference: Annotated[
         str,
         Option(panel=SCREENING),
-        Field(min_length=1, description="bundled, or a reference built by `nucleate data reference`."),
-    ] = "bundled"
+        Field(min_length=1, description="mp, bundled, or one built by `nucleate data reference`."),
+    ] = "mp"
     protocol: Annotated[
         str,
         Option(metavar="NAME", panel=SCREENING),
@@ -263,13 +263,13 @@ class CompareSettings(CommandSettings):
     n: Annotated[int, Option("-n"), Field(ge=1, le=10_000_000, description="How many crystals of each.")] = 256
     references: Annotated[
         Names,
-        Option("--reference", default="bundled", panel=SCREENING),
+        Option("--reference", default="mp", panel=SCREENING),
         Field(
             min_length=1,
-            description="bundled, or a reference built by `nucleate data reference`. Repeat for more: they judge the "
+            description="mp, bundled, or one built by `nucleate data reference`. Repeat for more: they judge the "
             "same relaxations.",
         ),
-    ] = ("bundled",)
+    ] = ("mp",)
     per_request: Annotated[
         int | None,
         Option(default="50, or -n if that is fewer"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.data.one_scale import RELAXED, TABLE, build_union, lowest_elements, missing_elements
+from nucleate.data.one_scale import RELAXED, TABLE, build_one_scale, lowest_elements, missing_elements
 from nucleate.data.reference import Reference, reference_folder
 
 ELEMENTS = {3: -1.9, 8: -4.9}
@@ -52,7 +52,7 @@ def union():
     base = Reference(
         "bundled", {3: -1.9, 8: -4.9}, phases, Crystals.from_lists([], [], []), (), {"potential": "CHGNet"}
     )
-    return build_union(base, rows(*entries), table, list(oxides)), oxides, correction
+    return build_one_scale(base, rows(*entries), table, list(oxides)), oxides, correction
 
 
 def test_every_element_is_at_zero(union):
@@ -108,9 +108,9 @@ def test_the_lowest_phase_of_an_element_counts():
     assert lowest_elements([{3: 1}, {3: 2}, {8: 2}, {3: 1, 8: 1}], np.array([-1.8, -1.9, -4.9, -5.0])) == ELEMENTS
 
 
-@pytest.mark.skipif(not reference_folder("union").is_dir(), reason="the reference is not built here")
+@pytest.mark.skipif(not reference_folder("mp").is_dir(), reason="the reference is not built here")
 def test_the_shipped_one_is_on_one_scale():
-    reference = Reference.load("union")
+    reference = Reference.load("mp")
     assert missing_elements(reference) == ()
     assert len(reference.phases) > 40_000
     assert reference.record["correction_fit"]["held_out_median"] <= 0.016

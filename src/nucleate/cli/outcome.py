@@ -100,11 +100,11 @@ def _print_table(table: Any) -> None:
     shown = Table(title="Best candidates", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head in ("rank", "id", "formula"):
         shown.add_column(head, no_wrap=True)
-    for head in ("E hull\neV/atom", "rivals", "space\ngroup", "stable", "unique", "novel"):
+    for head in ("E hull\neV/atom", "competing\nphases", "space\ngroup", "stable", "unique", "novel", "formula\nknown"):
         shown.add_column(head, justify="right", no_wrap=True)
     shown.add_column("status", no_wrap=True)
     for row in table.itertuples():
-        flags = (row.is_stable, row.is_unique, row.is_novel)
+        flags = (row.is_stable, row.is_unique, row.is_novel, row.formula_known)
         shown.add_row(
             str(row.rank),
             row.id,

@@ -29,7 +29,9 @@ FIT_WITHIN = 0.3
 """Rows whose two energies differ by more, in eV/atom, are not of one structure any more and are not fitted to."""
 
 
-def build_union(base: Reference, surveyed: pd.DataFrame, table: pd.DataFrame, fitted_to: Sequence[str]) -> Reference:
+def build_one_scale(
+    base: Reference, surveyed: pd.DataFrame, table: pd.DataFrame, fitted_to: Sequence[str]
+) -> Reference:
     """Join relaxed structures and a table to a base reference, on one scale.
 
     Arguments:
@@ -99,7 +101,7 @@ def build_union(base: Reference, surveyed: pd.DataFrame, table: pd.DataFrame, fi
     }
     structures, ids = _structures(base, crystals, done["id"].tolist())
     kept = phases[near].reset_index(drop=True)
-    return Reference("union", elements, kept, structures, ids, record, fit.energies)
+    return Reference("mp", elements, kept, structures, ids, record, fit.energies)
 
 
 def lowest_elements(counts: Sequence[Mapping[int, int]], energies: np.ndarray) -> dict[int, float]:

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from nucleate.crystal.crystals import Crystals
 from nucleate.crystal.elements import SYMBOLS, atomic_number, parse_formula
+from nucleate.crystal.parsed_structure import ParsedStructure, batched
 from nucleate.errors import UserError
 from nucleate.thermo.hull import Hull, formation_energy
 
@@ -125,9 +125,13 @@ class Reference:
         return formation_energy(composition, energy_per_atom, self.element_energies, self.element_corrections)
 
 
-SHIPPED = ("bundled", "union")
-"""References in the package: known and swept structures relaxed with CHGNet; the same with all of the Materials Project
-at hand, on one scale on which every element is zero."""
+SHIPPED = ("mp", "bundled")
+"""References in the package.
+
+``mp``: structures of the Materials Project, the literature and a prototype sweep relaxed with CHGNet, and phases of which
+the Materials Project tells energies alone, on one scale on which every element is zero. ``bundled``: a part of the first
+without the structures of the Materials Project, and no table, against fitted element energies.
+"""
 
 
 def reference_folder(name: str | Path) -> Path:
@@ -142,9 +146,8 @@ def _by_symbol(values: Mapping[int, float]) -> dict[str, float]:
 
 
 def _crystals(table: pd.DataFrame) -> Crystals:
-    lattice = [torch.tensor(cell, dtype=torch.float64).reshape(3, 3) for cell in table["lattice"]]
-    frac = [torch.tensor(x, dtype=torch.float64).reshape(-1, 3) for x in table["frac"]]
-    return Crystals.from_lists([z.tolist() for z in table["numbers"]], frac, lattice)
+    columns = zip(table["numbers"], table["frac"], table["lattice"], strict=True)
+    return batched([ParsedStructure(z, frac.reshape(-1, 3), cell.reshape(3, 3)) for z, frac, cell in columns])
 
 
 def _table(crystals: Crystals, ids: tuple[str, ...]) -> pd.DataFrame:

@@ -206,7 +206,7 @@ class ScaleError:
 def build_union(
     table: Path, out: Path, structures: Sequence[Path] = (), workers: int | None = None
 ) -> tuple[Reference, ScaleError]:
-    """Join a table and files of structures to the bundled reference and write the result.
+    """Join a table and files of structures to the shipped reference ``mp`` and write the result.
 
     Arguments:
         table: CSV or Parquet with ``formula`` and ``formation_energy_per_atom`` (eV/atom), or structures.
@@ -221,7 +221,7 @@ def build_union(
     Raises:
         UserError: A file cannot be read, or a formula or number in it.
     """
-    base = Reference.load("bundled")
+    base = Reference.load("mp")
     phases, own = _phases(table, out, workers, base)
     datasets = [*own, *(load_dataset(path) for path in structures)]
     union, error = join(base, phases, out.name, table.name, datasets)
@@ -268,7 +268,7 @@ def join(
     record = {**base.record, "union_of": [base.name, source], "scale_error": asdict(error)}
     known = Crystals.concatenate([base.structures, *(dataset.crystals for dataset in structures)])
     ids = (*base.structure_ids, *(name for dataset in structures for name in dataset.ids))
-    return Reference(name, base.element_energies, phases, known, ids, record), error
+    return Reference(name, base.element_energies, phases, known, ids, record, base.element_corrections), error
 
 
 def _phases(path: Path, out: Path, workers: int | None, base: Reference) -> tuple[pd.DataFrame, list[Dataset]]:

@@ -102,7 +102,7 @@ def build_relaxed(
         "kept": int(near.sum()),
         "not_relaxed": coverage.failed,
     }
-    base = Reference.load("bundled")
+    base = Reference.load("mp")
     datasets = [dataset, *(load_dataset(path) for path in known)]
     reference = Reference(
         out.name,

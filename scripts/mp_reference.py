@@ -1,6 +1,6 @@
-"""Make the shipped reference ``union``: all structures relaxed by one potential, the table beside, one scale.
+"""Make the shipped reference ``mp``: all structures relaxed by one potential, the table beside, one scale.
 
-    python scripts/union_reference.py DATA --work checkpoints/union [--workers 2] [--out FOLDER]
+    python scripts/mp_reference.py DATA --work checkpoints/mp-reference [--workers 2] [--out FOLDER]
 
 DATA holds train.csv.gz, val.csv.gz and extra.csv.gz of Materials Project structures and formation_energies.csv.gz, a
 table. Relaxations are kept in the work folder and never repeated; a run that is killed goes on where it was.
@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from nucleate.data.dataset import load_dataset
-from nucleate.data.one_scale import build_union, missing_elements
+from nucleate.data.one_scale import build_one_scale, missing_elements
 from nucleate.data.reference import Reference, reference_folder
 from nucleate.data.reference_tables import survey
 from nucleate.execution.executor import load_executor
@@ -26,8 +26,8 @@ from nucleate.relaxation.relaxation import PotentialRelaxer
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("checkpoints/union"))
-    parser.add_argument("--out", type=Path, default=reference_folder("union"))
+    parser.add_argument("--work", type=Path, default=Path("checkpoints/mp-reference"))
+    parser.add_argument("--out", type=Path, default=reference_folder("mp"))
     parser.add_argument("--workers", type=int)
     arguments = parser.parse_args()
     relaxer = PotentialRelaxer(executor=load_executor(workers=arguments.workers))
@@ -41,7 +41,7 @@ def main() -> None:
         parts.append(survey(dataset.crystals, list(dataset.ids), name, arguments.work, relaxer, progress))
         fitted += list(dataset.ids) if name == "train" else []
     table = pd.read_csv(arguments.data / "formation_energies.csv.gz")
-    reference = build_union(Reference.load("bundled"), pd.concat(parts), table, fitted)
+    reference = build_one_scale(Reference.load("bundled"), pd.concat(parts), table, fitted)
     reference.save(arguments.out)
     print(reference.record, "without a phase at zero:", missing_elements(reference) or "none")
 
