@@ -27,6 +27,9 @@ RELAXED = "Materials Project (CC BY 4.0), relaxed with CHGNet"
 TABLE = "Materials Project (CC BY 4.0), DFT energy alone"
 FIT_WITHIN = 0.3
 """Rows whose two energies differ by more, in eV/atom, are not of one structure any more and are not fitted to."""
+SAME_WITHIN = 0.06
+"""eV/atom; a table's phase is taken for a relaxed structure of its formula that lies no farther above it: three times
+the error of the corrections. Kept twice, it would put that structure off the hull by the error."""
 
 
 def build_one_scale(
@@ -74,6 +77,8 @@ def build_one_scale(
             "source": TABLE,
         }
     )[known]
+    lowest = pd.concat([placed, old]).groupby("formula")["formation_energy"].min()
+    alone = alone[~(alone["formula"].map(lowest) <= alone["formation_energy"] + SAME_WITHIN)]
     phases = pd.concat([placed, old, alone], ignore_index=True)
     counted = [parse_formula(formula) for formula in phases["formula"]]
     # An element's table rows of other phases may lie a little below the potential's; zero is zero.

@@ -128,9 +128,9 @@ class Reference:
 SHIPPED = ("mp", "bundled")
 """References in the package.
 
-``mp``: structures of the Materials Project, the literature and a prototype sweep relaxed with CHGNet, and phases of which
-the Materials Project tells energies alone, on one scale on which every element is zero. ``bundled``: a part of the first
-without the structures of the Materials Project, and no table, against fitted element energies.
+``mp``: structures of the Materials Project, the literature and a prototype sweep relaxed with CHGNet, and phases of
+which the Materials Project tells energies alone, on one scale on which every element is zero. ``bundled``: fewer of
+those relaxed, without the structures of the Materials Project, and no table, against fitted element energies.
 """
 
 

@@ -265,8 +265,8 @@ def _finalists(finalists: Sequence[Mapping[str, Any]]) -> Table:
             )
         )
     heads = (
-        "id", "formula", "class", "space group", "formation energy (eV/atom)", "above the hull (eV/atom)", "rivals",
-        "Ms by network (T)", "Ms from moments (T)", "model",
+        "id", "formula", "class", "space group", "formation energy (eV/atom)", "above the hull (eV/atom)",
+        "competing phases", "Ms by network (T)", "Ms from moments (T)", "model",
     )  # fmt: skip
     return Table(heads, tuple(rows))
 
