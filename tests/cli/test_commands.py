@@ -114,7 +114,13 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(reference, tmp_path
     command = [sys.executable, "-c", "from nucleate.cli.main import run; run()", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     child = subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     )
     while child.poll() is None and not list(tmp_path.glob("run/journal/*.jsonl")):
         time.sleep(0.02)

@@ -61,7 +61,13 @@ def test_an_unguarded_script_runs_and_an_interrupted_one_leaves_no_orphans(how: 
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
-    run = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment, start_new_session=True)
+    run = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
+    )
     assert run.stdout is not None
     assert run.stdout.readline() == b"0\n"
     os.killpg(run.pid, how) if how == signal.SIGINT else run.kill()  # a terminal interrupts the workers too
