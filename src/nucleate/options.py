@@ -202,8 +202,8 @@ def _pairs(texts: list[object] | tuple[object, ...], flag: str, expected: str) -
     return [(name, value) for name, _, value in found]
 
 
-def _overrides(given: object) -> object:
-    return dict(_pairs(given, "--set", "NAME=VALUE")) if isinstance(given, list | tuple) else given
+def _overrides(value: object) -> object:
+    return dict(_pairs(value, "--set", "NAME=VALUE")) if isinstance(value, list | tuple) else value
 
 
 def files_by_name(value: object) -> object:
@@ -222,19 +222,19 @@ def files_by_name(value: object) -> object:
     return files
 
 
-def _one_or_more(given: object) -> object:
-    return (given,) if isinstance(given, str) else given
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
 
 
-def symbols(given: object) -> object:
+def symbols(value: object) -> object:
     """Chemical symbols of a text such as ``Fe,Co``; anything else as it is.
 
     Raises:
         UserError: The text names none.
     """
-    if not isinstance(given, str):
-        return given
-    parts = tuple(part.strip() for part in given.split(","))
+    if not isinstance(value, str):
+        return value
+    parts = tuple(part.strip() for part in value.split(","))
     if not any(parts):
         raise UserError("--elements", "none", "symbols such as Fe,Co,Mn,N,C")
     return parts
