@@ -47,4 +47,4 @@ class RequestWarning(UserWarning):
 
 
 class SkippedWarning(UserWarning):
-    """Files of a folder or archive are not read, since they hold no structures."""
+    """Something is left out: files of a folder that hold no structures, a damaged line of a journal."""

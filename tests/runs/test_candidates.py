@@ -14,6 +14,7 @@ from nucleate.io.interop import from_pymatgen
 from nucleate.io.validation import Failure
 from nucleate.runs.candidates import Candidates
 from nucleate.runs.columns import CANDIDATE_COLUMNS, INPUT_COLUMNS, schema
+from nucleate.runs.run import read_shard
 
 
 def named(crystals, first=0):
@@ -162,3 +163,19 @@ def test_a_torn_shard_is_named(tmp_path):
     (tmp_path / "0.parquet").write_bytes(content[:50])
     with pytest.raises(UserError, match=r"0\.parquet.*not complete Parquet"):
         Candidates.from_parquet(tmp_path / "0.parquet")
+
+
+def test_a_flipped_byte_in_the_data_of_a_shard_is_noticed_and_named(tmp_path):
+    crystals = Crystals.from_lists([[29, 79]] * 40, [[[0.0] * 3, [0.5] * 3]] * 40, [np.eye(3) * 3.0] * 40)
+    path = tmp_path / "00000.parquet"
+    Candidates.from_crystals(crystals, [f"c{i:06d}" for i in range(40)], "made").to_parquet(path, INPUT_COLUMNS)
+    whole, known = path.read_bytes(), read_shard(path)
+    group = pq.read_metadata(path).row_group(0)
+    column = next(group.column(i) for i in range(group.num_columns) if group.column(i).path_in_schema == "id")
+    end = (column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size
+    for place in range(end - 24, end, 4):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        with pytest.raises(UserError, match=str(path)):
+            read_shard(path)
+    path.write_bytes(whole)
+    assert read_shard(path).equals(known)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.errors import Status
+from nucleate.errors import SkippedWarning, Status
 from nucleate.relaxation.relaxer import Relaxed
 from nucleate.runs.journal import Journal
 
@@ -48,3 +48,30 @@ def test_a_journal_loses_only_a_torn_last_line(tmp_path):
     assert same(found[1], relaxed(1, 0.0))
     again.remove()
     assert not journal.path.exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"\x00\xff{",
+        b"{}",
+        b"[]",
+        b'{"row": 7',
+        lambda line: line.replace(b'"row": 1', b'"row": 9'),
+        lambda line: line[40:],
+    ],
+)
+def test_a_damaged_line_costs_its_crystal_alone(tmp_path, damage):
+    journal = Journal(tmp_path / "journal" / "0.jsonl")
+    for row in range(3):
+        journal.append(row, relaxed(row, -3.5))
+    journal.close()
+    lines = journal.path.read_bytes().splitlines()
+    lines[1] = damage(lines[1]) if callable(damage) else damage
+    journal.path.write_bytes(b"\n".join(lines) + b"\n")
+    with pytest.warns(SkippedWarning, match=r"0\.jsonl, line 2: damaged"):
+        found = Journal(journal.path).read(CRYSTALS)
+    assert sorted(found) == [0, 2]
+    journal.append(1, relaxed(1, -3.5))
+    with pytest.warns(SkippedWarning):
+        assert sorted(Journal(journal.path).read(CRYSTALS)) == [0, 1, 2]

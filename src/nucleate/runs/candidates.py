@@ -219,7 +219,7 @@ class Candidates:
         types = schema(columns)
         arrays = [self._arrow(name) for name in columns]
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_arrays(arrays, schema=types), sink, compression="zstd")
+        pq.write_table(pa.Table.from_arrays(arrays, schema=types), sink, compression="zstd", write_page_checksum=True)
         write_whole(path, sink.getvalue().to_pybytes())
 
     def _arrow(self, name: str) -> pa.Array:

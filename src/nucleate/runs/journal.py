@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from nucleate.crystal.crystals import Crystals
-from nucleate.errors import Status
+from nucleate.errors import SkippedWarning, Status
 from nucleate.io.writing import writing
 from nucleate.relaxation.relaxer import Relaxed
 
@@ -23,7 +24,7 @@ class Journal:
         self._handle: IO[bytes] | None = None
 
     def read(self, crystals: Crystals) -> dict[int, Relaxed]:
-        """The complete entries by row; a last line torn by a kill is cut off.
+        """The complete entries by row; a last line torn by a kill is cut off, a damaged one skipped with a warning.
 
         Arguments:
             crystals: Those of the chunk, as generated.
@@ -37,16 +38,14 @@ class Journal:
             with writing(self.path):
                 os.truncate(self.path, whole)
         found = {}
-        for entry in map(json.loads, content[:whole].splitlines()):
-            found[entry["row"]] = Relaxed(
-                status=Status(entry["status"]),
-                reason=entry["reason"],
-                numbers=crystals.sites(entry["row"])[0].numpy(),
-                frac=np.array(entry["frac"], dtype=np.float64).reshape(-1, 3),
-                lattice=np.array(entry["lattice"], dtype=np.float64),
-                energy_per_atom=entry["energy_per_atom"],
-                seconds=entry["seconds"],
-            )
+        for number, line in enumerate(content[:whole].splitlines(), start=1):
+            try:
+                row, relaxed = _read(line, crystals)
+            except (ValueError, KeyError, TypeError, IndexError):
+                text = f"{self.path}, line {number}: damaged; its crystal is relaxed again"
+                warnings.warn(text, SkippedWarning, stacklevel=2)
+                continue
+            found[row] = relaxed
         return found
 
     def append(self, row: int, relaxed: Relaxed) -> None:
@@ -78,3 +77,25 @@ class Journal:
         """Delete the file: the chunk is finished."""
         self.close()
         self.path.unlink(missing_ok=True)
+
+
+def _read(line: bytes, crystals: Crystals) -> tuple[int, Relaxed]:
+    """Row and outcome of a line.
+
+    Raises:
+        ValueError, KeyError, TypeError, IndexError: The line is damaged.
+    """
+    entry = json.loads(line)
+    row, frac = entry["row"], np.array(entry["frac"], dtype=np.float64).reshape(-1, 3)
+    if not 0 <= row < len(crystals) or len(frac) != int(crystals.n_atoms[row]):
+        raise ValueError(row)
+    relaxed = Relaxed(
+        status=Status(entry["status"]),
+        reason=entry["reason"],
+        numbers=crystals.sites(row)[0].numpy(),
+        frac=frac,
+        lattice=np.array(entry["lattice"], dtype=np.float64).reshape(3, 3),
+        energy_per_atom=float(entry["energy_per_atom"]),
+        seconds=float(entry["seconds"]),
+    )
+    return row, relaxed

@@ -250,9 +250,12 @@ def read_shard(path: Path) -> pa.Table:
     """Read one shard.
 
     Raises:
-        UserError: The file is not a complete Parquet file.
+        UserError: The file is not a complete Parquet file, or its pages are not those that were written.
     """
     try:
-        return pq.read_table(path)
-    except pa.ArrowInvalid:
-        raise UserError(str(path), "a file that is not complete Parquet", "a shard that Nucleate wrote") from None
+        return pq.read_table(path, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        found = "a page whose checksum does not fit" if "CRC" in str(error) else "a file that is not complete Parquet"
+        raise UserError(str(path), found, "a shard that Nucleate wrote") from None
